@@ -1,0 +1,201 @@
+"""A picture of the service's token bucket, learnt from its headers. No clock, no I/O.
+
+The service's documentation says: each organisation has one bucket for writes and one for
+reads; a request takes a token; tokens come back at ``limit`` a minute up to ``limit``.
+Replies tell the limit and the *whole* tokens that remained when the request was counted.
+
+The picture counts each of our requests from the moment it leaves, so it is never above the
+bucket as long as nobody else uses it, and it keeps the fractions that the headers drop. Each
+reply then corrects it: not below what is surely there, not above what can be there at most.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = [
+    "DOCUMENTED_READS_PER_MINUTE",
+    "DOCUMENTED_WRITES_PER_MINUTE",
+    "Pacer",
+    "RateHeaders",
+    "Ticket",
+    "read_rate_headers",
+]
+
+DOCUMENTED_WRITES_PER_MINUTE = 60
+DOCUMENTED_READS_PER_MINUTE = 600
+"""The free plan's limits: assumed until the service tells."""
+
+STALE_SECONDS = 30.0
+"""After so long without a reply others may have emptied the bucket: one request goes first."""
+
+LOST_SECONDS = 300.0
+"""A request not heard of for so long is not in flight any more, whatever became of it."""
+
+_WHOLE = re.compile(r"[0-9]{1,9}")
+
+
+@dataclass(frozen=True, slots=True)
+class RateHeaders:
+    """What a reply told of the bucket; None where a header is absent or makes no sense."""
+
+    limit_per_minute: int | None = None
+    remaining: int | None = None
+
+
+def read_rate_headers(headers: Mapping[str, str]) -> RateHeaders:
+    """Read ``x-ratelimit-limit`` and ``-remaining``; nonsense is dropped one by one.
+
+    ``x-ratelimit-reset`` is not read: it tells when the bucket is full, which nobody needs.
+    """
+    limit, remaining = (
+        int(text) if _WHOLE.fullmatch(text) else None
+        for text in (
+            headers.get("x-ratelimit-limit", "").strip(),
+            headers.get("x-ratelimit-remaining", "").strip(),
+        )
+    )
+    limit = limit or None
+    if limit is not None and remaining is not None and remaining > limit:
+        remaining = None
+    return RateHeaders(limit, remaining)
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """One request in flight: when it left, and what had been started and ended before."""
+
+    number: int
+    started_at: float
+    ended_before: int
+
+
+class Pacer:
+    """One bucket as the client sees it.
+
+    Not thread-safe and without a clock: the caller holds a lock and passes `now`, seconds of
+    a clock that never goes back.
+
+    Parameters
+    ----------
+    limit_per_minute
+        Assumed until a reply tells another.
+    """
+
+    def __init__(self, limit_per_minute: int) -> None:
+        self.limit_per_minute = limit_per_minute
+        self.limit_is_known = False
+        self._tokens = 1.0  # the first request goes alone: it brings the headers
+        self._counted_at: float | None = None
+        self._remaining_is_known = False
+        self._alone = True
+        self._heard_at = -math.inf
+        self._held_until = -math.inf
+        self._started = 0
+        self._in_flight: dict[int, Ticket] = {}
+
+    def is_held(self, now: float) -> bool:
+        """Whether a 429 is why nothing may leave now."""
+        return now < self._held_until
+
+    def wait_seconds(self, now: float, *, share: float) -> float:
+        """Tell how long to wait before the next request may leave.
+
+        Parameters
+        ----------
+        now
+            Seconds.
+        share
+            Part of the bucket to use; the rest is left to the organisation's other users.
+
+        Returns
+        -------
+        float
+            Seconds; 0 to go now, infinite to wait for a reply to what is in flight.
+        """
+        self._count(now)
+        if self.is_held(now):
+            return self._held_until - now
+        if self._in_flight and (self._alone or now - self._heard_at > STALE_SECONDS):
+            return math.inf
+        missing = 1.0 + self._reserve(share) - self._tokens
+        # a billionth of a token is the rounding of floats, not a reason to wait
+        return missing / self._per_second if missing > 1e-9 else 0.0
+
+    def start(self, now: float) -> Ticket:
+        """Count a request that leaves now."""
+        self._count(now)
+        self._tokens -= 1.0
+        ended = self._started - len(self._in_flight)
+        self._started += 1
+        ticket = Ticket(self._started, now, ended)
+        self._in_flight[ticket.number] = ticket
+        return ticket
+
+    def finish(self, ticket: Ticket, now: float, headers: RateHeaders | None) -> None:
+        """Count a request that ended; `headers` is None where no reply came."""
+        self._count(now)
+        self._in_flight.pop(ticket.number, None)
+        if headers is None:
+            return
+        self._heard_at = now
+        if not self.is_held(now):
+            self._alone = False
+        if headers.limit_per_minute is not None:
+            self.set_limit(headers.limit_per_minute)
+        remaining = headers.remaining
+        if remaining is None or remaining > self.limit_per_minute:
+            return
+        # Some of our other requests may have been counted after this one, or not yet: all but
+        # those that had ended before it started. Between least and most lies the truth.
+        unseen = self._started - 1 - ticket.ended_before
+        least = remaining - unseen
+        most = remaining + 1 + (now - ticket.started_at) * self._per_second
+        if self._remaining_is_known:
+            self._tokens = min(max(self._tokens, least), most)
+        else:  # so far all was assumed: begin with what is surely there
+            self._tokens = float(least)
+        self._remaining_is_known = True
+
+    def hold(self, now: float, seconds: float) -> None:
+        """Send nothing for `seconds`, then one request alone: the service answered 429.
+
+        Called before :meth:`finish`, so that no other request slips in between.
+        """
+        self._alone = True
+        self._held_until = max(self._held_until, now + seconds)
+
+    def seconds_to_token(self, now: float) -> float:
+        """Tell when the bucket should hold one token again, without any reserve."""
+        self._count(now)
+        return max(0.0, (1.0 - self._tokens) / self._per_second)
+
+    def set_limit(self, limit_per_minute: int) -> None:
+        """Take over the limit that the service told; plans may change in the middle."""
+        self.limit_per_minute = limit_per_minute
+        self.limit_is_known = True
+
+    @property
+    def _per_second(self) -> float:
+        return self.limit_per_minute / 60.0
+
+    def _reserve(self, share: float) -> float:
+        # A bucket of very few tokens must still let one through.
+        if not self._remaining_is_known:
+            return 0.0
+        return min((1.0 - share) * self.limit_per_minute, self.limit_per_minute - 1.0)
+
+    def _count(self, now: float) -> None:
+        """Bring the picture to `now`."""
+        last = now if self._counted_at is None else self._counted_at
+        self._counted_at = max(now, last)
+        lost = [t.number for t in self._in_flight.values() if now - t.started_at > LOST_SECONDS]
+        for number in lost:
+            del self._in_flight[number]
+        # A request in flight may still find the bucket full, so its token is not refilled.
+        most = self.limit_per_minute - len(self._in_flight)
+        refilled = self._tokens + max(0.0, now - last) * self._per_second
+        self._tokens = min(refilled, max(self._tokens, most))

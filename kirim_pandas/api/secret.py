@@ -1,0 +1,118 @@
+"""The key, held so that it does not show, and the cleaning of text that came from outside."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NoReturn
+
+__all__ = ["MAX_FOREIGN_CHARACTERS", "Secret", "read_key"]
+
+MAX_FOREIGN_CHARACTERS = 300
+"""No message of ours quotes more than this of what a server said."""
+
+_PIECE_LENGTH = 8  # an echo of this many characters of the key counts as an echo of the key
+_LONGEST_KEY = 512
+_KEY_LIKE = re.compile(r"kdv_[A-Za-z0-9_%-]+")
+_SHAPE = "kdv_live_ and 24 letters, digits, '-' or '_'"
+_HOW_TO_SET = (
+    "set the environment variable KIRIM_API_KEY, pass api_key=, or call kirim_pandas.connect()"
+)
+
+
+class Secret:
+    """A key that is not shown: not by repr, str, format, vars, pickle or copy.
+
+    The text lives in a closure, so that no attribute of any object holds it.
+    """
+
+    __slots__ = ("_mask", "reveal")
+
+    reveal: Callable[[], str]
+
+    def __init__(self, text: str) -> None:
+        self.reveal = lambda: text
+        self._mask = _masker(text)
+
+    def clean(self, text: object, *, limit: int = MAX_FOREIGN_CHARACTERS) -> str:
+        """Make foreign text fit to be shown: no key, no control characters, no markup, short.
+
+        Parameters
+        ----------
+        text
+            What a server sent; anything but text is shown as its type.
+        limit
+            Most characters to return.
+        """
+        if not isinstance(text, str):
+            return f"({type(text).__name__})"
+        text = text[: 20 * limit].replace("<", "‹").replace(">", "›")
+        text = "".join(c if c.isprintable() else " " for c in text)
+        text = _KEY_LIKE.sub("[key]", self._mask(" ".join(text.split())))
+        return text if len(text) <= limit else text[: limit - 1] + "…"
+
+    def __repr__(self) -> str:
+        return "Secret(hidden)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a key is not copied or pickled")
+
+
+def read_key(api_key: object, environment: dict[str, str]) -> Secret | str:
+    """Take the key from the argument, else from the environment; or say what is wrong.
+
+    Nothing is raised here, because a printed traceback may show the locals of this frame.
+
+    Parameters
+    ----------
+    api_key
+        What the caller gave, or None.
+    environment
+        Where ``KIRIM_API_KEY``, else ``KIRIM_KEY``, is looked up.
+
+    Returns
+    -------
+    Secret or str
+        The key, or the message of a ``ConfigurationError``; it shows none of its characters.
+    """
+    if api_key is None:
+        api_key = environment.get("KIRIM_API_KEY", "").strip() or environment.get("KIRIM_KEY")
+    if api_key is not None and not isinstance(api_key, str):
+        return f"the API key must be text, found {type(api_key).__name__}: {_HOW_TO_SET}"
+    text = (api_key or "").strip()
+    if not text:
+        return f"no API key was found: {_HOW_TO_SET}"
+    # Another prefix or length is let through: the service is the judge of its keys. But what
+    # cannot stand in a header would be printed in full by the layers below, so it is refused.
+    kinds = [(i, _odd_kind(c)) for i, c in enumerate(text, start=1) if not "!" <= c <= "~"]
+    if kinds or len(text) > _LONGEST_KEY:
+        odd = f"character {kinds[0][0]} is {kinds[0][1]}" if kinds else "that is too long"
+        return (
+            f"the API key is not usable: it has {len(text)} characters, and {odd}; "
+            f"expected {_SHAPE}: copy it again"
+        )
+    return Secret(text)
+
+
+def _odd_kind(character: str) -> str:
+    if character.isspace():
+        return "white space"
+    return "a control character" if ord(character) < 128 else "not ASCII"
+
+
+def _masker(key: str) -> Callable[[str], str]:
+    """Make the function that blots out every run of characters that stands in `key`."""
+    size = min(_PIECE_LENGTH, len(key))
+    pieces = {key[i : i + size] for i in range(len(key) - size + 1)}
+
+    def mask(text: str) -> str:
+        hidden = [False] * len(text)
+        for start in range(len(text) - size + 1):
+            if text[start : start + size] in pieces:
+                hidden[start : start + size] = [True] * size
+        if not any(hidden):
+            return text
+        runs = "".join("\0" if hide else c for c, hide in zip(text, hidden, strict=True))
+        return re.sub("\0+", "[key]", runs)
+
+    return mask
