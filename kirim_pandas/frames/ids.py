@@ -1,0 +1,348 @@
+"""From a frame to contact ids: which column, which rows, in which order.
+
+The input is only read.
+
+What is decided here, and why:
+
+- A column is *the* id column by itself only if at least half of its non-missing values are contact
+  ids, and no other column or level is.  Anything less could be a column of remarks.
+- A column that the caller named (or a Series) may hold any share of malformed ids: each costs its
+  row.  But if not one value is a contact id, it is the wrong column, and an error.
+- Missing values are no evidence against a column: a named column of nothing but missing values
+  is a result in which nothing was sent; so is a frame without rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kirim_pandas.api.errors import InvalidInputError
+from kirim_pandas.frames.places import Place, find_place, listed, places_of
+from kirim_pandas.frames.reading import MALFORMED_CODE, MISSING_CODE, Reading, read_ids
+from kirim_pandas.frames.shapes import (
+    CONTACT_ID,
+    holds_no_text,
+    name_of,
+    remedy_for,
+    shape_of,
+    shorten,
+)
+
+__all__ = ["MALFORMED", "MISSING", "USABLE", "ContactIds", "collect_ids"]
+
+USABLE: Final = 0
+MISSING: Final = 1
+MALFORMED: Final = 2
+
+_EXAMPLES = 3
+"""Malformed ids shown in a message."""
+
+_SAMPLE_ROWS = 200
+"""Rows that show whether a long column is worth reading: of a column that is half contact ids,
+200 random values hold none once in 10**60 frames."""
+
+
+@dataclass(frozen=True, eq=False)
+class ContactIds:
+    """The contacts of a frame, and which of them each row means.
+
+    Attributes
+    ----------
+    ids : ndarray of object, shape (contacts,)
+        Distinct contact ids (str) in sending order: first appearance in the frame; with a hint,
+        contacts of one hint value next to each other.
+    position : ndarray of int64, shape (rows,)
+        Where in `ids` the row's contact stands; -1 for a row without one.
+    unusable : ndarray of int8, shape (rows,)
+        ``USABLE`` (0), ``MISSING`` (1) or ``MALFORMED`` (2).
+    text : string array, shape (rows,)
+        The row's id as it is sent; NA where there is none, also for malformed ones.
+    groups : ndarray of int64, shape (contacts,), or None
+        Number of the contact's hint value, ascending along `ids`; None without a hint.
+    index : Index
+        The input's, as it is.
+    source : str
+        Where the ids were found, such as ``"column 'contact_id'"``.
+    stripped : int
+        Rows whose id had white space around it.
+    examples : tuple of str
+        Up to three malformed values, shortened.
+    malformed_shape : str
+        What the malformed values look like, such as ``"label ids"``; empty if there are none.
+    """
+
+    ids: NDArray[np.object_]
+    position: NDArray[np.int64]
+    unusable: NDArray[np.int8]
+    text: Any
+    groups: NDArray[np.int64] | None
+    index: pd.Index[Any]
+    source: str
+    stripped: int
+    examples: tuple[str, ...]
+    malformed_shape: str
+
+    @property
+    def rows(self) -> int:
+        """Rows of the input."""
+        return len(self.position)
+
+    @property
+    def contacts(self) -> int:
+        """Distinct usable ids."""
+        return len(self.ids)
+
+    @property
+    def missing(self) -> int:
+        """Rows without an id."""
+        return int(np.count_nonzero(self.unusable == MISSING))
+
+    @property
+    def malformed(self) -> int:
+        """Rows whose value is no contact id."""
+        return int(np.count_nonzero(self.unusable == MALFORMED))
+
+    @property
+    def duplicates(self) -> int:
+        """Rows whose contact stands in an earlier row too."""
+        return self.rows - self.contacts - self.missing - self.malformed
+
+    def __repr__(self) -> str:
+        return (
+            f"ContactIds({self.source}: rows={self.rows}, contacts={self.contacts}, "
+            f"duplicates={self.duplicates}, missing={self.missing}, malformed={self.malformed}, "
+            f"stripped={self.stripped})"
+        )
+
+
+def collect_ids(
+    obj: pd.DataFrame | pd.Series[Any] | pd.Index[Any],
+    id_column: Hashable | None = None,
+    *,
+    hint: Hashable | list[Hashable] | None = None,
+) -> ContactIds:
+    """Find the contact ids of a frame, a Series or an Index.
+
+    Parameters
+    ----------
+    obj
+        What the caller has; it is not changed.
+    id_column
+        Name of the column or index level with the ids.  By default the one whose non-missing
+        values are contact ids; of a Series its values.
+    hint
+        Column(s) or index level(s) whose equal values become adjacent in sending order.
+
+    Returns
+    -------
+    ContactIds
+        One entry per row and one per contact.
+
+    Raises
+    ------
+    InvalidInputError
+        No usable id column or hint; the message has all problems, one a line.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> df = pd.DataFrame({"contact_id": ["ctc_01HXYZABCDEFGHJKMNPQRSTVWX", None]})
+    >>> collect_ids(df)
+    ContactIds(column 'contact_id': rows=2, contacts=1, duplicates=0, missing=1, malformed=0, \
+stripped=0)
+    """
+    frame, values = _as_frame(obj)
+    problems: list[str] = []
+    place, reading, groups = None, None, None
+    try:
+        place, reading = _id_place(frame, values, id_column)
+    except InvalidInputError as error:
+        problems.append(str(error))
+    try:
+        groups = _hint_codes(frame, hint)
+    except InvalidInputError as error:
+        problems.append(str(error))
+    if problems or reading is None:
+        raise InvalidInputError("\n".join(problems))
+    return _in_sending_order(reading, groups, frame.index, str(place or "no column"))
+
+
+def _as_frame(obj: object) -> tuple[pd.DataFrame, Place | None]:
+    """See everything as a frame; a Series' or a plain Index' values are where its ids are."""
+    if isinstance(obj, pd.DataFrame):
+        return obj, None
+    if isinstance(obj, pd.Series):
+        # Not to_frame(): a Series without a name would become a column called 0.
+        return pd.DataFrame(index=obj.index), Place(obj.name, "values", obj.array)
+    if isinstance(obj, pd.MultiIndex):
+        return pd.DataFrame(index=obj), None
+    if isinstance(obj, pd.Index):
+        return pd.DataFrame(index=obj), Place(obj.name, "index level", obj.array)
+    raise InvalidInputError(
+        f"found a {type(obj).__name__}, expected a DataFrame, a Series or an Index."
+    )
+
+
+def _id_place(
+    frame: pd.DataFrame, values: Place | None, id_column: Hashable | None
+) -> tuple[Place | None, Reading]:
+    if values is not None and (id_column is None or id_column == values.label):
+        if values.kind == "values" and id_column is not None and id_column in frame.index.names:
+            raise InvalidInputError(
+                f"id_column={name_of(id_column)} is ambiguous: it names the Series and a level of "
+                "its index, expected one. Leave id_column out to use the values."
+            )
+        place = values
+    elif id_column is not None:
+        place = find_place(frame, id_column, argument="id_column")
+    elif len(frame) == 0:
+        return None, read_ids(np.empty(0, dtype=object))
+    else:
+        return _the_candidate(frame)
+    return place, _read_chosen(place)
+
+
+def _read_chosen(place: Place) -> Reading:
+    """Read a column that the caller chose, unless it can only be the wrong one."""
+    wrong = holds_no_text(place.array.dtype)
+    if wrong is not None and not bool(pd.isna(place.array).all()):
+        as_text = "str" if place.label is None else f"{{{name_of(place.label)}: str}}"
+        remedy = (
+            "A number cannot keep an id (a float loses digits from the 16th on): read the file "
+            f"again with pd.read_csv(..., dtype={as_text})."
+            if wrong == "numbers"
+            else "Name the column of contact ids with id_column=."
+        )
+        raise InvalidInputError(
+            f"{place} holds {wrong} ({place.array.dtype}), expected contact ids, "
+            f"which are text (ctc_ and 26 characters). {remedy}"
+        )
+    reading = read_ids(place.array)
+    if reading.present and not reading.usable:
+        shape = shape_of(reading.odd)
+        # Only what looks like an id is quoted: other columns hold names and numbers of people.
+        quoted = [shorten(value) for value in reading.odd[:_EXAMPLES]] if " ids" in shape else []
+        raise InvalidInputError(
+            f"{place}: none of its {reading.present} values is a contact id; found "
+            f"{shape}{f' such as {listed(quoted)}' if quoted else ''}, expected ctc_ and 26 "
+            "characters of 0-9 and A-Z without I, L, O, U. "
+            f"{remedy_for(shape) or 'Is it the wrong column? Name the right one with id_column=.'}"
+        )
+    return reading
+
+
+def _the_candidate(frame: pd.DataFrame) -> tuple[Place, Reading]:
+    """Find the one column or level that holds contact ids."""
+    candidates: list[tuple[Place, Reading]] = []
+    found: list[str] = []
+    for place in places_of(frame):
+        shape = holds_no_text(place.array.dtype)
+        if shape is None:
+            sample = _sample(place.array)
+            # Blanks are missing, so a sample of blanks says nothing about the rest.
+            if any(_is_id_or_blank(value) for value in sample):
+                reading = read_ids(place.array)
+                if reading.usable and 2 * reading.usable >= reading.present:
+                    candidates.append((place, reading))
+                shape = f"{reading.usable} contact ids among {reading.present} values"
+            else:
+                shape = shape_of(sample)
+        found.append(f"{place}: {shape}")
+    repeated = frame.columns[frame.columns.duplicated()]
+    for place, _ in candidates:
+        if place.kind == "column" and place.label in repeated:
+            find_place(frame, place.label, argument="id_column")  # raises, and says what to do
+    if len(candidates) == 1:
+        return candidates[0]
+    if candidates:
+        names = listed([str(place) for place, _ in candidates])
+        raise InvalidInputError(
+            f"found {len(candidates)} places with contact ids, expected one: {names}. "
+            "Say which with id_column=, or drop or rename the others (an index without a name "
+            "gets one with df.rename_axis('contact_id'))."
+        )
+    raise InvalidInputError(
+        "found no column or index level of which at least half of the values are contact ids "
+        f"(ctc_ and 26 characters). Found: {listed(found) or 'no columns at all'}. "
+        "Name the column with id_column=; a column of ids that was read as numbers has to be "
+        "read again as text, pd.read_csv(..., dtype=str)."
+    )
+
+
+def _sample(array: Any) -> list[object]:
+    """Non-missing values, stripped: all of a short column, some of a long one, always the same."""
+    rows = np.flatnonzero(~np.asarray(pd.isna(array)))
+    if len(rows) > _SAMPLE_ROWS:
+        rows = rows[np.random.default_rng(0).integers(len(rows), size=_SAMPLE_ROWS)]
+    return [str.strip(v) if issubclass(type(v), str) else v for v in array[rows]]
+
+
+def _is_id_or_blank(value: object) -> bool:
+    return type(value) is str and (not value or CONTACT_ID.fullmatch(value) is not None)
+
+
+def _hint_codes(
+    frame: pd.DataFrame, hint: Hashable | list[Hashable] | None
+) -> NDArray[np.int64] | None:
+    """Number each row by its hint values, in order of first appearance, first hint first."""
+    labels = hint if isinstance(hint, list) else [] if hint is None else [hint]
+    if not labels:
+        return None
+    combined = np.zeros(len(frame), dtype=np.int64)
+    for label in labels:
+        place = find_place(frame, label, argument="hint")
+        try:
+            codes, uniques = pd.Series(place.array).factorize(use_na_sentinel=False)
+        except TypeError as error:
+            raise InvalidInputError(
+                f"hint={name_of(label)}: the {place} cannot be grouped by, expected plain values "
+                "such as text or numbers. Leave it out, or turn it into text."
+            ) from error
+        # Renumbered at each step, so that the product of two numbers stays below rows².
+        combined = np.unique(combined * len(uniques) + codes, return_inverse=True)[1]
+    return combined.astype(np.int64, copy=False)
+
+
+def _in_sending_order(
+    reading: Reading, row_groups: NDArray[np.int64] | None, index: pd.Index[Any], source: str
+) -> ContactIds:
+    unusable = np.full(len(reading.codes), USABLE, dtype=np.int8)
+    unusable[reading.codes == MISSING_CODE] = MISSING
+    unusable[reading.codes == MALFORMED_CODE] = MALFORMED
+    usable_rows = np.flatnonzero(unusable == USABLE)
+    contact_of_row, codes = pd.factorize(reading.codes[usable_rows])  # by first appearance
+
+    groups = None
+    if row_groups is not None:
+        # A contact of several rows belongs to the group of its first.
+        first_rows = usable_rows[~pd.Series(contact_of_row).duplicated().to_numpy()]
+        groups = row_groups[first_rows]
+        order = np.argsort(groups, kind="stable")
+        groups, codes = groups[order], codes[order]
+        place_of = np.empty(len(order), dtype=np.int64)
+        place_of[order] = np.arange(len(order))
+        contact_of_row = place_of[contact_of_row]
+
+    texts = np.empty(len(reading.texts), dtype=object)
+    texts[:] = reading.texts
+    ids = texts[codes]
+    position = np.full(len(reading.codes), -1, dtype=np.int64)
+    position[usable_rows] = contact_of_row
+    return ContactIds(
+        ids=ids,
+        position=position,
+        unusable=unusable,
+        text=pd.array(ids, dtype="string").take(position, allow_fill=True),
+        groups=groups,
+        index=index,
+        source=source,
+        stripped=reading.stripped,
+        examples=tuple(shorten(value) for value in reading.odd[:_EXAMPLES]),
+        malformed_shape=shape_of(reading.odd) if reading.odd else "",
+    )

@@ -1,0 +1,312 @@
+"""A report on a result: one self-contained HTML page, for the notebook and for colleagues.
+
+No script, no font, no file from anywhere: styles and the chart stand in the page.  Everything that
+comes from the data or from the service is escaped.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from kirim_pandas.frames.charts import Bars, bars, plot, svg_chart
+from kirim_pandas.frames.exports import spreadsheet_safe
+from kirim_pandas.frames.reasons import REASONS, STATUS_MEANINGS, Reason, reason_for
+from kirim_pandas.frames.results import RUN_ID_ATTR, STATUSES
+from kirim_pandas.frames.summary import By, compare, result_column, summary
+
+__all__ = [
+    "REASONS",
+    "STATUS_MEANINGS",
+    "By",
+    "Reason",
+    "Report",
+    "RunFacts",
+    "compare",
+    "plot",
+    "report",
+    "spreadsheet_safe",
+    "summary",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What a report tells of the run beside its rows; what is None is left out.
+
+    Attributes
+    ----------
+    run_id : str or None
+        By default the one in the result's ``attrs``.
+    label_id, label_name, operation : str or None
+        What was asked for; `operation` is ``"attach"`` or ``"detach"``.
+    started : datetime or None
+        Shown with its time zone, if it has one.
+    requests : int or None
+        Requests the run has used.
+    """
+
+    run_id: str | None = None
+    label_id: str | None = None
+    label_name: str | None = None
+    operation: str | None = None
+    started: datetime | None = None
+    requests: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """A finished report; shows itself in a notebook.
+
+    Attributes
+    ----------
+    title : str
+        One line.
+    headline : str
+        One sentence with the most important numbers.
+    fragment : str
+        The report as an HTML element with its own, scoped style.
+    """
+
+    title: str
+    headline: str
+    fragment: str
+
+    @property
+    def html(self) -> str:
+        """The report as a whole HTML page."""
+        return (
+            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            '<meta name="color-scheme" content="light dark">'
+            # Nothing may be loaded or run, whatever a cell of the data says.
+            '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+            "style-src 'unsafe-inline'\">"
+            f"<title>{_escape(self.title)}</title>"
+            "<style>body { margin: 0; background: Canvas; }</style>"
+            f"</head><body>{self.fragment}</body></html>\n"
+        )
+
+    def save(self, path: str | Path) -> Path:
+        """Write the page to a file.
+
+        Parameters
+        ----------
+        path
+            Such as ``"report.html"``; an existing file is replaced.
+
+        Returns
+        -------
+        Path
+            Where it stands.
+        """
+        target = Path(path)
+        target.write_text(self.html, encoding="utf-8")
+        return target
+
+    def _repr_html_(self) -> str:
+        return self.fragment
+
+    def __repr__(self) -> str:
+        return f"{self.title}\n{self.headline}\nSave it with .save('report.html')."
+
+
+def report(
+    result: pd.DataFrame,
+    run: RunFacts | None = None,
+    *,
+    by: By = None,
+    data: pd.DataFrame | None = None,
+) -> Report:
+    """Write a report on a result.
+
+    Parameters
+    ----------
+    result
+        What bulk_label returned.
+    run
+        Label, operation, time and requests, where they are known.
+    by
+        A column name of `data`, an aligned Series or array, or a list of these.
+    data
+        The original frame, for column names in `by`.
+
+    Returns
+    -------
+    Report
+        Shows itself in a notebook; ``.save("report.html")`` writes it, ``.html`` is the page.
+
+    Raises
+    ------
+    InvalidInputError
+        It is no result frame, or `by` does not fit it.
+    """
+    facts = run or RunFacts()
+    counts = summary(result)
+    groups = bars(result, by, data=data) if by is not None else None
+    title = _title(facts)
+    headline = _headline(counts, facts.operation)
+    sections = [
+        f"<h2>{_escape(title)}</h2>",
+        f'<p class="headline">{_escape(headline)}</p>',
+        _facts(result, facts),
+        svg_chart(bars(result)),
+        _what_happened(counts),
+        _by_group(groups) if groups is not None else "",
+    ]
+    fragment = f'<div class="kirim-report"><style>{_STYLE}</style>{"".join(sections)}</div>'
+    return Report(title, headline, fragment)
+
+
+def _escape(value: object) -> str:
+    """Escape for HTML; control characters, such as terminal colours, become visible marks."""
+    text = "".join(c if c.isprintable() else "\ufffd" for c in str(value))
+    return html.escape(text, quote=True)
+
+
+def _title(facts: RunFacts) -> str:
+    label = facts.label_name or facts.label_id
+    done = {"attach": "attached to", "detach": "detached from"}.get(facts.operation or "")
+    if not done:
+        return f"Label {label}" if label else "Labels in Kirim"
+    return f"Label {label or ''} {done} contacts".replace("  ", " ")
+
+
+def _headline(counts: pd.DataFrame, operation: str | None) -> str:
+    total = int(counts["rows"].sum())
+    if not total:
+        return "The frame had no rows; nothing was sent."
+    by_status = counts.groupby("status", observed=False)["rows"].sum()
+    applied = int(by_status["applied"])
+    state = {"attach": "have the label", "detach": "are without the label"}.get(
+        operation or "", "are done"
+    )
+    rest = ", ".join(
+        f"{int(by_status[status]):,} {status.replace('_', ' ')}"
+        for status in STATUSES[1:]
+        if by_status[status]
+    )
+    text = f"{applied:,} of {total:,} rows ({applied / total:.1%}) {state}"
+    return f"{text}; {rest}." if rest else f"{text}."
+
+
+def _facts(result: pd.DataFrame, facts: RunFacts) -> str:
+    contacts = int(result_column(result, "contact_id").nunique())
+    when = facts.started.strftime("%Y-%m-%d %H:%M %Z").strip() if facts.started else None
+    label = facts.label_id
+    if facts.label_name:
+        label = f"{facts.label_name} ({label})" if label else facts.label_name
+    entries: dict[str, Any] = {
+        "Label": label,
+        "Operation": facts.operation,
+        "When": when,
+        "Run": facts.run_id or result.attrs.get(RUN_ID_ATTR),
+        "Rows": f"{len(result):,}",
+        "Contacts": f"{contacts:,}",
+        "Requests": None if facts.requests is None else f"{facts.requests:,}",
+    }
+    cells = (
+        f"<div><dt>{name}</dt><dd>{_escape(value)}</dd></div>"
+        for name, value in entries.items()
+        if value is not None
+    )
+    return f"<dl>{''.join(cells)}</dl>"
+
+
+def _table(caption: str, head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Build a table from cells that are escaped already; numbers come in a ``num`` span."""
+    header = "".join(f'<th scope="col">{cell}</th>' for cell in head)
+    body = "".join(f"<tr>{''.join(f'<td>{c}</td>' for c in cells)}</tr>" for cells in rows)
+    return (
+        f'<div class="scroll"><table><caption>{caption}</caption>'
+        f"<thead><tr>{header}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _number(value: object) -> str:
+    return f'<span class="num">{value}</span>'
+
+
+def _what_happened(counts: pd.DataFrame) -> str:
+    rows = []
+    reasons = counts["reason"].fillna("").tolist()
+    for line, reason in zip(counts.to_dict("records"), reasons, strict=True):
+        status = str(line["status"])
+        words = reason_for(status, reason)
+        rows.append(
+            [
+                f'<span class="{status}">●</span> {status}'
+                + (f"<br><code>{_escape(reason)}</code>" if reason else ""),
+                _number(f"{line['rows']:,}"),
+                _number(f"{line['contacts']:,}"),
+                _number(f"{line['share']:.1%}"),
+                _escape(words.meaning),
+                _escape(words.action),
+            ]
+        )
+    head = ["Status and reason", "Rows", "Contacts", "Share", "What it means", "What to do"]
+    return _table("What happened to the rows", head, rows)
+
+
+def _by_group(groups: Bars) -> str:
+    totals = groups.counts.sum(axis=1)
+    shown = [n for n in range(len(STATUSES)) if groups.counts[:, n].any()]
+    rows = [
+        [
+            _escape(name),
+            _number(f"{totals[i]:,}"),
+            *(_number(f"{groups.counts[i, n]:,}") for n in shown),
+            _number(f"{groups.counts[i, 0] / max(int(totals[i]), 1):.1%}"),
+        ]
+        for i, name in enumerate(groups.names)
+    ]
+    head = [_escape(groups.by), "Rows", *(STATUSES[n] for n in shown), "Applied share"]
+    return (
+        f"<h3>By {_escape(groups.by)}</h3>{svg_chart(groups)}"
+        f"{_table(f'Rows by {_escape(groups.by)} and status', head, rows)}"
+    )
+
+
+# Scoped to .kirim-report, so that nothing leaks into the notebook.  Colours come from JupyterLab's
+# or VS Code's theme where there is one, else from the reader's light or dark preference.
+_STYLE: Final = """
+.kirim-report { --ink: #1b1b1b; --paper: #ffffff; --line: #d5d5d5; --soft: #5c5c5c; }
+@media (prefers-color-scheme: dark) {
+  .kirim-report { --ink: #ececec; --paper: #171717; --line: #444444; --soft: #a9a9a9; }
+}
+.kirim-report {
+  color: var(--jp-content-font-color1, var(--vscode-editor-foreground, var(--ink)));
+  background: var(--jp-layout-color0, var(--vscode-editor-background, var(--paper)));
+  font-family: var(--jp-content-font-family, system-ui, sans-serif); font-size: 14px;
+  line-height: 1.45; max-width: 900px; margin: 0 auto; padding: 16px; box-sizing: border-box;
+}
+.kirim-report h2 { font-size: 20px; margin: 0 0 6px; overflow-wrap: anywhere; }
+.kirim-report h3 { font-size: 16px; margin: 22px 0 6px; }
+.kirim-report p.headline { font-size: 16px; margin: 0 0 12px; }
+.kirim-report dl { display: flex; flex-wrap: wrap; gap: 8px 26px; margin: 0 0 14px; }
+.kirim-report dl div { min-width: 60px; }
+.kirim-report dt {
+  font-size: 12px; font-weight: normal;
+  color: var(--jp-content-font-color2, var(--vscode-descriptionForeground, var(--soft)));
+}
+.kirim-report dd { margin: 0; overflow-wrap: anywhere; }
+.kirim-report .scroll { overflow-x: auto; margin-top: 14px; }
+.kirim-report table { border-collapse: collapse; width: 100%; font-size: 13px; margin: 0; }
+.kirim-report caption { text-align: left; font-weight: 600; padding: 4px 0; }
+.kirim-report th, .kirim-report td {
+  text-align: left; vertical-align: top; padding: 6px 10px 6px 0; background: none;
+  color: inherit; border: 0; border-bottom: 1px solid var(--jp-border-color2, var(--line));
+  white-space: normal;
+}
+.kirim-report .num { font-variant-numeric: tabular-nums; white-space: nowrap; }
+.kirim-report code { font-size: 12px; background: none; color: inherit; padding: 0; }
+.kirim-report .applied { color: #2F8FD0; } .kirim-report .skipped { color: #F0B429; }
+.kirim-report .failed { color: #D9583F; } .kirim-report .unknown { color: #D9A6E0; }
+.kirim-report .not_sent { color: #8F8F8F; }
+"""

@@ -1,0 +1,301 @@
+"""Counts over a result frame: by status and reason, by the caller's columns, between two runs."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kirim_pandas.api.errors import InvalidInputError
+from kirim_pandas.frames.places import find_place
+from kirim_pandas.frames.reasons import REASONS
+from kirim_pandas.frames.results import STATUS_DTYPE, STATUSES
+from kirim_pandas.frames.shapes import name_of
+
+__all__ = ["By", "Grouping", "compare", "groupings", "result_column", "statuses_of", "summary"]
+
+By: TypeAlias = Hashable | Any | list[Any]
+"""A column name, an aligned Series or array, or a list of these."""
+
+_OWN_COLUMNS = ("status", "reason", "rows", "contacts", "share")
+
+
+def result_column(result: pd.DataFrame, name: str) -> pd.Series[Any]:
+    """Take a column of the contract out of a result, or out of input and result side by side.
+
+    Parameters
+    ----------
+    result
+        A result frame, or ``pd.concat([df, result], axis=1)``.
+    name
+        The column; of two columns of this name the last, as the result stands on the right.
+
+    Raises
+    ------
+    InvalidInputError
+        It is no result frame.
+    """
+    found = np.flatnonzero(result.columns == name) if isinstance(result, pd.DataFrame) else []
+    if not len(found):
+        raise InvalidInputError(
+            f"found no column {name!r}, expected a result of bulk_label (columns contact_id, "
+            "status, reason …). Call this on what bulk_label returned."
+        )
+    return result.iloc[:, int(found[-1])]
+
+
+def statuses_of(result: pd.DataFrame) -> NDArray[np.int64]:
+    """Read the statuses as codes into ``STATUSES``; text will do, as from a CSV file.
+
+    Raises
+    ------
+    InvalidInputError
+        A value is no status.
+    """
+    status = result_column(result, "status").astype("category").cat
+    known = pd.Index(STATUSES).get_indexer(status.categories)
+    codes = np.append(known, -1)[status.codes].astype(np.int64)  # -1, missing, reads the last
+    if (codes < 0).any():
+        raise InvalidInputError(
+            f"the column 'status' holds something else than {', '.join(STATUSES)}; expected a "
+            "result of bulk_label."
+        )
+    return codes
+
+
+@dataclass(frozen=True, eq=False)
+class Grouping:
+    """One column to group by.
+
+    Attributes
+    ----------
+    name : Hashable
+        Of the column.
+    codes : ndarray of int64, shape (rows,)
+        Into `values`.
+    values : Index
+        Distinct values in the order to show them; may hold one missing value, last.
+    """
+
+    name: Hashable
+    codes: NDArray[np.int64]
+    values: pd.Index[Any]
+
+
+def groupings(result: pd.DataFrame, by: By, data: pd.DataFrame | None) -> list[Grouping]:
+    """Find what to group by, one value per row of the result.
+
+    Parameters
+    ----------
+    result
+        The result frame.
+    by
+        None; a column or index level of `data` or of the result; a Series or array as long as the
+        result, or a Series with a label for each of its rows; or a list of these.
+    data
+        The original frame.
+
+    Raises
+    ------
+    InvalidInputError
+        A name is unknown, or a length or an index does not fit.
+    """
+    keys = by if isinstance(by, list) else [] if by is None else [by]
+    found: list[Grouping] = []
+    for key in keys:
+        name, values = _values_of(result, key, data)
+        if name is None:
+            name = "group"
+        if name in _OWN_COLUMNS or name in [other.name for other in found]:
+            name = f"by_{name}"
+        found.append(_grouping(name, values))
+    return found
+
+
+def _values_of(result: pd.DataFrame, key: Any, data: pd.DataFrame | None) -> tuple[Hashable, Any]:
+    if isinstance(key, pd.Series):
+        return key.name, _aligned(result, key, f"by (the Series {name_of(key.name)})")
+    if isinstance(key, (np.ndarray, pd.Index, pd.api.extensions.ExtensionArray)):
+        if len(key) != len(result):
+            raise InvalidInputError(
+                f"by has {len(key)} values, expected one for each of the {len(result)} rows."
+            )
+        return getattr(key, "name", None), pd.Series(key).array
+    if data is not None:
+        try:
+            place = find_place(data, key, argument="by")
+        except InvalidInputError:
+            if key not in result.columns:
+                raise
+        else:
+            column = pd.Series(place.array, index=data.index)
+            return place.label, _aligned(result, column, "data")
+    try:
+        place = find_place(result, key, argument="by")
+    except InvalidInputError as error:
+        raise InvalidInputError(
+            f"{error} A column of the original frame is found with data=df, or give it as a "
+            "Series, by=df[...]."
+        ) from None
+    return place.label, place.array
+
+
+def _aligned(result: pd.DataFrame, values: pd.Series[Any], what: str) -> Any:
+    """Bring values into the result's rows: by position, or by label where that is unambiguous."""
+    if values.index.equals(result.index):
+        return values.array
+    both_unique = values.index.is_unique and result.index.is_unique
+    if both_unique and bool(result.index.isin(values.index).all()):
+        return values.reindex(result.index).array
+    raise InvalidInputError(
+        f"{what} has {len(values)} rows and another index than the result's {len(result)} rows, "
+        "expected the same rows. Give the frame (or the Series) that bulk_label was called on."
+    )
+
+
+def _grouping(name: Hashable, values: Any) -> Grouping:
+    column = pd.Series(values)
+    if isinstance(column.dtype, pd.CategoricalDtype):  # in the order of the categories
+        codes, uniques = column.cat.codes.to_numpy(np.int64), column.cat.categories
+    else:
+        try:
+            codes, uniques = _factorize(column)
+        except TypeError:
+            raise InvalidInputError(
+                f"by={name_of(name)} cannot be grouped by, expected plain values such as text."
+            ) from None
+    if (codes < 0).any():
+        codes = np.where(codes < 0, len(uniques), codes)
+        uniques = uniques.insert(len(uniques), np.nan)
+    return Grouping(name, codes.astype(np.int64), uniques)
+
+
+def _factorize(column: pd.Series[Any]) -> tuple[NDArray[np.int64], pd.Index[Any]]:
+    codes, uniques = column.factorize()
+    try:
+        order = pd.Index(uniques).argsort()
+    except TypeError:  # mixed types: first appearance
+        order = np.arange(len(uniques))
+    rank = np.empty(len(order) + 1, dtype=np.int64)
+    rank[order], rank[-1] = np.arange(len(order)), -1  # code -1 stays -1
+    return rank[codes], pd.Index(uniques)[order]
+
+
+def summary(
+    result: pd.DataFrame, by: By = None, *, data: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Count rows and contacts by status and reason.
+
+    Parameters
+    ----------
+    result
+        What bulk_label returned.
+    by
+        A column name of `data`, an aligned Series or array, or a list of these.
+    data
+        The original frame, for column names in `by`.
+
+    Returns
+    -------
+    DataFrame
+        One row per combination that occurs, statuses in their fixed order, with a RangeIndex:
+        the columns of `by`; status (category), reason (string); rows (int64), contacts (int64,
+        distinct ids), share (float64, 0 to 1, of the rows of the group).
+
+    Raises
+    ------
+    InvalidInputError
+        It is no result frame, or `by` does not fit it.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> result = pd.DataFrame({"contact_id": ["ctc_1", "ctc_2", "ctc_2", None],
+    ...                        "status": ["applied", "skipped", "skipped", "not_sent"],
+    ...                        "reason": [None, "cross_org", "cross_org", "missing_id"]})
+    >>> summary(result)
+         status      reason  rows  contacts  share
+    0   applied        <NA>     1         1   0.25
+    1   skipped   cross_org     2         1   0.50
+    2  not_sent  missing_id     1         0   0.25
+    """
+    status = statuses_of(result)
+    groups = groupings(result, by, data)
+    reason_codes, reasons = _reason_codes(result_column(result, "reason"))
+    contact = pd.factorize(result_column(result, "contact_id"))[0]
+    keys = [f"g{i}" for i in range(len(groups))]
+    table = pd.DataFrame(
+        {key: group.codes for key, group in zip(keys, groups, strict=True)}
+        | {"status": status, "reason": reason_codes, "contact": contact}
+    )
+    sizes = table.groupby([*keys, "status", "reason"]).size().rename("rows").reset_index()
+    distinct = table[table["contact"] >= 0].drop_duplicates()
+    contacts = distinct.groupby([*keys, "status", "reason"]).size().rename("contacts")
+    sizes = sizes.merge(contacts.reset_index(), how="left")
+    totals = sizes.groupby(keys)["rows"].transform("sum") if keys else len(result)
+    return pd.DataFrame(
+        {
+            group.name: group.values.take(sizes[key].to_numpy())
+            for key, group in zip(keys, groups, strict=True)
+        }
+        | {
+            "status": pd.Categorical.from_codes(sizes["status"].to_numpy(), dtype=STATUS_DTYPE),
+            "reason": reasons.take(sizes["reason"].to_numpy(), allow_fill=True),
+            "rows": sizes["rows"].astype(np.int64),
+            "contacts": sizes["contacts"].fillna(0).astype(np.int64),
+            "share": (sizes["rows"] / totals).astype(np.float64),
+        }
+    )
+
+
+def _reason_codes(column: pd.Series[Any]) -> tuple[NDArray[np.int64], Any]:
+    """Codes of the reasons, the library's own first in their fixed order, then by name."""
+    known = [reason for reason in REASONS if reason]
+    others = sorted(set(column.dropna().unique()) - set(known))
+    order = [*known, *others]
+    codes = pd.Categorical(column, categories=order).codes.astype(np.int64)
+    return codes, pd.array(order, dtype="string")
+
+
+def compare(result_a: pd.DataFrame, result_b: pd.DataFrame) -> pd.DataFrame:
+    """List the contacts whose status or reason differs between two results.
+
+    Parameters
+    ----------
+    result_a, result_b
+        Two results; contacts that only one of them has are left out.
+
+    Returns
+    -------
+    DataFrame
+        One row per contact, in the order of `result_a`, with a RangeIndex: contact_id (string),
+        status_a (category), reason_a (string), status_b (category), reason_b (string).
+
+    Raises
+    ------
+    InvalidInputError
+        One of them is no result frame.
+    """
+    a, b = _by_contact(result_a), _by_contact(result_b)
+    both = a.merge(b, on="contact_id", how="inner", suffixes=("_a", "_b"))
+    same = both["status_a"].eq(both["status_b"]) & both["reason_a"].fillna("").eq(
+        both["reason_b"].fillna("")
+    )
+    columns = ["contact_id", "status_a", "reason_a", "status_b", "reason_b"]
+    return both.loc[~same, columns].reset_index(drop=True)
+
+
+def _by_contact(result: pd.DataFrame) -> pd.DataFrame:
+    """One row per contact: all rows of a contact share their outcome."""
+    frame = pd.DataFrame(
+        {
+            "contact_id": result_column(result, "contact_id").astype("string").array,
+            "status": pd.Categorical.from_codes(statuses_of(result), dtype=STATUS_DTYPE),
+            "reason": result_column(result, "reason").astype("string").array,
+        }
+    )
+    return frame.dropna(subset="contact_id").drop_duplicates("contact_id")

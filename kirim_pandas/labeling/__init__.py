@@ -1,0 +1,1 @@
+"""The job: contact positions in, outcomes out.  No pandas, no HTTP."""

@@ -1,0 +1,47 @@
+"""The nouns of a run: contacts by position, calls, counts, outcomes.
+
+A *contact* is an integer position in the run's list of distinct ids, in sending order.
+Everything in ``labeling`` speaks of positions; ids appear only where a call is sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["MAX_CONTACTS_PER_CALL", "Counts", "Outcome", "Positions", "cut_batches"]
+
+MAX_CONTACTS_PER_CALL = 1000
+"""The service's limit for one ``bulk_label`` call (one transaction)."""
+
+Positions: TypeAlias = NDArray[np.int64]
+"""Positions of contacts, each at most once."""
+
+
+class Outcome(IntEnum):
+    """What is known of one contact."""
+
+    UNDETERMINED = 0
+    APPLIED = 1
+    CROSS_ORG = 2
+    TEAM_MISMATCH = 3
+    NOT_COUNTED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The service's answer to one call: counts, never names."""
+
+    applied: int
+    cross_org: int
+    team_mismatch: int
+
+
+def cut_batches(contact_count: int, size: int = MAX_CONTACTS_PER_CALL) -> list[Positions]:
+    """Cut positions ``0 … contact_count - 1`` into runs of at most `size`, in order."""
+    positions = np.arange(contact_count, dtype=np.int64)
+    return [positions[start : start + size] for start in range(0, contact_count, size)]

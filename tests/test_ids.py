@@ -1,0 +1,378 @@
+"""Which contacts a frame means: finding the column, judging values, order."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from decimal import Decimal
+from uuid import UUID
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kirim_pandas.api.errors import InvalidInputError
+from kirim_pandas.frames import ids as ids_module
+from kirim_pandas.frames.ids import MALFORMED, MISSING, USABLE, ContactIds, collect_ids
+from kirim_pandas.frames.shapes import name_of, shape_of, shorten
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def contact(number: int) -> str:
+    return f"ctc_{number:026d}"
+
+
+A, B, C = contact(1), contact(2), "ctc_01HXYZABCDEFGHJKMNPQRSTVWX"
+LABEL = "lbl_01HXYZABCDEFGHJKMNPQRSTVWX"
+MESSY = [A, None, f" {B}\n", A, "x", "", " \t", C.lower(), f"\u3000{C}\xa0", A + "\u200b"]
+MESSY_POSITION = [0, -1, 1, 0, -1, -1, -1, -1, 2, -1]
+MESSY_UNUSABLE = [USABLE, MISSING, USABLE, USABLE, MALFORMED, MISSING, MISSING, MALFORMED, USABLE]
+MESSY_UNUSABLE += [MALFORMED]
+
+DTYPES = [
+    "object",
+    "str",
+    "string[python]",
+    "string[pyarrow]",
+    pd.ArrowDtype(pa.string()),
+    pd.ArrowDtype(pa.large_string()),
+    "category",
+    pd.SparseDtype(object),
+]
+
+
+def as_dtype(values: list[str | None], dtype: object) -> pd.Series:
+    if dtype == "str" and pd.__version__ < "3":
+        dtype = "string"  # there, "str" turns None into the text "None"
+    if dtype == "category":
+        codes = pd.Series(values, dtype=object).astype("category")
+        return codes.cat.add_categories(["never used", contact(99)])
+    return pd.Series(pd.array(np.array(values, dtype=object), dtype=dtype))
+
+
+@pytest.fixture(params=DTYPES, ids=str)
+def messy(request: pytest.FixtureRequest) -> pd.Series:
+    return as_dtype(MESSY, request.param)
+
+
+def refusal(obj: object, *args: object, **kwargs: object) -> str:
+    with pytest.raises(InvalidInputError) as caught:
+        collect_ids(obj, *args, **kwargs)
+    return str(caught.value)
+
+
+def check(found: ContactIds) -> None:
+    assert found.ids.tolist() == [A, B, C]
+    assert found.position.tolist() == MESSY_POSITION
+    assert found.position.dtype == np.int64
+    assert found.unusable.tolist() == MESSY_UNUSABLE
+    assert found.text.dtype == "string"
+    assert found.text.fillna("none").tolist() == [
+        found.ids[p] if p >= 0 else "none" for p in MESSY_POSITION
+    ]
+    counts = (found.rows, found.contacts, found.duplicates, found.missing, found.malformed)
+    assert (*counts, found.stripped) == (10, 3, 1, 3, 3, 2)
+
+
+def test_every_dtype_gives_the_same_answer(messy: pd.Series) -> None:
+    """The dtype of the column does not change which contacts are found."""
+    check(collect_ids(messy.to_frame("who").assign(n=1, name="Budi"), "who"))
+
+
+def test_series_index_and_level(messy: pd.Series) -> None:
+    """A Series, an Index and a MultiIndex level give what a column gives."""
+    check(collect_ids(messy))
+    check(collect_ids(pd.Index(messy)))
+    check(collect_ids(pd.Index(messy, name="who"), "who"))
+    check(collect_ids(pd.Series(range(10), index=pd.Index(messy, name="who")), "who"))
+    levels = pd.MultiIndex.from_arrays([messy, range(10)], names=["who", None])
+    check(collect_ids(pd.DataFrame({"n": 0}, index=levels), "who"))
+
+
+def test_input_is_never_changed(messy: pd.Series) -> None:
+    """Collecting leaves the frame as it was, to the dtype and the name of the index."""
+    df = messy.to_frame("who").rename_axis("row")
+    before = df.copy(deep=True)
+    collect_ids(df, "who", hint="who")
+    pd.testing.assert_frame_equal(df, before)
+
+
+def test_finds_the_column_among_others() -> None:
+    """By default the one column or level whose non-missing values are contact ids is taken."""
+    df = pd.DataFrame({"n": [1, 2, 3], "phone": "+62 812", 7: [A, "oops", None], "label": LABEL})
+    assert collect_ids(df).source == "column 7"
+    by_index = pd.DataFrame({"n": [1, 2]}, index=pd.Index([A, B]))
+    assert collect_ids(by_index).source == "index level without a name"
+    by_level = pd.DataFrame({"n": [1, 2]}, index=pd.MultiIndex.from_arrays([[1, 2], [A, B]]))
+    assert collect_ids(by_level).ids.tolist() == [A, B]
+
+
+def test_finds_the_few_ids_of_a_long_blank_column() -> None:
+    """Blank cells are missing, so they do not hide a column of ids, however many they are."""
+    values = [" "] * 50_000 + [A]
+    assert collect_ids(pd.DataFrame({"x": values, "y": "text"})).ids.tolist() == [A]
+
+
+def test_no_column_found_lists_what_was_found() -> None:
+    """Without an id column the error says what each column holds, at most ten, without values."""
+    df = pd.DataFrame(
+        {
+            "phone": ["+62 812 0000 0001"],
+            "label": [LABEL],
+            "spend": [1.5],
+            "since": [pd.Timestamp(0)],
+            "vip": [True],
+            "note": [None],
+            "ref": [C.lower()],
+            **{f"c{i}": ["Budi"] for i in range(9)},
+        }
+    )
+    message = refusal(df)
+    for part in (
+        "'phone': phone numbers",
+        "'label': label ids",
+        "'spend': numbers",
+        "'since': dates",
+        "'vip': true/false",
+        "'note': nothing but missing",
+        "'ref': contact ids in the wrong case",
+        "and 6 more",
+        "id_column=",
+    ):
+        assert part in message
+    assert "812" not in message
+    assert "Budi" not in message
+
+
+def test_less_than_half_is_no_candidate() -> None:
+    """A column of remarks with an id in it is never taken by itself, but may be named."""
+    df = pd.DataFrame({"note": [A, "call back", "moved"]})
+    assert "1 contact ids among 3 values" in refusal(df)
+    assert collect_ids(df, "note").contacts == 1
+
+
+def test_several_candidates_are_listed() -> None:
+    """Two possible columns, or a column and the index, are an error that names both."""
+    df = pd.DataFrame({"who": [A], "parent": [B]})
+    assert "'who', column 'parent'" in refusal(df)
+    assert "index level 'who'" in refusal(df[["who"]].set_index("who", drop=False))
+
+
+def test_names_that_do_not_fit() -> None:
+    """Unknown, repeated and ambiguous names are errors that say what to do."""
+    df = pd.DataFrame({"contact_id": [A], "n": [1]})
+    assert "Did you mean 'contact_id'" in refusal(df, "Contact_Id")
+    assert "Found: 'contact_id', 'n'." in refusal(df, "zzz")
+    assert "Found: 'contact_id', 'n'." in refusal(df, ["n"])
+    twice = pd.concat([df, df], axis=1)
+    assert "2 columns have this label" in refusal(twice, "contact_id")
+    assert "2 columns have this label" in refusal(twice)
+    assert "ambiguous" in refusal(df.set_index("contact_id", drop=False), "contact_id")
+    assert "ambiguous" in refusal(
+        pd.Series([A], name="x", index=pd.Index([B], name="x")), id_column="x"
+    )
+
+
+def test_unrelated_repeated_labels_do_no_harm() -> None:
+    """Other columns may share a label, and columns may have levels."""
+    df = pd.DataFrame([[A, 1, 2]], columns=["who", "n", "n"])
+    assert collect_ids(df).contacts == collect_ids(df, "who").contacts == 1
+    assert "2 columns" in refusal(df, "n")
+    deep = pd.DataFrame([[A, 1]], columns=pd.MultiIndex.from_tuples([("x", "id"), ("x", "n")]))
+    assert collect_ids(deep).contacts == collect_ids(deep, ("x", "id")).contacts == 1
+    assert "2 columns" in refusal(deep, "x")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([1, 2], "numbers (int64)"),
+        ([123.0, None], "loses digits"),
+        (pd.array([1, None], dtype="Int64"), "dtype={'who': str}"),
+        (pd.array([1.0], dtype=pd.SparseDtype(float)), "numbers"),
+        ([True], "true/false"),
+        (pd.to_datetime(["2024-01-01"]), "dates"),
+        (pd.to_timedelta([1]), "durations"),
+        (pd.Series([1, 2]).astype("category"), "numbers"),
+        ([LABEL, LABEL], "A label id is the first argument"),
+        (["+628120000001"], "by phone number"),
+        ([C.lower()], "not changed here"),
+        (["\ufeff" + C], "invisible"),
+        ([C + "\n\u200b"], "invisible"),
+        ([C[:-1]], "missing, added or changed"),
+        ([b"ctc_01HXYZABCDEFGHJKMNPQRSTVWX"], "objects of type bytes"),
+    ],
+)
+def test_a_named_wrong_column_is_refused(values: object, words: str) -> None:
+    """A named column without one contact id is an error that says what it holds and what to do."""
+    message = refusal(pd.DataFrame({"who": values, "id": A}), "who")
+    assert words in message
+    assert "expected" in message
+
+
+@pytest.mark.parametrize("empty", [[None, np.nan], ["", " "], [np.nan, np.nan], [pd.NaT, pd.NaT]])
+def test_all_missing_is_a_result(empty: list[object]) -> None:
+    """A named column of nothing but missing values gives rows without contacts, no error."""
+    found = collect_ids(pd.DataFrame({"who": empty}), "who")
+    assert (found.rows, found.contacts, found.missing) == (2, 0, 2)
+    assert found.text.isna().all()
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [pd.DataFrame(), pd.DataFrame({"who": []}), pd.DataFrame(columns=["a", "b"], dtype=str)],
+)
+def test_no_rows_is_a_result(frame: pd.DataFrame) -> None:
+    """A frame without rows has no contacts; an unknown column is still an error."""
+    found = collect_ids(frame)
+    assert (found.rows, found.contacts) == (0, 0)
+    assert "no column or index level" in refusal(frame, "zzz")
+
+
+class _Hostile(str):
+    """Raises wherever Python lets it."""
+
+    __slots__ = ()
+
+    def _raise(self, *args: object) -> object:
+        raise RuntimeError("must not be called")
+
+    __str__ = __repr__ = strip = __len__ = _raise  # type: ignore[assignment]
+
+
+class _NoText:
+    def _raise(self, *args: object) -> object:
+        raise RuntimeError("must not be called")
+
+    __str__ = __repr__ = __eq__ = __hash__ = __bool__ = _raise  # type: ignore[assignment]
+    __class__ = property(_raise)  # type: ignore[assignment]
+
+
+def test_strange_objects_are_malformed_never_an_exception() -> None:
+    """Bytes, numbers, lists, hostile objects and lone surrogates cost their own row only."""
+    strange = [
+        A.encode(),
+        Decimal(1),
+        UUID(int=1),
+        [A],
+        {A},
+        1,
+        1.5,
+        True,
+        np.array([A]),
+        _NoText(),
+    ]
+    values = np.empty(len(strange) + 4, dtype=object)
+    values[0], values[1], values[2], values[3] = A, _Hostile(B), "\ud800", A[:-1] + "\udfff"
+    for i, value in enumerate(strange):
+        values[4 + i] = value
+    found = collect_ids(pd.DataFrame({"who": values}), "who")
+    assert found.ids.tolist() == [A, B]
+    assert {type(i) for i in found.ids} == {str}
+    assert found.unusable.tolist() == [USABLE, USABLE] + [MALFORMED] * (len(values) - 2)
+    assert all(re.fullmatch("[ -~…]+", example) for example in found.examples)
+    alone = pd.DataFrame({"who": pd.Series([_NoText()], dtype=object)})
+    assert "objects of type _NoText" in refusal(alone, "who")
+    assert "objects of type _NoText" in refusal(alone)
+
+
+def test_missing_values_of_every_kind() -> None:
+    """None, NaN, NA, NaT, empty and blank are missing, not malformed."""
+    values = [A, None, np.nan, float("nan"), pd.NA, pd.NaT, "", " \u2003\n"]
+    found = collect_ids(pd.Series(values, dtype=object))
+    assert found.unusable.tolist() == [USABLE] + [MISSING] * 7
+
+
+@pytest.mark.parametrize("letter", "ILOUa_- ")
+def test_alphabet_is_strict(letter: str) -> None:
+    """Letters outside the id alphabet make an id malformed wherever they stand."""
+    found = collect_ids(pd.Series([A, A[:10] + letter + A[11:]]))
+    assert found.unusable.tolist() == [USABLE, MALFORMED]
+
+
+def test_hint_makes_equal_values_adjacent() -> None:
+    """With a hint, contacts are grouped by first appearance, and keep their order in a group."""
+    who = [contact(i) for i in (9, 8, 7, 6, 5)]
+    df = pd.DataFrame({"who": [*who, who[0]], "team": ["b", "a", "b", None, "a", "a"]})
+    found = collect_ids(df, hint="team")
+    assert found.ids.tolist() == [contact(i) for i in (9, 7, 8, 5, 6)]
+    assert found.groups is not None
+    assert found.groups.tolist() == [0, 0, 1, 1, 2]
+    assert found.ids[found.position].tolist() == df["who"].tolist()
+
+
+def test_hints_nest() -> None:
+    """With several hints the first decides, the next orders inside."""
+    df = pd.DataFrame({"a": list("xyxyx"), "b": [1, 1, 2, 1, 1], "who": map(contact, range(5))})
+    found = collect_ids(df.set_index("a"), hint=["a", "b"])
+    assert found.position.tolist() == [0, 3, 2, 4, 1]
+    assert found.groups is not None
+    assert found.groups.tolist() == [0, 0, 1, 2, 2]
+
+
+def test_hint_problems_come_with_the_others() -> None:
+    """All problems of the frame are told at once; a hint that cannot be grouped is one."""
+    df = pd.DataFrame({"who": [A], "bag": [[1]]})
+    message = refusal(df, "whom", hint="tem")
+    assert "id_column='whom'" in message
+    assert "hint='tem'" in message
+    assert "cannot be grouped" in refusal(df, hint="bag")
+
+
+def test_other_objects_are_refused() -> None:
+    """A list is not a frame."""
+    assert "found a list" in refusal([A])
+
+
+def test_nothing_odd_reaches_a_message() -> None:
+    """Control characters and markup in values or labels are shown as code points, cut short."""
+    assert shorten("\x1b[31m\u200bctc") == "'<U+001B>[31m<U+200B>ctc'"
+    assert len(shorten("<b>" * 100)) < 40
+    assert "\x1b" not in name_of("\x1b[31m")
+    assert len(name_of("x" * 1000)) < 70
+    assert name_of(_NoText()) == "<_NoText>"
+    assert shape_of([]) == "nothing but missing values"
+
+
+CELLS = st.one_of(
+    st.integers(0, 30).map(contact),
+    st.integers(0, 30).map(lambda n: f" {contact(n)}\u2028"),
+    st.none(),
+    st.text(max_size=4),
+    st.text(ALPHABET, min_size=26, max_size=26).map("ctc_".__add__),
+    st.floats(),
+    st.binary(max_size=2),
+)
+
+
+@given(st.lists(CELLS), st.booleans())
+def test_like_one_row_at_a_time(cells: list[object], hinted: bool) -> None:
+    """Any column gives what judging its cells one after the other gives."""
+    frame = pd.DataFrame({"who": pd.Series(cells, dtype=object), "h": [len(str(c)) for c in cells]})
+    expected: list[str | None] = []
+    for cell in cells:
+        text = cell.strip() if isinstance(cell, str) else ""
+        good = re.fullmatch(r"ctc_[0-9A-HJKMNP-TV-Z]{26}\Z", text)
+        expected.append(text if good else None)
+    distinct = list(dict.fromkeys(i for i in expected if i))
+    present = [
+        c for c in cells if not (c is None or c != c or (isinstance(c, str) and not c.strip()))
+    ]
+    if present and not distinct:
+        assert "none of its" in refusal(frame, "who")
+        return
+    found = collect_ids(frame, "who", hint="h" if hinted else None)
+    assert sorted(found.ids) == sorted(distinct)
+    assert hinted or found.ids.tolist() == distinct
+    assert [found.ids[p] if p >= 0 else None for p in found.position] == expected
+    assert found.malformed == len(present) - sum(i is not None for i in expected)
+    assert found.rows == found.contacts + found.duplicates + found.missing + found.malformed
+
+
+def test_examples_in_docstrings() -> None:
+    """The examples of the docstrings run."""
+    assert doctest.testmod(ids_module).failed == 0

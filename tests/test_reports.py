@@ -1,0 +1,433 @@
+"""Summaries, charts, reports, comparisons and exports of a result."""
+
+from __future__ import annotations
+
+import builtins
+import doctest
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from itertools import combinations
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+
+from kirim_pandas.api.errors import ConfigurationError, InvalidInputError
+from kirim_pandas.frames import summary as summary_module
+from kirim_pandas.frames.charts import COLOURS, bars, svg_chart
+from kirim_pandas.frames.reports import (
+    REASONS,
+    STATUS_MEANINGS,
+    RunFacts,
+    compare,
+    plot,
+    report,
+    spreadsheet_safe,
+    summary,
+)
+from kirim_pandas.frames.results import _OWN_REASONS, STATUSES
+
+matplotlib.use("agg")
+
+ROWS = [
+    ("ctc_1", "applied", None, "north"),
+    ("ctc_2", "skipped", "team_mismatch", "north"),
+    ("ctc_2", "skipped", "team_mismatch", "south"),
+    ("ctc_3", "skipped", "cross_org", "south"),
+    (None, "not_sent", "missing_id", None),
+    ("ctc_4", "failed", "contact_gone", "south"),
+    ("ctc_5", "unknown", "no_reply", "north"),
+    ("ctc_6", "applied", None, "north"),
+]
+INDEX = pd.Index([0, 0, 1, 1, 2, 2, 3, 3], name="row")
+
+
+@pytest.fixture
+def result() -> pd.DataFrame:
+    frame = pd.DataFrame(ROWS, columns=["contact_id", "status", "reason", "team"], index=INDEX)
+    frame = frame.drop(columns="team").astype({"contact_id": "string", "reason": "string"})
+    frame["status"] = pd.Categorical(frame["status"], categories=list(STATUSES))
+    frame.attrs["kirim_run_id"] = "run_7"
+    return frame
+
+
+@pytest.fixture
+def data() -> pd.DataFrame:
+    return pd.DataFrame({"team": [row[-1] for row in ROWS], "n": range(8)}, index=INDEX)
+
+
+def lines(frame: pd.DataFrame) -> list[list[object]]:
+    return frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
+
+
+# -- summary ------------------------------------------------------------------------------
+
+
+def test_summary_counts_rows_and_contacts(result: pd.DataFrame) -> None:
+    """One line per status and reason that occurs, in fixed order, with rows, contacts, share."""
+    counts = summary(result)
+    assert lines(counts) == [
+        ["applied", None, 2, 2, 0.25],
+        ["skipped", "cross_org", 1, 1, 0.125],
+        ["skipped", "team_mismatch", 2, 1, 0.25],
+        ["failed", "contact_gone", 1, 1, 0.125],
+        ["unknown", "no_reply", 1, 1, 0.125],
+        ["not_sent", "missing_id", 1, 0, 0.125],
+    ]
+    assert list(counts.columns) == ["status", "reason", "rows", "contacts", "share"]
+    kinds = ["category", "string", "int64", "int64", "float64"]
+    assert [str(dtype) for dtype in counts.dtypes] == kinds
+    assert isinstance(counts.index, pd.RangeIndex)
+
+
+def test_summary_by_column_of_the_data(result: pd.DataFrame, data: pd.DataFrame) -> None:
+    """With `by`, shares are within each group, missing groups are kept, no row is multiplied."""
+    counts = summary(result, "team", data=data)
+    assert counts["rows"].sum() == len(result)
+    assert lines(counts[counts["team"] == "south"]) == [
+        ["south", "skipped", "cross_org", 1, 1, 1 / 3],
+        ["south", "skipped", "team_mismatch", 1, 1, 1 / 3],
+        ["south", "failed", "contact_gone", 1, 1, 1 / 3],
+    ]
+    assert lines(counts[counts["team"].isna()]) == [[None, "not_sent", "missing_id", 1, 0, 1.0]]
+
+
+def test_every_way_to_say_by_is_the_same(result: pd.DataFrame, data: pd.DataFrame) -> None:
+    """A name, a Series, an array, a category and input beside result give one summary."""
+    expected = summary(result, "team", data=data)
+    beside = pd.concat([data.assign(contact_id="x", status="y"), result], axis=1)
+    ways = [
+        summary(result, data["team"]),
+        summary(result, ["team"], data=data),
+        summary(result, data["team"].astype("category")),
+        summary(beside, "team"),
+        summary(result.astype(object), "team", data=data),
+        summary(result, data["team"].to_numpy()).rename(columns={"group": "team"}),
+    ]
+    for way in ways:
+        assert lines(way) == lines(expected)
+    several = summary(result, ["team", data["n"] % 2], data=data)
+    assert list(several.columns[:2]) == ["team", "n"]
+    assert several["rows"].sum() == len(result)
+
+
+def test_by_reaches_index_and_result(result: pd.DataFrame, data: pd.DataFrame) -> None:
+    """An index level, or a column of the result, may be what to group by."""
+    assert summary(result, "row")["row"].unique().tolist() == [0, 1, 2, 3]
+    by_status = summary(result, "status", data=data)
+    assert by_status["by_status"].tolist() == by_status["status"].tolist()
+
+
+def test_part_of_a_frame_finds_its_rows(result: pd.DataFrame) -> None:
+    """A result on a part of a frame takes its groups from the whole frame by label."""
+    part = result.set_axis(range(10, 18), axis=0)
+    whole = pd.DataFrame({"g": np.arange(30)[::-1]}, index=np.arange(30)[::-1])
+    assert summary(part, "g", data=whole)["g"].unique().tolist() == list(range(10, 18))
+
+
+def test_by_that_does_not_fit(result: pd.DataFrame, data: pd.DataFrame) -> None:
+    """Unknown names and other lengths are errors that say what to give."""
+    for by, frame, words in [
+        ("team", None, "data=df"),
+        ("tem", data, "Did you mean 'team'"),
+        (data["team"].iloc[:3], None, "expected the same rows"),
+        ("team", data.iloc[::2], "expected the same rows"),
+        (np.arange(3), None, "3 values"),
+        (pd.Series([[1]] * 8, index=INDEX, name="bag"), None, "cannot be grouped"),
+    ]:
+        with pytest.raises(InvalidInputError, match=words):
+            summary(result, by, data=frame)
+
+
+@pytest.mark.parametrize("wrong", [pd.DataFrame({"a": [1]}), pd.Series([1]), None])
+def test_only_results_are_summed_up(wrong: object) -> None:
+    """Something that is no result is refused by name of the missing column."""
+    with pytest.raises(InvalidInputError, match="bulk_label"):
+        summary(wrong)
+    with pytest.raises(InvalidInputError, match="something else"):
+        summary(pd.DataFrame({"status": ["done"], "reason": None, "contact_id": "ctc_1"}))
+
+
+def test_no_rows(result: pd.DataFrame, data: pd.DataFrame) -> None:
+    """A result without rows has an empty summary, an empty comparison, a chart and a report."""
+    empty, no_data = result.iloc[:0], data.iloc[:0]
+    assert summary(empty, "team", data=no_data).shape == (0, 6)
+    assert compare(empty, result).empty
+    assert "no rows" in report(empty, by="team", data=no_data).headline
+    plot(empty, "team", data=no_data).figure.clear()
+    plot(empty).figure.clear()
+
+
+def test_doctest() -> None:
+    """The examples of the docstrings run."""
+    assert doctest.testmod(summary_module).failed == 0
+
+
+# -- reasons ------------------------------------------------------------------------------
+
+
+def test_every_reason_has_words() -> None:
+    """Each reason of the library and each status is explained, and no reason too many."""
+    assert set(REASONS) == {"", *_OWN_REASONS}
+    assert tuple(STATUS_MEANINGS) == STATUSES
+    assert all(words.status in STATUSES and words.meaning for words in REASONS.values())
+
+
+# -- compare ------------------------------------------------------------------------------
+
+
+def test_compare_lists_changed_contacts_once(result: pd.DataFrame) -> None:
+    """One line per contact of both results whose status or reason differs."""
+    later = result.iloc[::-1].copy()
+    later.loc[later["contact_id"] == "ctc_2", ["status", "reason"]] = ["applied", pd.NA]
+    later.loc[later["contact_id"] == "ctc_3", "reason"] = "team_mismatch"
+    later.loc[later["contact_id"] == "ctc_6", "contact_id"] = "ctc_9"
+    changed = compare(result, later)
+    assert lines(changed) == [
+        ["ctc_2", "skipped", "team_mismatch", "applied", None],
+        ["ctc_3", "skipped", "cross_org", "skipped", "team_mismatch"],
+    ]
+    columns = ["contact_id", "status_a", "reason_a", "status_b", "reason_b"]
+    assert list(changed.columns) == columns
+    assert compare(result, result).empty
+
+
+# -- charts -------------------------------------------------------------------------------
+
+# Machado, Oliveira and Fernandes 2009, full severity, on linear RGB.
+_SIGHT = {
+    "normal": np.eye(3),
+    "protanopia": np.array(
+        [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]]
+    ),
+    "deuteranopia": np.array(
+        [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]]
+    ),
+    "tritanopia": np.array(
+        [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]]
+    ),
+}
+
+
+def _linear(colour: str) -> np.ndarray:
+    c = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+
+
+def _lab(linear: np.ndarray) -> np.ndarray:
+    to_xyz = np.array(
+        [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    )
+    x, y, z = np.cbrt(np.maximum(to_xyz @ linear / [0.9505, 1, 1.089], 1e-4))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("sight", _SIGHT)
+def test_colours_stay_apart(sight: str) -> None:
+    """Any two statuses differ clearly to readers of every kind of sight."""
+    seen = [_lab(np.clip(_SIGHT[sight] @ _linear(c), 0, 1)) for c in COLOURS.values()]
+    assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 15
+
+
+def test_colours_carry_text_and_stand_on_any_page() -> None:
+    """Counts on the bars are legible, and the bars are seen on white and on near black."""
+    assert tuple(COLOURS) == STATUSES
+    for colour in COLOURS.values():
+        light = float(_linear(colour) @ [0.2126, 0.7152, 0.0722]) + 0.05
+        ink = float(_linear("#111111").mean()) + 0.05
+        assert light / ink >= 4
+        assert 1.05 / light >= 1.5
+
+
+def test_bars_by_size_and_the_rest_together(result: pd.DataFrame) -> None:
+    """Groups come largest first; beyond the limit the small ones share one bar."""
+    drawn = bars(result, np.array(list("aaabbcde")), max_bars=3)
+    assert drawn.names == ["a", "b", "other 3 groups"]
+    assert drawn.counts.sum(axis=1).tolist() == [3, 2, 3]
+    assert drawn.counts.sum() == len(result)
+
+
+@pytest.mark.parametrize("groups", [1, 40])
+def test_plot_has_all_rows(result: pd.DataFrame, groups: int) -> None:
+    """Bars of each group fill the axis from 0 to 1, whether there is 1 group or 40."""
+    many = pd.concat([result] * 10, ignore_index=True)
+    axes = plot(many, pd.Series(np.arange(80) % groups, name="$ pent $"))
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert len(names) == min(groups, 20)
+    assert axes.get_xlim() == (0, 1)
+    per_row = sum(patch.get_width() for patch in axes.patches)
+    assert per_row == pytest.approx(len(names))
+    axes.figure.canvas.draw()
+    matplotlib.pyplot.close(axes.figure)
+
+
+def test_plot_draws_where_it_is_told(result: pd.DataFrame) -> None:
+    """A given axes is used and returned."""
+    figure, axes = matplotlib.pyplot.subplots()
+    assert plot(result, ax=axes) is axes
+    matplotlib.pyplot.close(figure)
+
+
+def test_plot_without_matplotlib(result: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without matplotlib, plot() says how to install it, and the report still has its chart."""
+    real = builtins.__import__
+
+    def refuse(name: str, *args: object, **kwargs: object) -> object:
+        if name.startswith("matplotlib"):
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(ConfigurationError, match=r"kirim-pandas\[plot\]"):
+        plot(result)
+    assert "<svg" in report(result).html
+
+
+# -- report -------------------------------------------------------------------------------
+
+
+class _Page(HTMLParser):
+    """Checks that tags close in order; keeps tags and text."""
+
+    VOID = ("meta", "br")
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.text = ""
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        assert not any(name.startswith("on") or name in ("href", "src") for name, _ in attrs)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not self.open or self.open[-1] != "style":
+            self.text += data + " "
+
+
+FACTS = RunFacts(
+    label_id="lbl_01HXYZABCDEFGHJKMNPQRSTVWX",
+    label_name="VIP <script>alert(1)</script>",
+    operation="attach",
+    started=datetime(2026, 3, 4, 5, 6, tzinfo=UTC),
+    requests=1234,
+)
+
+
+def test_report_tells_everything(result: pd.DataFrame, data: pd.DataFrame, tmp_path: Path) -> None:
+    """The saved page has label, operation, time, run, counts, reasons in words and actions."""
+    told = report(result, FACTS, by="team", data=data)
+    path = told.save(tmp_path / "report.html")
+    page = _Page(path.read_text(encoding="utf-8"))
+    text = " ".join(page.text.split())
+    for part in (
+        "lbl_01HXYZABCDEFGHJKMNPQRSTVWX",
+        "attach",
+        "2026-03-04 05:06 UTC",
+        "run_7",
+        "1,234",
+        "2 of 8 rows (25.0%) have the label",
+        REASONS["team_mismatch"].meaning,
+        REASONS["no_reply"].action,
+        "contact_gone",
+        "By team",
+        "(missing)",
+    ):
+        assert part in text
+    assert "script" not in page.tags
+    assert {"svg", "table", "title"} <= page.tags
+
+
+def test_report_loads_nothing(result: pd.DataFrame) -> None:
+    """The page names no address and runs no script."""
+    page = report(result, FACTS).html
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "url(" not in page
+    assert "default-src 'none'" in page
+
+
+def test_report_escapes_everything(result: pd.DataFrame) -> None:
+    """Markup and control characters from data, labels and the service stay text."""
+    nasty = '"><img src=x onerror=alert(1)>\x1b[31m'
+    odd = result.copy()
+    odd.loc[odd["status"] == "failed", "reason"] = nasty
+    groups = pd.Series([nasty] * 8, index=result.index, name=nasty)
+    facts = RunFacts(run_id=nasty, label_id=nasty, label_name=nasty, operation=nasty)
+    told = report(odd, facts, by=groups)
+    for page in (told.html, told._repr_html_()):
+        assert "img" not in _Page(page).tags
+        assert "\x1b" not in page
+
+
+def test_report_style_is_scoped(result: pd.DataFrame) -> None:
+    """In a notebook the report's style reaches nothing outside of it, and adapts to the theme."""
+    fragment = report(result)._repr_html_()
+    style = fragment.split("<style>")[1].split("</style>")[0]
+    selectors = [
+        part.strip()
+        for block in style.replace("@media (prefers-color-scheme: dark) {", "").split("}")
+        for part in block.split("{")[0].split(",")
+        if part.strip()
+    ]
+    assert selectors
+    assert all(selector.startswith(".kirim-report") for selector in selectors)
+    assert "--jp-content-font-color1" in style
+    assert "prefers-color-scheme: dark" in style
+    assert fragment.startswith('<div class="kirim-report">')
+    assert "not_sent" in svg_chart(bars(result))
+
+
+def test_report_needs_no_facts(result: pd.DataFrame) -> None:
+    """A bare result frame has a report too, with the run id it carries."""
+    told = report(result)
+    assert "run_7" in told.html
+    assert "None" not in told.html
+    assert "25.0%" in repr(told)
+
+
+# -- exports ------------------------------------------------------------------------------
+
+
+def test_formulas_become_text() -> None:
+    """Text that a spreadsheet would run gets an apostrophe, in cells, labels and index."""
+    bad = ["=1+1", "+62812", "-x", "@a", "\tx", "\rx", "＝1"]
+    frame = pd.DataFrame(
+        {"=name": bad, "n": range(-3, 4), "c": pd.Categorical(bad), "ok": ["a=b", None, *"cdefg"]},
+        index=pd.Index(bad, name="=key"),
+    )
+    before = frame.copy(deep=True)
+    safe = spreadsheet_safe(frame)
+    guarded = [f"'{text}" for text in bad]
+    assert list(safe.columns) == ["'=name", "n", "c", "ok"]
+    assert safe["'=name"].tolist() == safe["c"].tolist() == safe.index.tolist() == guarded
+    assert safe.index.name == "'=key"
+    assert safe["n"].tolist() == list(range(-3, 4))
+    assert safe["ok"].isna().tolist() == frame["ok"].isna().tolist()
+    assert not any(line.startswith(("=", "+", "-", "@")) for line in safe.to_csv().splitlines())
+    pd.testing.assert_frame_equal(frame, before)
+
+
+def test_formulas_in_levels_and_repeated_labels() -> None:
+    """Labels of several levels are guarded, and repeated labels do no harm."""
+    frame = pd.DataFrame([["=a", "=b"]], columns=["x", "x"])
+    assert spreadsheet_safe(frame).to_numpy().tolist() == [["'=a", "'=b"]]
+    deep = pd.DataFrame({("=g", 1): ["=a"]}, index=pd.MultiIndex.from_tuples([("@i", 2)]))
+    safe = spreadsheet_safe(deep)
+    assert safe.columns.tolist() == [("'=g", 1)]
+    assert safe.index.tolist() == [("'@i", 2)]
+    assert spreadsheet_safe(pd.DataFrame()).empty
