@@ -1,0 +1,105 @@
+"""Rate limits: one bucket an organisation and class of request, and the headers about it."""
+
+from __future__ import annotations
+
+import threading
+from typing import Literal
+
+from kirim_pandas.sandbox.bucket import Bucket
+from kirim_pandas.sandbox.clock import Clock
+from kirim_pandas.sandbox.messages import Refusal
+
+__all__ = ["Kind", "Limits"]
+
+Kind = Literal["reads", "writes"]
+
+PLANS = {(60, 600): "free", (600, 6000): "pro"}
+"""Writes and reads a minute (Kirim API docs, Rate limits)."""
+
+
+class Limits:
+    """The buckets of all organisations.
+
+    Parameters
+    ----------
+    clock
+        The sandbox's clock.
+    write_per_minute, read_per_minute
+        Sizes and rates of the buckets.
+    others_per_minute
+        Writes that another client of the same organisation tries.
+    refusal_costs
+        Whether a 429 costs what is left of a token.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        write_per_minute: int,
+        read_per_minute: int,
+        others_per_minute: float = 0.0,
+        refusal_costs: bool = False,
+    ) -> None:
+        _check(write_per_minute)
+        _check(read_per_minute)
+        self._clock = clock
+        self._per_minute: dict[Kind, int] = {"writes": write_per_minute, "reads": read_per_minute}
+        self._others_per_minute = others_per_minute
+        self._refusal_costs = refusal_costs
+        self._buckets: dict[tuple[str, Kind], Bucket] = {}
+        self._lock = threading.Lock()
+
+    def about(self) -> dict[str, str | int]:
+        """Describe the limits as ``GET /me`` does."""
+        write, read = self._per_minute["writes"], self._per_minute["reads"]
+        tier = PLANS.get((write, read), "enterprise")
+        return {"tier": tier, "write_per_minute": write, "read_per_minute": read}
+
+    def spend(self, organization: str, kind: Kind) -> None:
+        """Take a token, or raise the 429."""
+        with self._lock:
+            now_ns = self._clock.monotonic_ns()
+            bucket = self._bucket(organization, kind, now_ns)
+            if bucket.take(now_ns, refusal_costs=self._refusal_costs):
+                return
+        raise Refusal(429, "rate_limit_exceeded", "Too many requests; see Retry-After.")
+
+    def headers(self, organization: str, kind: Kind, *, refused: bool) -> dict[str, str]:
+        """Write the ``X-RateLimit`` headers, and ``Retry-After`` for a 429."""
+        with self._lock:
+            now_ns = self._clock.monotonic_ns()
+            bucket = self._bucket(organization, kind, now_ns)
+            full_at = self._clock.unix_seconds() + bucket.nanoseconds_to_full(now_ns) / 1e9
+            headers = {
+                "X-RateLimit-Limit": str(bucket.per_minute),
+                "X-RateLimit-Remaining": str(bucket.remaining(now_ns)),
+                "X-RateLimit-Reset": str(-int(-full_at // 1)),
+            }
+            if refused:
+                # Whole seconds, rounded up: who waits that long finds a token.
+                wait_ns = bucket.nanoseconds_to_token(now_ns)
+                headers["Retry-After"] = str(max(1, -(-wait_ns // 10**9)))
+        return headers
+
+    def set_per_minute(self, kind: Kind, per_minute: int) -> None:
+        """Change a limit for everyone, as a change of plan does."""
+        _check(per_minute)
+        with self._lock:
+            self._per_minute[kind] = per_minute
+            for (_, bucket_kind), bucket in self._buckets.items():
+                if bucket_kind == kind:
+                    bucket.set_rate(per_minute, self._clock.monotonic_ns())
+
+    def _bucket(self, organization: str, kind: Kind, now_ns: int) -> Bucket:
+        if (organization, kind) not in self._buckets:
+            others = self._others_per_minute if kind == "writes" else 0.0
+            self._buckets[organization, kind] = Bucket(
+                self._per_minute[kind], now_ns, others_per_minute=others
+            )
+        return self._buckets[organization, kind]
+
+
+def _check(per_minute: int) -> None:
+    if per_minute < 1:
+        raise ValueError(f"found a limit of {per_minute} a minute; expected at least 1")

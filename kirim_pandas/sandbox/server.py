@@ -1,0 +1,229 @@
+"""The HTTP server: sockets, the log, and faults at the right moment."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import socketserver
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from kirim_pandas.sandbox.faults import Chosen, Faults
+from kirim_pandas.sandbox.messages import Reply, Request
+from kirim_pandas.sandbox.service import Service
+from kirim_pandas.sandbox.wire import SENDERS
+
+__all__ = ["Server"]
+
+MAX_BODY_BYTES = 1_000_000
+"""Far more than 1000 ids need (33 kB)."""
+
+INSERT_REQUEST = "INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A request as it was counted, before its body is read."""
+
+    sequence: int
+    seconds: float
+    key: str | None
+    try_number: int
+    chosen: Chosen | None
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Server
+    connection: socket.socket
+
+    def serve(self) -> None:
+        """Answer one request."""
+        url = urlsplit(self.path)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        arrival = self.server.arrive(self.command, url.path, headers)
+        chosen = arrival.chosen
+        length_text = headers.get("content-length", "0")
+        length = int(length_text) if length_text.isdigit() else MAX_BODY_BYTES + 1
+        if length > MAX_BODY_BYTES or (chosen and chosen.fault.wire == "unread"):
+            length, self.close_connection = 0, True
+        body = self.rfile.read(length)
+        if len(body) < length:
+            self.close_connection = True
+            return  # the client went away in the middle of its request
+        query = dict(parse_qsl(url.query, keep_blank_values=True))
+        request = Request(self.command, url.path, query, headers, body)
+        reply = self._answer(request, chosen)
+        self.server.log(arrival, request, reply)
+        sender = SENDERS[chosen.fault.wire if chosen else "whole"]
+        now = self.server.service.clock.unix_seconds()
+        if not sender(self, reply, now, chosen.value if chosen else None):
+            self.close_connection = True
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve  # noqa: N815
+
+    def pause(self, seconds: float) -> bool:
+        """Wait; true if the sandbox closes meanwhile."""
+        return self.server.closing.wait(seconds)
+
+    def handle(self) -> None:
+        """Serve until either side hangs up; that a client hangs up is no error."""
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            super().handle()
+
+    def finish(self) -> None:
+        """Close the files; the other side may be gone already."""
+        with contextlib.suppress(ConnectionError):
+            super().finish()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's word
+        """Print nothing: the log is in the store."""
+
+    def _answer(self, request: Request, chosen: Chosen | None) -> Reply:
+        service = self.server.service
+        if chosen is None:
+            return service.answer(request)
+        fault = chosen.fault
+        if fault.executes:
+            stalls = chosen.name == "stall_before_commit"
+            reply = service.answer(
+                request,
+                stall_seconds=float(chosen.value) if stalls else 0.0,
+                fail_and_keep=chosen.name == "error_500_kept",
+            )
+        elif fault.refusal:
+            reply = service.refuse(fault.refusal, request)
+        else:
+            reply = Reply(200)
+        return fault.change(reply, chosen.value) if fault.change else reply
+
+
+class Server(ThreadingHTTPServer):
+    """Accepts connections, numbers requests, writes the log.
+
+    Parameters
+    ----------
+    port
+        On 127.0.0.1; 0 takes a free one.
+    service
+        What answers.
+    faults
+        What goes wrong.
+    on_event
+        Carries out an event of `faults`: name and arguments.
+    """
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(
+        self, port: int, service: Service, faults: Faults, on_event: Callable[..., object]
+    ) -> None:
+        self.service = service
+        self.closing = threading.Event()
+        self._faults = faults
+        self._on_event = on_event
+        self._counts: Counter[str] = Counter()
+        self._tries: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._connections: dict[threading.Thread, socket.socket] = {}
+        super().__init__(("127.0.0.1", port), Handler)
+
+    def server_bind(self) -> None:
+        """Bind without asking a name server who we are, as the base would."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
+
+    def arrive(self, method: str, path: str, headers: dict[str, str]) -> Arrival:
+        """Count a request, let happen what is due before it, choose its fault."""
+        kind = "reads" if method == "GET" else "writes"
+        key = headers.get("idempotency-key")
+        name = key or f"{method} {path}"
+        with self._lock:
+            sequence, write_number = self._counts["all"], self._counts["writes"]
+            call_number = self._counts[self._faults.on]
+            self._counts.update(["all", kind])
+            try_number = self._tries[name]
+            self._tries[name] += 1
+            seconds = self.service.clock.monotonic_ns() / 1e9
+            # Under the lock: an event stands between two calls, whatever the threads do.
+            for event, *values in (
+                self._faults.events_before(write_number) if kind == "writes" else ()
+            ):
+                self._on_event(event, *values)
+        can_fail = self._faults.on in ("all", kind)
+        chosen = self._faults.choose(call_number, name, try_number) if can_fail else None
+        return Arrival(sequence, seconds, key, try_number, chosen)
+
+    def log(self, arrival: Arrival, request: Request, reply: Reply) -> None:
+        """Write the request down, before its reply leaves."""
+        chosen = arrival.chosen
+        replies = chosen is None or chosen.fault.wire not in ("unread", "reset", "silent")
+        shown = {k: v for k, v in request.headers.items() if k != "authorization"}
+        row = (
+            arrival.sequence,
+            arrival.seconds,
+            request.method,
+            request.path,
+            arrival.key,
+            arrival.try_number,
+            chosen.name if chosen else None,
+            reply.status if replies else None,
+            reply.replayed,
+            reply.executed,
+            reply.request_id,
+            request.body,
+            json.dumps(shown),
+        )
+        self.service.store.rows(INSERT_REQUEST, row)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection in a thread of its own, and remember both for the end."""
+        thread = threading.Thread(
+            target=self._serve_connection,
+            args=(request, client_address),
+            name="kirim-sandbox-connection",
+            daemon=True,
+        )
+        with self._lock:
+            self._connections[thread] = request
+        thread.start()
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close at once; the base would send a polite end before a reset."""
+        self.close_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Stay quiet when the end of the sandbox cut a request short."""
+        if not self.closing.is_set():
+            super().handle_error(request, client_address)
+
+    def stop(self) -> None:
+        """Hang up on everyone and wait until all threads are gone."""
+        self.closing.set()
+        self.service.idempotency.close()
+        self.shutdown()
+        with self._lock:
+            connections = dict(self._connections)
+        for connection in connections.values():
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in connections:
+            thread.join(5)
+        self.server_close()
+
+    def _serve_connection(self, request: Any, client_address: Any) -> None:
+        try:
+            self.process_request_thread(request, client_address)
+        finally:
+            with self._lock:
+                self._connections.pop(threading.current_thread(), None)

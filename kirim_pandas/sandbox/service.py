@@ -1,0 +1,227 @@
+"""The service: a request in, a reply out, the truth kept; no sockets."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from kirim_pandas.sandbox import reading
+from kirim_pandas.sandbox.clock import Clock
+from kirim_pandas.sandbox.idempotency import Idempotency, fingerprint_of
+from kirim_pandas.sandbox.limits import Kind, Limits
+from kirim_pandas.sandbox.messages import Refusal, Reply, Request, make_id
+from kirim_pandas.sandbox.store import BulkCounts, Store
+from kirim_pandas.sandbox.switches import Switches
+from kirim_pandas.sandbox.validation import param_at, parse_json, read_bulk_call
+
+__all__ = ["Key", "Service"]
+
+ROUTE = re.compile(
+    r"/v1(?:/(?P<number>\d{6,20}))?/(?:"
+    r"(?P<bulk>contacts/bulk_label)|(?P<contacts>contacts)|contacts/(?P<contact>[^/]+)|"
+    r"(?P<me>me)|(?P<labels>labels)|labels/(?P<label>[^/]+)|(?P<accounts>accounts))"
+)
+NUMBERED = {"bulk", "contacts", "contact"}
+"""Routes that may stand under a phone number; the others stay at the root."""
+
+
+@dataclass
+class Key:
+    """An API key: whose it is and whether it still works."""
+
+    organization: str
+    state: str = "valid"
+
+
+@dataclass
+class Service:
+    """Everything behind the door: keys, limits, validation, idempotency, the job.
+
+    Attributes
+    ----------
+    pause
+        Waits some seconds, or less if the sandbox closes; passed in.
+    """
+
+    store: Store
+    clock: Clock
+    switches: Switches
+    limits: Limits
+    keys: dict[str, Key]
+    idempotency: Idempotency
+    phone_number_id: str
+    phone_number: str
+    seed: int
+    pause: Callable[[float], object]
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _requests: int = 0
+
+    def answer(
+        self, request: Request, *, stall_seconds: float = 0.0, fail_and_keep: bool = False
+    ) -> Reply:
+        """Answer one request.
+
+        Parameters
+        ----------
+        request
+            As it came.
+        stall_seconds
+            How long a write takes before it commits; its key is in progress meanwhile.
+        fail_and_keep
+            Whether a write fails with a 500 that is kept under its key.
+        """
+        request_id = self.next_request_id()
+        match = ROUTE.fullmatch(request.path)
+        if match is None or not self._path_allowed(match):
+            # A router that does not know the path answers before the application.
+            return Reply(404, b"404 page not found\n", {"Content-Type": "text/plain"})
+        route = match.lastgroup or ""
+        bucket: tuple[str, Kind] | None = None
+        try:
+            if request.method != ("POST" if route == "bulk" else "GET"):
+                return Reply(405, b"405 method not allowed\n", {"Content-Type": "text/plain"})
+            key = self._authenticate(request)
+            bucket = (key.organization, "writes" if route == "bulk" else "reads")
+            if match["number"] not in (None, self.phone_number_id):
+                message = "This number belongs to another organisation."
+                raise Refusal(403, "phone_number_forbidden", message)
+            if route == "bulk":
+                reply = self._write(request, key, request_id, stall_seconds, fail_and_keep)
+            else:
+                self.limits.spend(key.organization, "reads")
+                reply = Reply.of(200, self._read(route, match[route], key, request), request_id)
+        except Refusal as refusal:
+            reply = refusal.reply(request_id)
+        return self.dress(reply, bucket)
+
+    def refuse(self, refusal: Refusal, request: Request) -> Reply:
+        """Make the reply of a refusal that is played, not meant (a fault)."""
+        key = self.keys.get(_token(request))
+        kind: Kind = "reads" if request.method == "GET" else "writes"
+        bucket = (key.organization, kind) if key else None
+        return self.dress(refusal.reply(self.next_request_id()), bucket)
+
+    def next_request_id(self) -> str:
+        """Make a request id; the same seed gives the same sequence."""
+        with self._lock:
+            self._requests += 1
+            number = self._requests
+        digest = hashlib.sha256(f"request {self.seed} {number}".encode()).digest()
+        return make_id("req_", int.from_bytes(digest[:16], "big"))
+
+    def dress(self, reply: Reply, bucket: tuple[str, Kind] | None) -> Reply:
+        """Add the documented headers."""
+        headers = {**reply.headers, "Content-Type": "application/json; charset=utf-8"}
+        if reply.request_id:
+            headers["X-Request-Id"] = reply.request_id
+        if reply.replayed:
+            headers["Idempotent-Replayed"] = "true"
+        if bucket and (reply.status < 500 or self.switches.rate_headers_on_5xx):
+            headers.update(self.limits.headers(*bucket, refused=reply.status == 429))
+        return replace(reply, headers=headers)
+
+    def _path_allowed(self, match: re.Match[str]) -> bool:
+        if match.lastgroup not in NUMBERED:
+            return match["number"] is None
+        rule = self.switches.phone_number_path
+        return rule == "optional" or (match["number"] is not None) == (rule == "required")
+
+    def _authenticate(self, request: Request) -> Key:
+        key = self.keys.get(_token(request))
+        if key is not None and key.state == "expired":
+            raise Refusal(401, "expired_api_key", "The API key has expired.")
+        if key is None or key.state != "valid":
+            raise Refusal(401, "invalid_api_key", "The API key is missing or not valid.")
+        return key
+
+    def _read(self, route: str, name: str, key: Key, request: Request) -> dict[str, Any]:
+        organization, number = key.organization, self.phone_number
+        if route == "contacts":
+            return reading.contacts(self.store, organization, request.query, number)
+        if route == "contact":
+            return reading.contact(self.store, organization, name, number)
+        if route == "labels":
+            return reading.labels(self.store, organization, request.query)
+        if route == "label":
+            return reading.label(self.store, organization, name)
+        if route == "accounts":
+            return reading.accounts(self.phone_number_id, number)
+        token = _token(request)
+        about = {
+            "organization": {"id": organization, "object": "organization", "name": "Sandbox"},
+            "api_key": {
+                "id": make_id("key_", int.from_bytes(hashlib.sha256(token.encode()).digest()[:16])),
+                "object": "api_key",
+                "label": "Sandbox key",
+                "last4": token[-4:],
+            },
+            "rate_limits": self.limits.about(),
+        }
+        return {"data": about}
+
+    def _write(
+        self, request: Request, key: Key, request_id: str, stall_seconds: float, fail: bool
+    ) -> Reply:
+        organization = key.organization
+        name = request.headers.get("idempotency-key")
+        try:
+            content = parse_json(request.body)
+            fingerprint = fingerprint_of(request.method, request.path, content)
+            kept = self.idempotency.claim(organization, name, fingerprint) if name else None
+        except Refusal:
+            self.limits.spend(organization, "writes")
+            raise
+        if kept is not None:
+            if self.switches.replay_costs:
+                self.limits.spend(organization, "writes")
+            return kept
+        try:
+            self.limits.spend(organization, "writes")
+            if stall_seconds:
+                self.pause(stall_seconds)
+            with self.store.transaction():
+                try:
+                    if fail:
+                        raise Refusal(500, "internal_error", "Something went wrong.")
+                    reply = self._execute(content, organization, request_id)
+                except Refusal as refusal:
+                    reply = refusal.reply(request_id)
+                if name and (reply.executed or fail or self.switches.cache_failures):
+                    self.idempotency.keep(organization, name, fingerprint, reply)
+            return reply
+        finally:
+            if name:
+                self.idempotency.release(organization, name)
+
+    def _execute(self, content: Any, organization: str, request_id: str) -> Reply:
+        call = read_bulk_call(content, self.switches)
+        label = self.store.find_label(call.label_id, organization)
+        if label is None:
+            raise Refusal(404, "resource_not_found", "No such label.", param="label_id")
+        unknown_ids = self.switches.unknown_ids
+        if unknown_ids in ("404", "400"):
+            position = self.store.first_unknown(call.contact_ids)
+            if position is not None:
+                code = "resource_not_found" if unknown_ids == "404" else "invalid_field_value"
+                param = param_at(self.switches, position)
+                raise Refusal(int(unknown_ids), code, "No such contact.", param=param)
+        counts = self.store.bulk_label(call.contact_ids, label, call.operation)
+        return Reply.of(200, {"data": self._counters(counts)}, request_id, executed=True)
+
+    def _counters(self, counts: BulkCounts) -> dict[str, int]:
+        by_contact = self.switches.applied == "contacts"
+        unknown = counts.unknown if self.switches.unknown_ids == "cross_org" else 0
+        return {
+            "applied": counts.passing if by_contact else counts.changed,
+            "skipped_cross_org": counts.cross_org + unknown,
+            "skipped_team_mismatch": counts.team_mismatch,
+        }
+
+
+def _token(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token if scheme.lower() == "bearer" else ""

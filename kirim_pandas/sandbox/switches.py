@@ -1,0 +1,80 @@
+"""What the service's documentation leaves open, as choices.
+
+Every field stands for a question that no readable page answers. A client that keeps its
+promises under every combination does not depend on a guess.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args, get_type_hints
+
+__all__ = ["Switches", "check_choices", "choices"]
+
+
+@dataclass(frozen=True)
+class Switches:
+    """How the sandbox behaves where the service's documentation is silent.
+
+    The defaults are the readings that seem likeliest; none of them is known to be right.
+
+    Attributes
+    ----------
+    applied
+        ``"contacts"``: ``applied`` counts every contact that passed. ``"changes"``: only those
+        whose label really changed.
+    unknown_ids
+        Ids that no organisation has: counted as ``"cross_org"``, ``"uncounted"``, or the whole
+        call refused with ``"404"`` or ``"400"``.
+    duplicates
+        An id twice in one call: counted ``"once"``, ``"each"`` time, or ``"refused"`` (400).
+    malformed_param
+        What ``param`` of a refused id says: ``"index"`` (``contact_ids[17]``), ``"field"``
+        (``contact_ids``) or ``"none"``.
+    cache_failures
+        Whether 4xx replies of validation are stored under the idempotency key too.
+    key_reuse
+        A key used again with another body: ``"422"`` ``idempotency_key_reuse`` or ``"409"``
+        ``idempotency_conflict`` (the pages differ).
+    refusal_costs
+        Whether a 429 costs a token.
+    replay_costs
+        Whether an idempotent replay costs a token.
+    rate_headers_on_5xx
+        Whether 5xx replies carry the ``X-RateLimit`` headers.
+    phone_number_path
+        Whether contact paths may have (``"optional"``), must have (``"required"``) or must not
+        have (``"refused"``) ``/{phone_number_id}`` before them.
+    """
+
+    applied: Literal["contacts", "changes"] = "contacts"
+    unknown_ids: Literal["cross_org", "uncounted", "404", "400"] = "cross_org"
+    duplicates: Literal["once", "each", "refused"] = "once"
+    malformed_param: Literal["index", "field", "none"] = "index"
+    cache_failures: bool = False
+    key_reuse: Literal["422", "409"] = "422"
+    refusal_costs: bool = False
+    replay_costs: bool = False
+    rate_headers_on_5xx: bool = False
+    phone_number_path: Literal["optional", "required", "refused"] = "optional"
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+
+
+def choices(settings: type[Switches]) -> dict[str, tuple[Any, ...]]:
+    """Give the allowed values of every field; the default comes first."""
+    hints = get_type_hints(settings)
+    allowed = {}
+    for field in fields(settings):
+        values = get_args(hints[field.name]) or (False, True)
+        allowed[field.name] = (field.default, *(v for v in values if v != field.default))
+    return allowed
+
+
+def check_choices(settings: Switches) -> None:
+    """Raise ``ValueError`` where a field has a value that is not among its choices."""
+    for name, values in choices(type(settings)).items():
+        found = getattr(settings, name)
+        if found not in values:
+            raise ValueError(f"{name}={found!r} is not one of {', '.join(map(repr, values))}")

@@ -1,0 +1,77 @@
+"""What a ``bulk_label`` body must look like."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kirim_pandas.sandbox.messages import CONTACT_ID, LABEL_ID, Refusal
+from kirim_pandas.sandbox.switches import Switches
+
+__all__ = ["BulkCall", "param_at", "parse_json", "read_bulk_call"]
+
+MAX_CONTACTS = 1000
+"""Most contacts in one call (Kirim API docs, Bulk label)."""
+
+
+@dataclass(frozen=True)
+class BulkCall:
+    """A body that passed."""
+
+    contact_ids: list[str]
+    label_id: str
+    operation: Literal["attach", "detach"]
+
+
+def parse_json(body: bytes) -> Any:
+    """Read JSON, or refuse."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        raise Refusal(400, "invalid_field_value", "The body is not JSON.") from None
+
+
+def param_at(switches: Switches, position: int) -> str | None:
+    """Name the id at a position as the service would."""
+    params = {"index": f"contact_ids[{position}]", "field": "contact_ids", "none": None}
+    return params[switches.malformed_param]
+
+
+def read_bulk_call(content: Any, switches: Switches) -> BulkCall:
+    """Check a decoded body.
+
+    Raises
+    ------
+    Refusal
+        400, with ``param`` as the switches say.
+    """
+    if not isinstance(content, dict):
+        raise Refusal(400, "invalid_field_value", "The body must be an object.")
+    for name in ("contact_ids", "label_id", "operation"):
+        if content.get(name) is None:
+            raise Refusal(400, "missing_required_field", f"{name} is required.", param=name)
+    contact_ids, label_id, operation = (
+        content["contact_ids"],
+        content["label_id"],
+        content["operation"],
+    )
+
+    def refuse(param: str | None, message: str) -> Refusal:
+        return Refusal(400, "invalid_field_value", message, param=param)
+
+    if operation not in ("attach", "detach"):
+        raise refuse("operation", "operation must be attach or detach.")
+    if not (isinstance(label_id, str) and LABEL_ID.fullmatch(label_id)):
+        raise refuse("label_id", "label_id is not a label id.")
+    if not isinstance(contact_ids, list) or not 1 <= len(contact_ids) <= MAX_CONTACTS:
+        raise refuse("contact_ids", f"contact_ids must be a list of 1 to {MAX_CONTACTS} ids.")
+    for position, contact_id in enumerate(contact_ids):
+        if not (isinstance(contact_id, str) and CONTACT_ID.fullmatch(contact_id)):
+            raise refuse(param_at(switches, position), "An id is not a contact id.")
+    if switches.duplicates != "each" and len(set(contact_ids)) < len(contact_ids):
+        if switches.duplicates == "refused":
+            repeated = next(i for i, c in enumerate(contact_ids) if c in contact_ids[:i])
+            raise refuse(param_at(switches, repeated), "An id occurs twice.")
+        contact_ids = list(dict.fromkeys(contact_ids))
+    return BulkCall(contact_ids, label_id, operation)
