@@ -1,0 +1,239 @@
+"""The verbs of ``df.kirim``, ``series.kirim`` and ``index.kirim``: hold, forward, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from kirim_pandas import verbs
+from kirim_pandas.frames.plan import Plan
+from kirim_pandas.labeling.job import Resolve
+from kirim_pandas.verbs import Hint, JournalChoice, Pandas, ProgressChoice
+
+if TYPE_CHECKING:
+    from kirim_pandas.api.client import Client
+
+__all__ = ["KirimAccessor"]
+
+
+class KirimAccessor:
+    """Label the contacts of a DataFrame, a Series or an Index."""
+
+    # Only stores the object: pandas builds an accessor at each access, and for tab completion.
+    def __init__(self, obj: Pandas) -> None:
+        self._obj = obj
+
+    def bulk_label(
+        self,
+        label_id: str,
+        op: str,
+        *,
+        id_column: Hashable | None = None,
+        hint: Hint = None,
+        resolve: Resolve = "rows",
+        max_requests: int | None = None,
+        client: Client | None = None,
+        progress: ProgressChoice = True,
+        journal: JournalChoice = None,
+    ) -> pd.DataFrame:
+        """Attach a label to the contacts of these rows, or detach it, and tell what became of each.
+
+        Everything is checked before the first request.  Distinct ids are sent in calls of at most
+        1000, in the order of the frame; then probes (the same call again, on chosen ids, without
+        effect) find out which contacts the service skipped.
+
+        Parameters
+        ----------
+        label_id
+            ``lbl_`` and 26 characters; ``client.labels()`` lists the organisation's labels.
+        op
+            ``"attach"`` or ``"detach"``.
+        id_column
+            Name of the column or index level that holds the contact ids; by default the one whose
+            values are contact ids.
+        hint
+            Column(s) likely to decide who is skipped, such as the team.  Orders the ids, and so
+            saves requests; never changes the result.
+        resolve
+            ``"rows"`` finds out every row; ``"batches"`` sends no probe, and rows of a mixed batch
+            stay ``unknown``; ``"certified"`` asks once more, at the end, whether the names found
+            are right, at one request per 1000 rows found by probes.
+        max_requests
+            Cap on the requests of the run; labels first, probes with what is left.
+        client
+            By default the one of :func:`kirim_pandas.connect`, or one made from the environment.
+        progress
+            True for a bar, False for silence, or a callable that takes a
+            :class:`kirim_pandas.Progress` after each step.
+        journal
+            Where the run is written down: a path, None for the usual place, False for nowhere
+            (then it cannot be resumed).
+
+        Returns
+        -------
+        DataFrame
+            One row per row of the input, same index, same order; columns ``contact_id`` (string),
+            ``status`` (category: applied, skipped, failed, unknown, not_sent), ``reason``
+            (string), ``evidence`` (category: batch, probe), ``batch`` (Int64) and ``request_id``
+            (string).  ``attrs`` holds the run id.
+
+        Raises
+        ------
+        InvalidInputError
+            The frame or an argument is not usable; nothing was sent.
+        ConfigurationError
+            No key, or an address that cannot be right; nothing was sent.
+        KirimError
+            What ended the run, with the full-length partial frame as ``.result``, and
+            ``.run_id``.
+        RunInterrupted
+            It was stopped (Ctrl-C, the stop button, SIGTERM); likewise.
+
+        Examples
+        --------
+        >>> import kirim_pandas as kp
+        >>> with kp.sandbox.start(contacts=2500, seed=1, write_per_minute=60_000) as sandbox:
+        ...     df, label_id = sandbox.contacts, sandbox.labels["id"].iloc[0]
+        ...     result = df.kirim.bulk_label(
+        ...         label_id, "attach", client=sandbox.client(), resolve="batches",
+        ...         progress=False, journal=False,
+        ...     )
+        >>> len(result) == len(df)
+        True
+        >>> list(result.columns)
+        ['contact_id', 'status', 'reason', 'evidence', 'batch', 'request_id']
+        """
+        return verbs.bulk_label(
+            self._obj,
+            label_id,
+            op,
+            id_column=id_column,
+            hint=hint,
+            resolve=resolve,
+            max_requests=max_requests,
+            client=client,
+            progress=progress,
+            journal=journal,
+        )
+
+    def plan(
+        self,
+        label_id: str,
+        op: str,
+        *,
+        id_column: Hashable | None = None,
+        hint: Hint = None,
+        resolve: Resolve = "rows",
+        max_requests: int | None = None,
+        client: Client | None = None,
+        progress: ProgressChoice = True,  # noqa: ARG002 - the same arguments as bulk_label
+        journal: JournalChoice = None,  # noqa: ARG002
+    ) -> Plan:
+        """Tell what :meth:`bulk_label` would do and cost, without sending anything.
+
+        Parameters
+        ----------
+        label_id, op, id_column, hint, resolve, max_requests, client, progress, journal
+            As for :meth:`bulk_label`, so that a call can be planned by changing its verb.  No
+            client and no key are needed; with one, its known rate is used.
+
+        Returns
+        -------
+        Plan
+            Rows, contacts, duplicates and unusable ids, batches; ``.table`` is a DataFrame of
+            expected requests and minutes for shares of skipped contacts, without a hint and with
+            one that decides who is skipped.
+
+        Raises
+        ------
+        InvalidInputError
+            The frame or an argument is not usable.
+
+        Examples
+        --------
+        >>> import pandas as pd, kirim_pandas as kp
+        >>> contacts = kp.sandbox.sample_contacts(2500, seed=1)
+        >>> plan = contacts.kirim.plan("lbl_01HXYZABCDEFGHJKMNPQRSTVWX", "attach")
+        >>> plan.contacts, plan.batches
+        (2500, 3)
+        """
+        return verbs.plan(
+            self._obj,
+            label_id,
+            op,
+            id_column=id_column,
+            hint=hint,
+            resolve=resolve,
+            max_requests=max_requests,
+            client=client,
+        )
+
+    def resume(
+        self,
+        run_id: str,
+        *,
+        id_column: Hashable | None = None,
+        resolve: Resolve | None = None,
+        max_requests: int | None = None,
+        client: Client | None = None,
+        progress: ProgressChoice = True,
+        journal: str | Path | None = None,
+    ) -> pd.DataFrame:
+        """Go on with a run that was stopped, failed, or whose process died.
+
+        What is settled is not sent again; calls whose answer is missing are sent again under
+        their own keys, so that the service answers as it did, or would have, the first time.
+
+        Parameters
+        ----------
+        run_id
+            From ``result.attrs``, from the exception, or from :func:`kirim_pandas.runs`.
+        id_column
+            As for :meth:`bulk_label`.
+        resolve
+            How far to go; by default as far as the run was meant to.
+        max_requests
+            Cap on further requests.
+        client, progress, journal
+            As for :meth:`bulk_label`.
+
+        Returns
+        -------
+        DataFrame
+            As of :meth:`bulk_label`, aligned to this frame.
+
+        Raises
+        ------
+        InvalidInputError
+            There is no such run, or this frame has other contacts; nothing was sent.
+        KirimError, RunInterrupted
+            As for :meth:`bulk_label`.
+
+        Examples
+        --------
+        >>> import kirim_pandas as kp
+        >>> with kp.sandbox.start(contacts=2500, seed=1, write_per_minute=60_000) as sandbox:
+        ...     df, label_id = sandbox.contacts, sandbox.labels["id"].iloc[0]
+        ...     client = sandbox.client()
+        ...     part = df.kirim.bulk_label(
+        ...         label_id, "attach", client=client, max_requests=2, progress=False
+        ...     )
+        ...     whole = df.kirim.resume(
+        ...         part.attrs["kirim_run_id"], client=client, resolve="batches", progress=False
+        ...     )
+        >>> [int((frame["reason"] == "stopped").sum()) for frame in (part, whole)]
+        [500, 0]
+        """
+        return verbs.resume(
+            self._obj,
+            run_id,
+            id_column=id_column,
+            resolve=resolve,
+            max_requests=max_requests,
+            client=client,
+            progress=progress,
+            journal=journal,
+        )

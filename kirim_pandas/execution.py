@@ -1,0 +1,236 @@
+"""Where the parts meet: ids from a frame, a run over them, a client that sends, a result frame.
+
+::
+
+    frame -> frames.ids -> labeling.run -> api.client -> the service
+    result frame <- frames.results <- labeling.ledger <-'
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+
+from kirim_pandas import session
+from kirim_pandas.api.errors import RunInterrupted
+from kirim_pandas.frames.ids import ContactIds
+from kirim_pandas.frames.reports import RunFacts
+from kirim_pandas.frames.results import STATUSES, ContactOutcomes, contacts_frame, result_frame
+from kirim_pandas.labeling.batches import Counts
+from kirim_pandas.labeling.events import Call, Event, Listener, Reply, RunEnded
+from kirim_pandas.labeling.job import Job, PastCall
+from kirim_pandas.labeling.pool import CallPool
+from kirim_pandas.labeling.run import Run
+from kirim_pandas.labeling.stop import StopButton
+
+if TYPE_CHECKING:
+    from kirim_pandas.api.client import Client
+    from kirim_pandas.labeling.book import RunBook
+
+__all__ = ["Order", "execute", "new_run_id"]
+
+MAX_IN_FLIGHT = 8
+"""Calls under way together; enough for 600 requests a minute at 0.8 s each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """A run that is ready to start: everything was checked, nothing was sent.
+
+    Attributes
+    ----------
+    run_id, label_id, operation : str
+        What to do.
+    contact_ids : sequence of str
+        Distinct ids in sending order.
+    job : Job
+        How far to go.
+    ids : ContactIds or None
+        How the rows of a frame mean the contacts; None for one row a contact.
+    source : DataFrame, Series, Index or None
+        What the ids were taken from.
+    """
+
+    run_id: str
+    label_id: str
+    operation: str
+    contact_ids: Sequence[str]
+    job: Job
+    ids: ContactIds | None = None
+    source: Any = None
+
+    @property
+    def rows(self) -> int:
+        """Rows of the result."""
+        return self.ids.rows if self.ids else len(self.contact_ids)
+
+
+def new_run_id() -> str:
+    """Make a run id: the day, so that people find it again, and chance."""
+    return f"run_{time.strftime('%Y%m%d')}_{secrets.token_hex(5)}"
+
+
+def execute(
+    order: Order,
+    *,
+    client: Client | None,
+    watchers: Sequence[Listener] = (),
+    stop: StopButton,
+    book: RunBook | None = None,
+    past: Sequence[PastCall] = (),
+) -> pd.DataFrame:
+    """Carry an order out.
+
+    Parameters
+    ----------
+    order
+        What to do.
+    client
+        Sends; may be None where there are no contacts.
+    watchers
+        Told of every event, in this thread.
+    stop
+        Looked at between any two steps.
+    book
+        Where the run is written down, if anywhere.
+    past
+        The calls of earlier sessions, when this is a resumed run.
+
+    Returns
+    -------
+    DataFrame
+        The result frame.
+
+    Raises
+    ------
+    KirimError
+        What ended the run, with ``.result`` and ``.run_id``.
+    RunInterrupted
+        Somebody stopped it; likewise.
+    """
+    started = datetime.now().astimezone()
+    pool = CallPool(_sender(client, order), max_in_flight=MAX_IN_FLIGHT)
+    run = Run(order.job, pool, stop=stop, past=past)
+    ended, watcher_error = _listen(run, book, watchers, stop)
+    resumable = book is not None and book.resumable
+    frame = _result(order, ended)
+    facts = RunFacts(
+        run_id=order.run_id,
+        label_id=order.label_id,
+        operation=order.operation,
+        started=started,
+        requests=ended.requests,
+    )
+    session.remember(frame, order.run_id, order.source, facts)
+    if book is not None:
+        book.end(*_figures(frame, ended))
+    if watcher_error is not None:
+        watcher_error.add_note(_how_to_go_on(order, frame, resumable=resumable))
+        raise watcher_error
+    return _finish(order, ended, frame, resumable=resumable)
+
+
+def _listen(
+    run: Run, book: RunBook | None, watchers: Sequence[Listener], stop: StopButton
+) -> tuple[RunEnded, BaseException | None]:
+    """Follow the run to its end; a watcher that fails stops the run in order."""
+    failed: BaseException | None = None
+    ended: Event | None = None
+    for ended in run.events():
+        if book is not None:
+            book(ended)
+        if failed is None:
+            try:
+                for watcher in watchers:
+                    watcher(ended)
+            except BaseException as error:  # kept, and raised once the run has ended in order
+                failed = error
+                stop.press()
+    assert isinstance(ended, RunEnded)  # what every run promises
+    return ended, failed
+
+
+def _sender(
+    client: Client | None, order: Order
+) -> Callable[[Call, Callable[[str, float], None], threading.Event], Reply]:
+    """Bind the client to the order: positions become ids, and only here."""
+
+    def send(call: Call, on_wait: Callable[[str, float], None], stop: threading.Event) -> Reply:
+        assert client is not None  # it may only be missing where there is no contact
+        ids = [order.contact_ids[position] for position in call.positions.tolist()]
+        reply = client.bulk_label(
+            ids,
+            order.label_id,
+            order.operation,
+            idempotency_key=call.key,
+            on_wait=on_wait,
+            stop=stop,
+        )
+        counts = Counts(reply.applied, reply.cross_org, reply.team_mismatch)
+        return Reply(counts, reply.request_id)
+
+    return send
+
+
+def _figures(
+    frame: pd.DataFrame, ended: RunEnded
+) -> tuple[Literal["stopped", "failed", "finished"], dict[str, int]]:
+    counts = frame["status"].value_counts()
+    summary = {status: int(counts.get(status, 0)) for status in STATUSES}
+    state: Literal["stopped", "failed", "finished"] = (
+        "stopped" if ended.interrupted else "failed" if ended.error else "finished"
+    )
+    return state, summary | {"requests": ended.requests}
+
+
+def _result(order: Order, ended: RunEnded) -> pd.DataFrame:
+    known = ended.outcomes
+    outcomes = ContactOutcomes.from_arrays(
+        known.outcome,
+        known.batch,
+        probed=known.probed,
+        no_reply=(known.batch >= 0) & ~known.answered & (known.refusal < 0),
+        failed=known.refusal,
+        failure_codes=known.refusal_codes,
+        request=known.request,
+        request_ids=known.request_ids,
+    )
+    if order.ids is None:
+        return contacts_frame(order.contact_ids, outcomes, run_id=order.run_id)
+    return result_frame(order.ids, outcomes, run_id=order.run_id)
+
+
+def _finish(order: Order, ended: RunEnded, frame: pd.DataFrame, *, resumable: bool) -> pd.DataFrame:
+    if ended.interrupted:
+        interrupted = RunInterrupted(f"Stopped. {_how_to_go_on(order, frame, resumable=resumable)}")
+        interrupted.result, interrupted.run_id = frame, order.run_id
+        raise interrupted
+    if ended.error is not None:
+        error = ended.error
+        error.args = (f"{error} {_how_to_go_on(order, frame, resumable=resumable)}",)
+        error.result, error.run_id = frame, order.run_id
+        raise error
+    return frame
+
+
+def _how_to_go_on(order: Order, frame: pd.DataFrame, *, resumable: bool) -> str:
+    """Say where the contacts stand and what to do next, in one breath."""
+    counts = frame["status"].value_counts()
+    so_far = ", ".join(
+        f"{counts[status]:,} {status}" for status in STATUSES if counts.get(status, 0)
+    )
+    if resumable:
+        go_on = f'df.kirim.resume("{order.run_id}") goes on from here'
+    else:
+        go_on = "calling again is safe: a label that is set twice stays as it is"
+    return (
+        f"Rows so far: {so_far}. Nothing that was done is lost: the exception's .result and "
+        f"kirim_pandas.last_result() hold every row, and {go_on}."
+    )

@@ -1,0 +1,167 @@
+"""Runs of the past, from the journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from kirim_pandas import verbs
+from kirim_pandas.api.errors import JournalError
+from kirim_pandas.frames.results import STATUSES
+from kirim_pandas.labeling.job import Resolve
+from kirim_pandas.verbs import ProgressChoice
+
+if TYPE_CHECKING:
+    from kirim_pandas.api.client import Client
+    from kirim_pandas.labeling.journal import Journal, RunRecord
+
+__all__ = ["forget", "resume", "runs"]
+
+
+def resume(
+    run_id: str,
+    *,
+    resolve: Resolve | None = None,
+    max_requests: int | None = None,
+    client: Client | None = None,
+    progress: ProgressChoice = True,
+    journal: str | Path | None = None,
+) -> pd.DataFrame:
+    """Go on with a run of which no frame is at hand; see ``df.kirim.resume``.
+
+    Parameters
+    ----------
+    run_id
+        From an exception, a result's ``attrs`` or :func:`runs`.
+    resolve, max_requests, client, progress, journal
+        As for ``df.kirim.resume``.
+
+    Returns
+    -------
+    DataFrame
+        The columns of a result frame, one row per contact, with a RangeIndex.
+
+    Raises
+    ------
+    InvalidInputError, KirimError, RunInterrupted
+        As for ``df.kirim.resume``.
+
+    Examples
+    --------
+    >>> import kirim_pandas as kp
+    >>> with kp.sandbox.start(contacts=1500, seed=1, write_per_minute=60_000) as sandbox:
+    ...     client, label_id = sandbox.client(), sandbox.labels["id"].iloc[0]
+    ...     part = sandbox.contacts.kirim.bulk_label(
+    ...         label_id, "attach", client=client, max_requests=1, progress=False
+    ...     )
+    ...     whole = kp.resume(part.attrs["kirim_run_id"], client=client, progress=False)
+    >>> len(whole), int((whole["status"] == "unknown").sum())
+    (1500, 0)
+    """
+    return verbs.resume(
+        None,
+        run_id,
+        resolve=resolve,
+        max_requests=max_requests,
+        client=client,
+        progress=progress,
+        journal=journal,
+    )
+
+
+def runs(*, journal: str | Path | None = None) -> pd.DataFrame:
+    """List the runs in the journal, newest first.
+
+    Parameters
+    ----------
+    journal
+        A path, or None for the usual place.
+
+    Returns
+    -------
+    DataFrame
+        One row a run: ``run_id``, ``label_id``, ``operation`` (string), ``started_at``
+        (datetime, UTC), ``rows`` (Int64), the rows by status ``applied``, ``skipped``,
+        ``failed``, ``unknown``, ``not_sent`` and ``requests`` (Int64, NA for a run that has not
+        ended in order), and ``state`` (string): running, finished, stopped, failed, or
+        interrupted where its process died.
+
+    Raises
+    ------
+    JournalError
+        The journal cannot be read.
+
+    Examples
+    --------
+    >>> import kirim_pandas as kp
+    >>> kp.runs().columns[:3].tolist()
+    ['run_id', 'label_id', 'operation']
+    """
+    from kirim_pandas.labeling.journal import Journal
+
+    book = Journal(journal)
+    try:
+        records = book.runs()
+        states = [_state(book, record) for record in records]
+    finally:
+        book.close()
+    figures = [record.summary or {} for record in records]
+    columns = {
+        "run_id": pd.array([record.run_id for record in records], dtype="string"),
+        "label_id": pd.array([record.label_id for record in records], dtype="string"),
+        "operation": pd.array([record.operation for record in records], dtype="string"),
+        "started_at": pd.to_datetime([r.started_at for r in records], unit="s", utc=True),
+        "rows": pd.array([record.rows for record in records], dtype="Int64"),
+    }
+    for name in (*STATUSES, "requests"):
+        columns[name] = pd.array([figure.get(name, pd.NA) for figure in figures], dtype="Int64")
+    columns["state"] = pd.array(states, dtype="string")
+    return pd.DataFrame(columns)
+
+
+def forget(run_id: str, *, journal: str | Path | None = None) -> None:
+    """Delete a run and its contact ids from the journal, for good.
+
+    Parameters
+    ----------
+    run_id
+        The run; one that is not there is no error.
+    journal
+        A path, or None for the usual place.
+
+    Raises
+    ------
+    JournalError
+        The journal cannot be written, or the run is at work.
+
+    Examples
+    --------
+    >>> import kirim_pandas as kp
+    >>> kp.forget("run_20260101_0123456789")
+    """
+    from kirim_pandas.labeling.book import lock_path
+    from kirim_pandas.labeling.journal import Journal
+    from kirim_pandas.labeling.locks import RunLock
+
+    book = Journal(journal)
+    try:
+        with RunLock(lock_path(book, run_id), run_id):
+            book.forget(run_id)
+    finally:
+        book.close()
+
+
+def _state(book: Journal, record: RunRecord) -> str:
+    """Tell a run at work from one whose process died: only the first holds its lock."""
+    if record.state != "open":
+        return record.state
+    from kirim_pandas.labeling.book import lock_path
+    from kirim_pandas.labeling.locks import RunLock
+
+    try:
+        RunLock(lock_path(book, record.run_id), record.run_id).release()
+    except JournalError:
+        return "running"
+    return "interrupted"

@@ -1,0 +1,106 @@
+"""Where each contact stands: filled call by call, read as arrays at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kirim_pandas.labeling.batches import Counts, Outcome, Positions
+
+__all__ = ["Ledger", "Outcomes"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcomes:
+    """What a run knows of its contacts, one entry per contact, in sending order.
+
+    Attributes
+    ----------
+    outcome : int8 array
+        Values of :class:`~kirim_pandas.labeling.batches.Outcome`.
+    probed : bool array
+        True where probes were needed to know it.
+    batch : int64 array
+        The batch the contact was sent in; -1 where it never was.
+    answered : bool array
+        True where the service answered a batch call that held the contact.
+    refusal : int64 array
+        Index into `refusal_codes` where the service refused this very contact, else -1.
+    refusal_codes : tuple of str
+        The service's error codes.
+    request : int64 array
+        Index into `request_ids` of the batch's call, else -1.
+    request_ids : tuple of (str or None)
+        The service's request ids.
+    """
+
+    outcome: NDArray[np.int8]
+    probed: NDArray[np.bool_]
+    batch: NDArray[np.int64]
+    answered: NDArray[np.bool_]
+    refusal: NDArray[np.int64]
+    refusal_codes: tuple[str, ...]
+    request: NDArray[np.int64]
+    request_ids: tuple[str | None, ...]
+
+
+class Ledger:
+    """The books of a run over `contact_count` contacts."""
+
+    def __init__(self, contact_count: int) -> None:
+        self.nodes: list[tuple[Positions, Counts]] = []
+        self._batch = np.full(contact_count, -1, dtype=np.int64)
+        self._answered = np.zeros(contact_count, dtype=np.bool_)
+        self._refusal = np.full(contact_count, -1, dtype=np.int64)
+        self._request = np.full(contact_count, -1, dtype=np.int64)
+        self._refusal_codes: list[str] = []
+        self._request_ids: list[str | None] = []
+
+    def sent(self, positions: Positions, batch: int) -> None:
+        """A batch call is on its way: from now on its contacts may be labeled."""
+        self._batch[positions] = batch
+
+    def unsent(self, positions: Positions) -> None:
+        """The call certainly did not reach the contacts after all."""
+        self._batch[positions] = -1
+
+    def answered(self, positions: Positions, counts: Counts, request_id: str | None) -> None:
+        """The service counted these contacts."""
+        self.nodes.append((positions, counts))
+        self._answered[positions] = True
+        self._note_request(positions, request_id)
+
+    def refused(self, positions: Positions, code: str, request_id: str | None) -> None:
+        """The service refused exactly these contacts."""
+        self._refusal[positions] = len(self._refusal_codes)
+        self._refusal_codes.append(code)
+        self._note_request(positions, request_id)
+
+    @property
+    def refused_count(self) -> int:
+        """How many contacts the service refused one by one."""
+        return int((self._refusal >= 0).sum())
+
+    @property
+    def answered_count(self) -> int:
+        """How many contacts are in an answered batch call."""
+        return int(self._answered.sum())
+
+    def outcomes(self, outcome: NDArray[np.int8], probed: NDArray[np.bool_]) -> Outcomes:
+        """Close the books with what attribution found."""
+        return Outcomes(
+            outcome=np.where(self._answered, outcome, np.int8(Outcome.UNDETERMINED)),
+            probed=probed.copy(),
+            batch=self._batch.copy(),
+            answered=self._answered.copy(),
+            refusal=self._refusal.copy(),
+            refusal_codes=tuple(self._refusal_codes),
+            request=self._request.copy(),
+            request_ids=tuple(self._request_ids),
+        )
+
+    def _note_request(self, positions: Positions, request_id: str | None) -> None:
+        self._request[positions] = len(self._request_ids)
+        self._request_ids.append(request_id)

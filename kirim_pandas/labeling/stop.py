@@ -1,0 +1,53 @@
+"""The stop button: Ctrl-C, the notebook's interrupt, SIGTERM, or a Cancel that was clicked.
+
+A signal handler that only counts leaves no library in the middle of something: the run looks at
+the count between two steps and ends in order.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+__all__ = ["StopButton", "stop_on_signals"]
+
+
+class StopButton:
+    """Counts how often somebody asked to stop; safe to press from any thread.
+
+    Once: calls in flight are settled within a bounded time.  Twice: the run leaves at once.
+    """
+
+    def __init__(self) -> None:
+        self.presses = 0
+
+    def press(self) -> None:
+        """Ask the run to stop."""
+        self.presses += 1
+
+
+@contextmanager
+def stop_on_signals(button: StopButton) -> Iterator[None]:
+    """Turn SIGINT, and an otherwise unhandled SIGTERM, into presses of `button`.
+
+    Only the main thread can receive signals; anywhere else this does nothing, and the documented
+    way to stop is the button itself.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def press(_signum: int, _frame: FrameType | None) -> None:
+        button.press()
+
+    replaced = [(signal.SIGINT, signal.signal(signal.SIGINT, press))]
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        replaced.append((signal.SIGTERM, signal.signal(signal.SIGTERM, press)))
+    try:
+        yield
+    finally:
+        for signum, handler in replaced:
+            signal.signal(signum, handler)

@@ -1,0 +1,156 @@
+"""What this process remembers: the default client, the last result, the frames of recent runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from kirim_pandas.api.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from kirim_pandas.api.client import Client
+    from kirim_pandas.frames.reports import RunFacts
+
+__all__ = [
+    "Remembered",
+    "connect",
+    "current_client",
+    "disconnect",
+    "known_client",
+    "last_result",
+    "recall",
+    "remember",
+]
+
+KEPT_RUNS = 8
+"""Runs whose input frame is kept for reports; a shallow copy costs next to nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Remembered:
+    """What this process knows of a recent run: the frame it was made from, and its facts."""
+
+    source: pd.DataFrame | None
+    facts: RunFacts
+
+
+_client: Client | None = None
+_last_result: pd.DataFrame | None = None
+_recent: OrderedDict[str, Remembered] = OrderedDict()
+
+
+def connect(
+    api_key: str | None = None,
+    *,
+    base_url: str | None = None,
+    phone_number_id: str | None = None,
+    **options: Any,
+) -> Client:
+    """Choose the organisation that later calls work on.
+
+    Sends nothing.  The key comes from the argument, else from the environment (``KIRIM_API_KEY``,
+    else ``KIRIM_KEY``), else from a hidden prompt where a person is there to answer it.
+
+    Parameters
+    ----------
+    api_key
+        Better left out: a key in a notebook's cell is a key in a file.
+    base_url
+        The service's address; by default ``KIRIM_BASE_URL``, else the documented one.
+    phone_number_id
+        Meta's id of a connected number, for services whose addresses contain it; by default
+        ``KIRIM_PHONE_NUMBER_ID``.
+    **options
+        Passed on to :class:`Client`.
+
+    Returns
+    -------
+    Client
+        It is also the default of every later call.
+
+    Raises
+    ------
+    ConfigurationError
+        No key, or a key, an address or a number that cannot be right.
+
+    Examples
+    --------
+    >>> import kirim_pandas as kp
+    >>> with kp.sandbox.start(contacts=10) as sandbox:
+    ...     client = kp.connect(sandbox.api_key, base_url=sandbox.base_url)
+    ...     client.me().tier
+    'free'
+    """
+    global _client
+    from kirim_pandas.api.client import Client
+
+    if api_key is None and not (os.environ.get("KIRIM_API_KEY") or os.environ.get("KIRIM_KEY")):
+        api_key = _ask_for_key()
+    client = Client(api_key, base_url=base_url, phone_number_id=phone_number_id, **options)
+    _client = client
+    return client
+
+
+def current_client() -> Client:
+    """Return the client chosen by :func:`connect`, or one made from the environment."""
+    return _client if _client is not None else connect()
+
+
+def known_client() -> Client | None:
+    """Return the client chosen by :func:`connect`, if there was one; never asks."""
+    return _client
+
+
+def disconnect() -> None:
+    """Forget the default client; the next call makes a new one."""
+    global _client
+    _client = None
+
+
+def last_result() -> pd.DataFrame | None:
+    """Return the result frame of the last run, complete or not.
+
+    Returns
+    -------
+    DataFrame or None
+        None before the first run of this process.
+    """
+    return _last_result
+
+
+def remember(result: pd.DataFrame, run_id: str, source: object, facts: RunFacts) -> None:
+    """Keep a run's result, its facts, and the frame it was made from."""
+    global _last_result
+    _last_result = result
+    frame = source.copy(deep=False) if isinstance(source, pd.DataFrame) else None
+    _recent[run_id] = Remembered(frame, facts)
+    _recent.move_to_end(run_id)
+    while len(_recent) > KEPT_RUNS:
+        _recent.popitem(last=False)
+
+
+def recall(run_id: str | None) -> Remembered | None:
+    """Return what is known of a recent run of this process."""
+    return _recent.get(run_id) if run_id else None
+
+
+def _ask_for_key() -> str | None:
+    """Ask a person, if there is one; what is typed is neither shown nor saved."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    if shell is None and not (sys.stdin and sys.stdin.isatty()):
+        return None
+    import getpass
+
+    try:
+        return getpass.getpass("Kirim API key (not shown): ")
+    except (EOFError, RuntimeError, OSError):  # a front end that lets nobody type
+        raise ConfigurationError(
+            "No Kirim API key was found, and nobody can be asked for one here. Set the "
+            "environment variable KIRIM_API_KEY before the kernel starts."
+        ) from None

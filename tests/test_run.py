@@ -1,0 +1,291 @@
+"""The run, against a service that is a dictionary."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from model_service import ModelService
+
+from kirim_pandas.api.errors import (
+    AuthenticationError,
+    InvalidRequestError,
+    NotFoundError,
+    ServerError,
+    TransportError,
+)
+from kirim_pandas.labeling.batches import Outcome
+from kirim_pandas.labeling.events import (
+    CallAnswered,
+    CallLost,
+    CallPlanned,
+    CallRefused,
+    CallUnsent,
+    PhaseStarted,
+    RunEnded,
+)
+from kirim_pandas.labeling.job import Job, PastCall
+from kirim_pandas.labeling.pool import CallPool
+from kirim_pandas.labeling.run import MAX_REFUSED_CONTACTS, Run
+from kirim_pandas.labeling.stop import StopButton
+
+
+def random_world(size, share, seed=0):
+    rng = np.random.default_rng(seed)
+    kinds = rng.choice([1, 2, 3], size=size, p=[1 - share, share / 2, share / 2])
+    return kinds.astype(np.int8)
+
+
+def go(service, job=None, *, past=(), stop=None, on_event=lambda event: None):
+    stop = stop or StopButton()
+    pool = CallPool(service.send, max_in_flight=4)
+    events = []
+    run = Run(job or Job(len(service.world)), pool, stop=stop, past=past)
+    for event in run.events():
+        events.append(event)
+        on_event(event)
+    return events
+
+
+def as_past(events):
+    """What a journal would remember of these events."""
+    past = {}
+    for event in events:
+        match event:
+            case CallPlanned(call):
+                past[call.number] = PastCall(call, "sent")
+            case CallAnswered(call, reply):
+                past[call.number] = PastCall(call, "answered", reply=reply)
+            case CallRefused(call, code, request_id):
+                past[call.number] = PastCall(call, "refused", code=code, request_id=request_id)
+            case CallUnsent(call):
+                past[call.number] = PastCall(call, "unsent")
+    return [past[number] for number in sorted(past)]
+
+
+def assert_true(service, outcomes):
+    """Nothing known is wrong: the invariant of every test here."""
+    known = outcomes.outcome != Outcome.UNDETERMINED
+    assert (outcomes.outcome[known] == service.world[known]).all()
+    applied = set(np.flatnonzero(outcomes.outcome == Outcome.APPLIED).tolist())
+    assert applied <= service.labeled
+
+
+@pytest.mark.parametrize("size", [0, 1, 999, 1000, 1001, 3500])
+@pytest.mark.parametrize("share", [0.0, 0.1, 1.0])
+def test_every_contact_gets_its_true_outcome(size, share):
+    """A run without faults names every contact rightly."""
+    service = ModelService(random_world(size, share))
+    ended = go(service)[-1]
+    assert (ended.outcomes.outcome == service.world).all()
+    assert ended.requests == len(service.calls)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 2500), st.floats(0, 1), st.integers(0, 99), st.sampled_from(["rows", "batches"])
+)
+def test_outcomes_are_true_or_unknown(size, share, seed, resolve):
+    """Whatever the world, what the run reports is true, and each contact is sent once first."""
+    service = ModelService(random_world(size, share, seed))
+    events = go(service, Job(size, resolve=resolve))
+    assert_true(service, events[-1].outcomes)
+    applied = [c for c in service.calls if c.phase == "apply"]
+    assert sorted(np.concatenate([c.positions for c in applied]).tolist()) == list(range(size))
+    assert len({call.key for call in service.calls}) == len(service.calls)
+    if resolve == "batches":
+        assert len(applied) == len(service.calls)
+
+
+def test_pure_batches_need_no_probe():
+    """Wholly applied and wholly skipped batches are settled by their own reply."""
+    world = np.repeat(np.array([1, 2, 3], dtype=np.int8), 1000)
+    service = ModelService(world)
+    ended = go(service)[-1]
+    assert len(service.calls) == 3
+    assert not ended.outcomes.probed.any()
+
+
+def test_calls_are_planned_before_they_are_sent():
+    """A listener knows of a call before the service can."""
+    service = ModelService(random_world(3000, 0.05))
+    planned = set()
+
+    def on_event(event):
+        if isinstance(event, CallPlanned):
+            assert event.call.key not in {call.key for call in service.calls}
+            planned.add(event.call.key)
+
+    go(service, on_event=on_event)
+    assert planned == {call.key for call in service.calls}
+
+
+def test_first_call_goes_alone():
+    """Nothing else is sent before the first reply has proved the key and the label."""
+    service = ModelService(random_world(5000, 0.0))
+    service.fault = lambda number, call: AuthenticationError("no", status=401)
+    events = go(service)
+    assert len(service.calls) == 1
+    assert isinstance(events[-1].error, AuthenticationError)
+    assert (events[-1].outcomes.batch == -1).all()
+
+
+@pytest.mark.parametrize("cap", [1, 2, 5, 9, 30])
+def test_max_requests_caps_the_run(cap):
+    """No more calls than the cap; labels first, and what is not known says so."""
+    service = ModelService(random_world(4000, 0.05))
+    ended = go(service, Job(4000, max_requests=cap))[-1]
+    assert len(service.calls) <= cap
+    assert_true(service, ended.outcomes)
+    assert (ended.outcomes.batch >= 0).sum() == min(4, cap) * 1000
+
+
+@pytest.mark.parametrize("param", ["index", "wrong", None])
+@pytest.mark.parametrize("bad", [{0}, {999}, {17, 18}, {5, 700, 1500, 1999}])
+def test_a_refused_id_costs_its_row_only(param, bad):
+    """Fault 53, 54: one id the service refuses fails alone, wherever the refusal points."""
+    service = ModelService(random_world(2500, 0.02), bad=frozenset(bad), param=param)
+    ended = go(service)[-1]
+    assert ended.error is None
+    assert set(np.flatnonzero(ended.outcomes.refusal >= 0).tolist()) == bad
+    rest = np.setdiff1d(np.arange(2500), sorted(bad))
+    assert (ended.outcomes.outcome[rest] == service.world[rest]).all()
+
+
+def test_many_refused_ids_stop_the_run():
+    """Fault 53: more refused ids than bad luck explains end the run with the service's error."""
+    service = ModelService(random_world(2000, 0.0), bad=frozenset(range(0, 2000, 3)))
+    ended = go(service)[-1]
+    assert isinstance(ended.error, InvalidRequestError)
+    assert (ended.outcomes.refusal >= 0).sum() == MAX_REFUSED_CONTACTS + 1
+    assert_true(service, ended.outcomes)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidRequestError("label", status=400, code="invalid_field_value", param="label_id"),
+        InvalidRequestError("reuse", status=422, code="idempotency_key_reuse"),
+        NotFoundError("no label", status=404, code="resource_not_found"),
+    ],
+)
+def test_errors_about_the_whole_call_stop_at_once(error):
+    """Faults 50, 55, 58: what other ids would meet too is not tried with other ids."""
+    service = ModelService(random_world(3000, 0.0))
+    service.fault = lambda number, call: error
+    ended = go(service)[-1]
+    assert ended.error is error
+    assert len(service.calls) == 1
+
+
+@pytest.mark.parametrize("commits", [True, False])
+def test_a_lost_reply_is_unknown(commits):
+    """A call that may have been carried out is neither applied nor unsent."""
+    service = ModelService(random_world(3000, 0.0), commit_before_fault=commits)
+    service.fault = lambda number, call: ServerError("no", status=500) if number == 1 else None
+    events = go(service)
+    outcomes = events[-1].outcomes
+    lost = (outcomes.batch >= 0) & ~outcomes.answered
+    assert lost.sum() in {1000, 2000}  # the lost one, and one that was under way beside it
+    assert any(isinstance(event, CallLost) for event in events)
+
+
+def test_a_call_that_never_left_is_not_sent():
+    """A refused connection leaves its contacts certainly not labeled."""
+    service = ModelService(random_world(1000, 0.0))
+    service.fault = lambda number, call: TransportError("refused", maybe_applied=False)
+    outcomes = go(service)[-1].outcomes
+    assert (outcomes.batch == -1).all()
+
+
+def test_a_stored_failure_gets_a_new_key():
+    """Fault 26: a failure the service keeps under the key is left behind with that key."""
+    service = ModelService(random_world(1000, 0.0))
+    stored = ServerError("stored", status=500)
+    stored.replayed = True
+    service.fault = lambda number, call: stored if number == 0 else None
+    ended = go(service)[-1]
+    assert ended.error is None
+    first, second = service.calls
+    assert first.key != second.key
+    assert (first.positions == second.positions).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    size=st.integers(1, 4000),
+    share=st.sampled_from([0.0, 0.01, 0.1, 1.0]),
+    seed=st.integers(0, 9),
+    kill_after=st.integers(0, 60),
+    commits=st.booleans(),
+)
+def test_a_run_goes_on_where_it_stood(size, share, seed, kill_after, commits):
+    """Killed anywhere and taken up from its journal, a run ends as if nothing had happened."""
+    service = ModelService(random_world(size, share, seed), commit_before_fault=commits)
+    seen = []
+    pool = CallPool(service.send, max_in_flight=1)
+    run = Run(Job(size), pool, stop=StopButton())
+    events = run.events()
+    for _, event in zip(range(kill_after), events, strict=False):
+        seen.append(event)
+    past = as_past(seen)
+    events.close()
+    ended = go(service, past=past)[-1]
+    assert (ended.outcomes.outcome == service.world).all()
+    bodies = {}
+    for call in service.calls:  # one key, one body
+        assert bodies.setdefault(call.key, call.positions.tobytes()) == call.positions.tobytes()
+    # A run that is over sends nothing more.
+    before = len(service.calls)
+    again = go(service, past=as_past(seen + go(service, past=past)))
+    assert len(service.calls) >= before
+    assert isinstance(again[-1], RunEnded)
+
+
+def test_resuming_a_finished_run_sends_nothing():
+    """What is settled is not asked again."""
+    service = ModelService(random_world(3000, 0.05))
+    events = go(service)
+    before = len(service.calls)
+    again = go(service, past=as_past(events))
+    assert len(service.calls) == before
+    assert (again[-1].outcomes.outcome == service.world).all()
+    assert (again[-1].outcomes.probed == events[-1].outcomes.probed).all()
+
+
+def test_a_doubtful_call_stays_doubtful():
+    """A later try that certainly failed says nothing of an earlier one that may have worked."""
+    service = ModelService(random_world(1000, 0.0), commit_before_fault=True)
+    service.fault = lambda number, call: ServerError("lost", status=502)
+    events = go(service)
+    service.commit_before_fault = False
+    service.fault = lambda number, call: AuthenticationError("expired", status=401)
+    outcomes = go(service, past=as_past(events))[-1].outcomes
+    assert (outcomes.batch == 0).all()
+    assert not outcomes.answered.any()
+
+
+def test_stop_settles_what_is_in_flight():
+    """One press: replies under way are collected, nothing new is sent, the rest is unsent."""
+    service = ModelService(random_world(20_000, 0.0))
+    stop = StopButton()
+
+    def on_event(event):
+        if isinstance(event, CallAnswered) and not stop.presses and event.call.batch >= 3:
+            stop.press()
+
+    ended = go(service, stop=stop, on_event=on_event)[-1]
+    assert ended.interrupted
+    assert ended.error is None
+    assert ended.outcomes.answered.sum() == 1000 * len(service.calls)
+    assert_true(service, ended.outcomes)
+    assert (ended.outcomes.outcome == 0).sum() == (ended.outcomes.batch == -1).sum()
+
+
+def test_resolve_phase_announces_its_cost():
+    """Before the first probe the run says how many requests it expects."""
+    service = ModelService(random_world(1000, 0.05))
+    events = go(service)
+    (start,) = [e for e in events if isinstance(e, PhaseStarted) and e.phase == "resolve"]
+    probes = sum(call.phase == "resolve" for call in service.calls)
+    assert 0.4 * probes <= start.requests <= 2.5 * probes
+    assert start.contacts == 1000
