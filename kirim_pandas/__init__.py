@@ -1,9 +1,8 @@
 """Label Kirim contacts from a DataFrame, and know what happened to every row."""
 
-from importlib.metadata import version
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from kirim_pandas import sandbox
 from kirim_pandas.api.errors import (
     ApiError,
     AuthenticationError,
@@ -22,14 +21,17 @@ from kirim_pandas.api.errors import (
     TransportError,
 )
 from kirim_pandas.frame_accessor import register
-from kirim_pandas.frames.exports import spreadsheet_safe
-from kirim_pandas.frames.summary import compare
-from kirim_pandas.history import forget, resume, runs
-from kirim_pandas.labeling.tally import Progress
-from kirim_pandas.session import connect, last_result
 
 if TYPE_CHECKING:
+    from kirim_pandas import sandbox
     from kirim_pandas.api.client import Client
+    from kirim_pandas.frames.exports import spreadsheet_safe
+    from kirim_pandas.frames.summary import compare
+    from kirim_pandas.history import forget, resume, runs
+    from kirim_pandas.labeling.tally import Progress
+    from kirim_pandas.session import connect, last_result
+
+    __version__: str
 
 __all__ = [
     "ApiError",
@@ -59,15 +61,34 @@ __all__ = [
     "spreadsheet_safe",
 ]
 
-__version__ = version("kirim-pandas")
+# Importing this package costs hardly more than importing pandas: what needs more is imported
+# when its name is first used.
+_LAZY = {
+    "Client": "api.client",
+    "Progress": "labeling.tally",
+    "compare": "frames.summary",
+    "connect": "session",
+    "forget": "history",
+    "last_result": "session",
+    "resume": "history",
+    "runs": "history",
+    "spreadsheet_safe": "frames.exports",
+}
 
 register()
 
 
 def __getattr__(name: str) -> Any:
-    # The client brings httpx, which is imported when it is first needed.
-    if name == "Client":
-        from kirim_pandas.api.client import Client
-
-        return Client
+    if name == "sandbox":
+        return import_module("kirim_pandas.sandbox")
+    if name == "__version__":
+        return import_module("importlib.metadata").version("kirim-pandas")
+    if name in _LAZY:
+        value = getattr(import_module(f"kirim_pandas.{_LAZY[name]}"), name)
+        globals()[name] = value
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

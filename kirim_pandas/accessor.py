@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from kirim_pandas import verbs
-from kirim_pandas.frames.plan import Plan
-from kirim_pandas.labeling.job import Resolve
-from kirim_pandas.verbs import Hint, JournalChoice, Pandas, ProgressChoice
-
+# Everything else is imported where it is used, so that importing this package stays cheap.
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+    from pathlib import Path
+
+    import pandas as pd
+
     from kirim_pandas.api.client import Client
+    from kirim_pandas.frames.plan import Plan
+    from kirim_pandas.labeling.job import Resolve
+    from kirim_pandas.notebook.job import LabelJob
+from kirim_pandas.verbs import Hint, JournalChoice, Pandas, ProgressChoice
 
 __all__ = ["KirimAccessor"]
 
@@ -106,6 +107,8 @@ class KirimAccessor:
         >>> list(result.columns)
         ['contact_id', 'status', 'reason', 'evidence', 'batch', 'request_id']
         """
+        from kirim_pandas import jobs, verbs
+
         return verbs.bulk_label(
             self._obj,
             label_id,
@@ -116,6 +119,72 @@ class KirimAccessor:
             max_requests=max_requests,
             client=client,
             progress=progress,
+            journal=journal,
+        )
+
+    def bulk_label_job(
+        self,
+        label_id: str,
+        op: str,
+        *,
+        id_column: Hashable | None = None,
+        hint: Hint = None,
+        resolve: Resolve = "rows",
+        max_requests: int | None = None,
+        client: Client | None = None,
+        journal: JournalChoice = None,
+    ) -> LabelJob:
+        """Do what :meth:`bulk_label` does in the background: the cell returns at once.
+
+        Everything is checked first, here.  In a notebook the job shows itself: a bar, the counts
+        so far, the pace, a Cancel button, and at the end a summary that stays in the saved
+        notebook.  An interrupt of the kernel does not touch it; ``job.cancel()`` stops it.  A
+        script must wait with ``job.result()``: the job ends with its process, and can then be
+        resumed.
+
+        Parameters
+        ----------
+        label_id, op, id_column, hint, resolve, max_requests, client, journal
+            As for :meth:`bulk_label`.
+
+        Returns
+        -------
+        LabelJob
+            ``.result(timeout_seconds=None)`` waits and returns the result frame, or raises what
+            ended the run; ``await job`` does the same without blocking the kernel's loop.
+            ``.cancel()`` stops in order, ``.done`` is a bool, ``.progress`` a
+            :class:`kirim_pandas.Progress`, ``.run_id`` a str.
+
+        Raises
+        ------
+        InvalidInputError
+            The frame or an argument is not usable; nothing was sent.
+        ConfigurationError
+            No key, or an address that cannot be right; nothing was sent.
+        JournalError
+            The journal cannot be written; nothing was sent.
+
+        Examples
+        --------
+        >>> import kirim_pandas as kp
+        >>> with kp.sandbox.start(contacts=2500, seed=1, write_per_minute=60_000) as sandbox:
+        ...     df, label_id = sandbox.contacts, sandbox.labels["id"].iloc[0]
+        ...     job = df.kirim.bulk_label_job(
+        ...         label_id, "attach", client=sandbox.client(), journal=False
+        ...     )
+        ...     result = job.result()
+        >>> job.done, job.progress.state, len(result)
+        (True, 'finished', 2500)
+        """
+        return jobs.bulk_label_job(
+            self._obj,
+            label_id,
+            op,
+            id_column=id_column,
+            hint=hint,
+            resolve=resolve,
+            max_requests=max_requests,
+            client=client,
             journal=journal,
         )
 
@@ -160,6 +229,8 @@ class KirimAccessor:
         >>> plan.contacts, plan.batches
         (2500, 3)
         """
+        from kirim_pandas import jobs, verbs
+
         return verbs.plan(
             self._obj,
             label_id,
@@ -227,6 +298,8 @@ class KirimAccessor:
         >>> [int((frame["reason"] == "stopped").sum()) for frame in (part, whole)]
         [500, 0]
         """
+        from kirim_pandas import jobs, verbs
+
         return verbs.resume(
             self._obj,
             run_id,

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kirim_pandas import reporting
 from kirim_pandas.accessor import KirimAccessor
-from kirim_pandas.frames.reports import Report
-from kirim_pandas.frames.summary import By
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from kirim_pandas.frames.reports import Report
+    from kirim_pandas.frames.summary import By
 
 __all__ = ["KirimFrameAccessor", "register"]
 
@@ -59,6 +59,8 @@ class KirimFrameAccessor(KirimAccessor):
         >>> result.kirim.summary(by="team").columns.tolist()
         ['team', 'status', 'reason', 'rows', 'contacts', 'share']
         """
+        from kirim_pandas import reporting
+
         return reporting.summary(self._obj, by, data=data)
 
     def plot(
@@ -96,6 +98,8 @@ class KirimFrameAccessor(KirimAccessor):
         >>> axes = result.kirim.plot(by="source")
         >>> axes.figure.savefig("shares.png")  # doctest: +SKIP
         """
+        from kirim_pandas import reporting
+
         return reporting.plot(self._obj, by, data=data, ax=ax)
 
     def report(
@@ -136,6 +140,8 @@ class KirimFrameAccessor(KirimAccessor):
         >>> report.title
         'Label VIP attached to contacts'
         """
+        from kirim_pandas import reporting
+
         return reporting.report(self._obj, by, data=data, label_name=label_name)
 
 
