@@ -1,0 +1,325 @@
+"""Keep every explanation of the counts so far, and ask what tells most of them apart.
+
+A *cluster* holds disjoint *cells* of contacts and, for each kind of skip, the list of all ways
+in which the replies so far allow the counts to fall on the cells, each with its probability
+(all placements of the skips are equally likely). One reply strikes out the ways that
+contradict it. Because cells are cut on while several ways are still open, every reply can
+carry as many bits as its spread allows; asking about one node at a time, as in bisection,
+wastes most of them. Nothing is ever dropped for being unlikely, so the last way left is true.
+
+The kinds are listed separately: their product contains every joint explanation, and a short
+list for each kind replaces a long one for all.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kirim_pandas.labeling.batches import MAX_CONTACTS_PER_CALL, Positions
+from kirim_pandas.labeling.designs import Contradiction
+
+__all__ = ["Cluster", "Node", "log2_choose"]
+
+Floats = NDArray[np.float64]
+
+_LOG2_FACTORIALS: Floats = np.concatenate(
+    [[0.0], np.cumsum(np.log2(np.arange(1, 2 * MAX_CONTACTS_PER_CALL + 1)))]
+)
+_SPREAD_FLOOR = 0.08  # 1/12, the variance of rounding: keeps the logarithm of a spread finite
+
+
+def log2_choose(size: NDArray[np.int64] | int, part: NDArray[np.int64] | int) -> Floats:
+    """Return the bits it takes to name `part` contacts among `size`."""
+    table = _LOG2_FACTORIALS
+    return np.asarray(table[size] - table[part] - table[np.subtract(size, part)])
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """Contacts whose counts are known, one count for each kind of skip."""
+
+    positions: Positions
+    counts: tuple[int, ...]
+    failures: int = 0
+    max_bits: int = 99
+    bits: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        size = len(self.positions)
+        self.bits = float(sum(log2_choose(size, count) for count in self.counts))
+
+
+class Cluster:
+    """Cells, and all ways the counts may fall on them.
+
+    Attributes
+    ----------
+    asked
+        Mask over the cells: those the next question holds.
+    lows, highs
+        Least and greatest answer in each channel that some way allows.
+    information
+        Bits the answer is expected to bring.
+    """
+
+    def __init__(self, channel_count: int) -> None:
+        self.cells: list[Positions] = []
+        self.max_bits = 99
+        self.failures = 0
+        self.changed = True
+        self.asked: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
+        self.lows: tuple[int, ...] = ()
+        self.highs: tuple[int, ...] = ()
+        self.information = 0.0
+        # For each channel: ways (ways, cells) and their probabilities (ways,).
+        self._ways = [np.zeros((1, 0), dtype=np.int16) for _ in range(channel_count)]
+        self._odds = [np.ones(1) for _ in range(channel_count)]
+        self._cell_bits: list[float] = []
+
+    @property
+    def size(self) -> int:
+        """Number of contacts."""
+        return sum(len(cell) for cell in self.cells)
+
+    @property
+    def bits(self) -> float:
+        """Bits that are missing until every contact is named."""
+        return sum(self._cell_bits) + sum(float(np.log2(len(odds))) for odds in self._odds)
+
+    @property
+    def cell_bits(self) -> float:
+        """Bits still to come from cutting cells."""
+        return sum(self._cell_bits)
+
+    @property
+    def way_counts(self) -> list[int]:
+        """Number of open ways in each channel."""
+        return [len(odds) for odds in self._odds]
+
+    def add(self, node: Node) -> None:
+        """Take in a node as one more cell."""
+        self.cells.append(node.positions)
+        self.max_bits = min(self.max_bits, node.max_bits)
+        self.failures = max(self.failures, node.failures)
+        for channel, ways in enumerate(self._ways):
+            counts = np.full(len(ways), node.counts[channel], dtype=np.int16)
+            self._ways[channel] = np.column_stack([ways, counts])
+        self._cell_bits.append(node.bits)
+        self.changed = True
+
+    def merge(self, other: Cluster) -> None:
+        """Take in all of another cluster; the ways multiply."""
+        for channel, (mine, theirs) in enumerate(zip(self._ways, other._ways, strict=True)):
+            first = np.repeat(np.arange(len(mine)), len(theirs))
+            second = np.tile(np.arange(len(theirs)), len(mine))
+            self._ways[channel] = np.column_stack([mine[first], theirs[second]])
+            self._odds[channel] = self._odds[channel][first] * other._odds[channel][second]
+        self.cells += other.cells
+        self._cell_bits += other._cell_bits
+        self.max_bits = min(self.max_bits, other.max_bits)
+        self.failures = max(self.failures, other.failures)
+        self.changed = True
+
+    def grow(self, queue: list[Node], max_ways: int, max_size: int) -> None:
+        """Cut what holds most missing bits, while the ways stay few.
+
+        Parameters
+        ----------
+        queue
+            Nodes to draw from, most bits first; those taken in are removed.
+        max_ways
+            Stop at so many ways in any channel.
+        max_size
+            Take in no more contacts than this.
+        """
+        order = sorted(
+            ((bits, cell) for cell, bits in enumerate(self._cell_bits) if bits > 0), reverse=True
+        )
+        size, place = self.size, 0
+        while order or place < len(queue):
+            if place < len(queue) and (not order or queue[place].bits >= order[0][0]):
+                node = queue[place]
+                fits = not self.cells or (
+                    size + len(node.positions) <= max_size
+                    and self._fits(node.counts, len(node.positions), max_ways)
+                )
+                if not fits:
+                    place += 1
+                    continue
+                queue.pop(place)
+                size += len(node.positions)
+                self.add(node)
+                cell = len(self.cells) - 1
+            else:
+                cell = order.pop(0)[1]
+                if max(self._ways_after(cell, len(self.cells[cell]) // 2)) > max_ways:
+                    continue
+            self._cut(cell, len(self.cells[cell]) // 2)
+            for part in (cell, len(self.cells) - 1):
+                if self._cell_bits[part] > 0:
+                    insort(order, (self._cell_bits[part], part), key=lambda pair: -pair[0])
+
+    def _fits(self, counts: tuple[int, ...], size: int, max_ways: int) -> bool:
+        left = size // 2
+        choices = [min(count, left) - max(0, count - size + left) + 1 for count in counts]
+        return all(
+            ways * more <= max_ways for ways, more in zip(self.way_counts, choices, strict=True)
+        )
+
+    def choose(self, rng: np.random.Generator, probe_size: int, tries: int) -> None:
+        """Find cells whose counts together tell most; sets the attributes."""
+        sizes = np.array([len(cell) for cell in self.cells], dtype=np.int64)
+        spreads = [
+            np.cov(ways.T, aweights=odds, bias=True).reshape(len(sizes), -1)
+            for ways, odds in zip(self._ways, self._odds, strict=True)
+            if len(odds) > 1
+        ]
+        self.information = -1.0
+        for _ in range(tries):
+            asked = _climb(spreads, sizes, rng.random(len(sizes)) < 0.5, probe_size)
+            information, lows, highs = 0.0, [], []
+            for ways, odds in zip(self._ways, self._odds, strict=True):
+                answers = ways[:, asked].sum(axis=1, dtype=np.int64)
+                lows.append(int(answers.min()))
+                highs.append(int(answers.max()))
+                shares = np.bincount(answers - lows[-1], odds)
+                shares = shares[shares > 0]
+                information -= float(shares @ np.log2(shares))
+            if information > self.information:
+                self.information, self.asked = information, asked
+                self.lows, self.highs = tuple(lows), tuple(highs)
+        self.changed = False
+
+    def parts(self) -> tuple[Positions, Positions]:
+        """Return the contacts the question holds, and the others."""
+        none = np.zeros(0, dtype=np.int64)
+        held = [cell for cell, asked in zip(self.cells, self.asked, strict=True) if asked]
+        rest = [cell for cell, asked in zip(self.cells, self.asked, strict=True) if not asked]
+        return np.concatenate([none, *held]), np.concatenate([none, *rest])
+
+    def totals(self) -> tuple[int, ...]:
+        """Return the known counts of all cells together."""
+        return tuple(int(ways[0].sum(dtype=np.int64)) for ways in self._ways)
+
+    def tell(self, answers: tuple[int, ...]) -> list[Node]:
+        """Strike out what contradicts the answer; return the cells whose counts are now known.
+
+        Raises
+        ------
+        Contradiction
+            If no way is left. The cluster is then of no further use.
+        """
+        for channel, answer in enumerate(answers):
+            ways = self._ways[channel]
+            self._keep(channel, ways[:, self.asked].sum(axis=1, dtype=np.int64) == answer)
+        self._exclude()
+        known = np.all([(ways == ways[0]).all(axis=0) for ways in self._ways], axis=0)
+        nodes = [
+            Node(
+                self.cells[cell],
+                tuple(int(ways[0, cell]) for ways in self._ways),
+                self.failures,
+                self.max_bits,
+            )
+            for cell in np.flatnonzero(known)
+        ]
+        self._ways = [ways[:, ~known] for ways in self._ways]
+        self.cells = [cell for cell, gone in zip(self.cells, known, strict=True) if not gone]
+        self._cell_bits = [self._missing(cell) for cell in range(len(self.cells))]
+        self.changed = True
+        return nodes
+
+    def _keep(self, channel: int, kept: NDArray[np.bool_]) -> None:
+        if kept.all():
+            return
+        odds = self._odds[channel][kept]
+        if not len(odds):
+            raise Contradiction
+        self._ways[channel] = self._ways[channel][kept]
+        self._odds[channel] = odds / odds.sum()
+
+    def _exclude(self) -> None:
+        """Use that the kinds share the room: a cell full of one kind holds none of another."""
+        sizes = np.array([len(cell) for cell in self.cells])
+        before: list[int] = []
+        while before != self.way_counts:
+            before = self.way_counts
+            least = [ways.min(axis=0) for ways in self._ways]
+            for channel, ways in enumerate(self._ways):
+                room = sizes - sum(low for other, low in enumerate(least) if other != channel)
+                self._keep(channel, (ways <= room).all(axis=1))
+
+    def _missing(self, cell: int) -> float:
+        size = len(self.cells[cell])
+        return sum(
+            float(odds @ log2_choose(size, ways[:, cell].astype(np.int64)))
+            for ways, odds in zip(self._ways, self._odds, strict=True)
+        )
+
+    def _ways_after(self, cell: int, left: int) -> list[int]:
+        right = len(self.cells[cell]) - left
+        counts = [ways[:, cell].astype(np.int64) for ways in self._ways]
+        return [
+            int((np.minimum(count, left) - np.maximum(0, count - right) + 1).sum())
+            for count in counts
+        ]
+
+    def _cut(self, cell: int, left: int) -> None:
+        positions = self.cells[cell]
+        right = len(positions) - left
+        for channel, ways in enumerate(self._ways):
+            totals = ways[:, cell].astype(np.int64)
+            lows = np.maximum(0, totals - right)
+            choices = np.minimum(totals, left) - lows + 1
+            parents = np.repeat(np.arange(len(totals)), choices)
+            starts = np.cumsum(choices) - choices
+            lefts = lows[parents] + np.arange(len(parents)) - starts[parents]
+            rights = totals[parents] - lefts
+            grown = np.column_stack([ways[parents], rights.astype(np.int16)])
+            grown[:, cell] = lefts
+            odds = log2_choose(left, lefts) + log2_choose(right, rights)
+            odds -= log2_choose(left + right, totals[parents])
+            self._ways[channel] = grown
+            self._odds[channel] = self._odds[channel][parents] * np.exp2(odds)
+        self.changed = True
+        self.cells[cell] = positions[:left]
+        self.cells.append(positions[left:])
+        self._cell_bits[cell] = self._missing(cell)
+        self._cell_bits.append(self._missing(len(self.cells) - 1))
+
+
+def _climb(
+    spreads: list[Floats], sizes: NDArray[np.int64], start: NDArray[np.bool_], probe_size: int
+) -> NDArray[np.bool_]:
+    """Put cells in and out while the spread of the summed count grows.
+
+    For sums of many counts the spread tells the information, and is far cheaper than it.
+    """
+    asked = start.copy()
+    while sizes @ asked > probe_size:
+        asked[np.flatnonzero(asked)[0]] = False
+    held = int(sizes @ asked)
+    slopes = [spread @ asked for spread in spreads]
+    values = [float(asked @ slope) for slope in slopes]
+    diagonals = [spread.diagonal() for spread in spreads]
+    best = sum(float(np.log(max(value, 0.0) + _SPREAD_FLOOR)) for value in values)
+    for _ in range(3 * len(sizes)):
+        signs = 1 - 2 * asked.astype(np.int64)
+        gains = np.zeros(len(sizes))
+        for value, slope, diagonal in zip(values, slopes, diagonals, strict=True):
+            gains += np.log(np.maximum(value + 2 * signs * slope + diagonal, 0.0) + _SPREAD_FLOOR)
+        gains[~asked & (held + sizes > probe_size)] = -np.inf
+        cell = int(gains.argmax())
+        if gains[cell] <= best + 1e-9:
+            break
+        best, sign = float(gains[cell]), int(signs[cell])
+        for channel, spread in enumerate(spreads):
+            values[channel] += 2 * sign * slopes[channel][cell] + diagonals[channel][cell]
+            slopes[channel] = slopes[channel] + sign * spread[:, cell]
+        held += sign * int(sizes[cell])
+        asked[cell] = sign > 0
+    return asked
