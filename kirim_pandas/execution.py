@@ -36,6 +36,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Order", "execute", "new_run_id"]
 
+SO_FAR = {
+    "applied": "applied",
+    "skipped": "skipped by the service",
+    "failed": "refused by the service",
+    "undetermined": "sent, but not yet known whether applied or skipped",
+    "no_reply": "sent without an answer, so perhaps applied",
+    "stopped": "not sent",
+    "missing_id": "without a usable id",
+}
+"""Status, or the reason where it says more, in words for a message."""
+
 MAX_IN_FLIGHT = 8
 """Calls under way together; enough for 600 requests a minute at 0.8 s each."""
 
@@ -131,7 +142,9 @@ def execute(
     session.remember(frame, order.run_id, order.source, facts)
     if book is not None:
         book.end(*_figures(frame, ended))
-    if watcher_error is not None:
+    # A press that found the run inside a callback stopped the run: that is what it was for.
+    pressed = ended.interrupted and isinstance(watcher_error, KeyboardInterrupt)
+    if watcher_error is not None and not pressed:
         watcher_error.add_note(_how_to_go_on(order, frame, resumable=resumable))
         raise watcher_error
     return _finish(order, ended, frame, resumable=resumable)
@@ -140,19 +153,19 @@ def execute(
 def _listen(
     run: Run, book: RunBook | None, watchers: Sequence[Listener], stop: StopButton
 ) -> tuple[RunEnded, BaseException | None]:
-    """Follow the run to its end; a watcher that fails stops the run in order."""
+    """Follow the run to its end; a listener that fails stops the run in order."""
     failed: BaseException | None = None
     ended: Event | None = None
     for ended in run.events():
-        if book is not None:
-            book(ended)
-        if failed is None:
-            try:
+        try:
+            if book is not None:
+                book(ended)
+            if failed is None:
                 for watcher in watchers:
                     watcher(ended)
-            except BaseException as error:  # kept, and raised once the run has ended in order
-                failed = error
-                stop.press()
+        except BaseException as error:  # kept, and raised once the run has ended in order
+            failed = failed or error
+            stop.press()
     assert isinstance(ended, RunEnded)  # what every run promises
     return ended, failed
 
@@ -214,23 +227,28 @@ def _finish(order: Order, ended: RunEnded, frame: pd.DataFrame, *, resumable: bo
         raise interrupted
     if ended.error is not None:
         error = ended.error
-        error.args = (f"{error} {_how_to_go_on(order, frame, resumable=resumable)}",)
+        said = str(error).strip()
+        said = said[:1].upper() + said[1:].removesuffix(".")
+        error.args = (f"{said}. {_how_to_go_on(order, frame, resumable=resumable)}",)
         error.result, error.run_id = frame, order.run_id
         raise error
     return frame
 
 
 def _how_to_go_on(order: Order, frame: pd.DataFrame, *, resumable: bool) -> str:
-    """Say where the contacts stand and what to do next, in one breath."""
-    counts = frame["status"].value_counts()
+    """Say where the customers stand and what to do next, in one breath."""
+    status = frame["status"].astype(str)
+    reason = frame["reason"].astype(object).fillna("")
+    kinds = status.where(~status.isin(["unknown", "not_sent"]), reason)
+    counts = kinds.replace("malformed_id", "missing_id").value_counts()
     so_far = ", ".join(
-        f"{counts[status]:,} {status}" for status in STATUSES if counts.get(status, 0)
+        f"{counts[kind]:,} {words}" for kind, words in SO_FAR.items() if kind in counts
     )
     if resumable:
         go_on = f'df.kirim.resume("{order.run_id}") goes on from here'
     else:
         go_on = "calling again is safe: a label that is set twice stays as it is"
     return (
-        f"Rows so far: {so_far}. Nothing that was done is lost: the exception's .result and "
-        f"kirim_pandas.last_result() hold every row, and {go_on}."
+        f"Rows so far: {so_far or 'none'}. Nothing that was done is lost: the exception's .result "
+        f"and kirim_pandas.last_result() hold every row, and {go_on}."
     )

@@ -133,6 +133,8 @@ def forget(run_id: str, *, journal: str | Path | None = None) -> None:
 
     Raises
     ------
+    InvalidInputError
+        What was given is no run id.
     JournalError
         The journal cannot be written, or the run is at work.
 
@@ -147,8 +149,9 @@ def forget(run_id: str, *, journal: str | Path | None = None) -> None:
 
     book = Journal(journal)
     try:
-        with RunLock(lock_path(book, run_id), run_id):
+        with RunLock(lock_path(book, run_id), run_id) as lock:
             book.forget(run_id)
+            lock.mark(incomplete=False)
     finally:
         book.close()
 

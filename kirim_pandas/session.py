@@ -89,9 +89,15 @@ def connect(
     global _client
     from kirim_pandas.api.client import Client
 
-    if api_key is None and not (os.environ.get("KIRIM_API_KEY") or os.environ.get("KIRIM_KEY")):
-        api_key = _ask_for_key()
-    client = Client(api_key, base_url=base_url, phone_number_id=phone_number_id, **options)
+    # The key is handed over in a list that is empty afterwards: should the client refuse it, a
+    # traceback that prints the locals of this frame does not print the key.
+    handed_over = [api_key]
+    del api_key
+    if handed_over == [None] and not any(map(os.environ.get, ("KIRIM_API_KEY", "KIRIM_KEY"))):
+        handed_over = [_ask_for_key()]
+    client = Client(
+        handed_over.pop(), base_url=base_url, phone_number_id=phone_number_id, **options
+    )
     _client = client
     return client
 

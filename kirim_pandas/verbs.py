@@ -30,6 +30,7 @@ from kirim_pandas.labeling.tally import Progress
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
     from kirim_pandas.labeling.book import RunBook
+    from kirim_pandas.labeling.job import PastCall
     from kirim_pandas.notebook.progress import ProgressBar, ProgressCallback
 
 __all__ = ["Hint", "JournalChoice", "Pandas", "ProgressChoice", "bulk_label", "plan", "resume"]
@@ -132,7 +133,7 @@ def resume(
             contact_count=len(record.contact_ids),
             groups=record.groups,
             resolve=resolve or cast(Resolve, record.resolve),
-            max_requests=None if max_requests is None else len(past) + max_requests,
+            max_requests=_cap_from_here(past, max_requests),
         )
         order = Order(
             run_id, record.label_id, record.operation, record.contact_ids, job, ids, source=obj
@@ -141,8 +142,10 @@ def resume(
         if client is not None and client.target != record.target:
             raise InvalidInputError(
                 f"Run {run_id} was sent to {record.target}, but this client sends to "
-                f"{client.target}. Connect to the first address to go on with the run."
+                f"{client.target}. Nothing was sent there. Connect to the first address (base_url, "
+                "phone_number_id) to go on with the run."
             )
+        book.reopen(replace(record, resolve=job.resolve))
         return run_watched(order, client, book, progress, past=past)
 
 
@@ -271,16 +274,25 @@ def _cap_problems(max_requests: object) -> list[str]:
     return [f"max_requests={max_requests!r} was found, expected a whole number from 1 up, or None."]
 
 
+def _cap_from_here(past: list[PastCall], max_requests: int | None) -> int | None:
+    """A resumed run may make so many calls more, whatever its earlier sessions made."""
+    if max_requests is None:
+        return None
+    return max_requests + sum(known.call.number >= 0 for known in past)
+
+
 def _aligned(ids: ContactIds, contact_ids: list[str]) -> ContactIds:
     """Point the rows of a frame at the contacts of an earlier run."""
     place = pd.Index(contact_ids).get_indexer(pd.Index(ids.ids))
     new, gone = int((place < 0).sum()), len(contact_ids) - int((place >= 0).sum())
     if new or gone:
+        more = f" (such as {ids.ids[place < 0][0]})" if new else ""
         raise InvalidInputError(
-            f"This frame has other contacts than the run: {new:,} of its {ids.contacts:,} are not "
-            f"in the run, and {gone:,} of the run's {len(contact_ids):,} are not in the frame. "
-            "Pass the frame the run was started with, or use kirim_pandas.resume(run_id), which "
-            "needs no frame."
+            f"This frame has other contacts than the run. {new:,} of its {ids.contacts:,} contacts "
+            f"are not in the run{more}, and {gone:,} of the run's {len(contact_ids):,} are not in "
+            "the frame. Nothing was sent. Pass the frame the run was started with (its rows may "
+            "stand in another order), or call kirim_pandas.resume(run_id), which needs no frame "
+            "and gives one row per contact."
         )
     position = np.append(place, -1)[ids.position]
     return replace(ids, ids=np.array(contact_ids, dtype=object), position=position, groups=None)

@@ -13,14 +13,16 @@ from kirim_pandas.api.errors import (
     ServerError,
     TransportError,
 )
-from kirim_pandas.labeling.batches import Outcome
+from kirim_pandas.labeling.batches import Counts, Outcome
 from kirim_pandas.labeling.events import (
+    Call,
     CallAnswered,
     CallLost,
     CallPlanned,
     CallRefused,
     CallUnsent,
     PhaseStarted,
+    Reply,
     RunEnded,
 )
 from kirim_pandas.labeling.job import Job, PastCall
@@ -70,8 +72,10 @@ def assert_true(service, outcomes):
     assert applied <= service.labeled
 
 
-@pytest.mark.parametrize("size", [0, 1, 999, 1000, 1001, 3500])
-@pytest.mark.parametrize("share", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize(
+    ("size", "share"),
+    [(0, 0.0), (1, 0.0), (1, 1.0), (999, 0.0), (1000, 0.02), (1001, 1.0), (2300, 0.01)],
+)
 def test_every_contact_gets_its_true_outcome(size, share):
     """A run without faults names every contact rightly."""
     service = ModelService(random_world(size, share))
@@ -80,9 +84,12 @@ def test_every_contact_gets_its_true_outcome(size, share):
     assert ended.requests == len(service.calls)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
-    st.integers(1, 2500), st.floats(0, 1), st.integers(0, 99), st.sampled_from(["rows", "batches"])
+    st.integers(1, 1300),
+    st.sampled_from([0.0, 0.004, 0.02, 0.99, 1.0]),
+    st.integers(0, 99),
+    st.sampled_from(["rows", "batches", "certified"]),
 )
 def test_outcomes_are_true_or_unknown(size, share, seed, resolve):
     """Whatever the world, what the run reports is true, and each contact is sent once first."""
@@ -107,7 +114,7 @@ def test_pure_batches_need_no_probe():
 
 def test_calls_are_planned_before_they_are_sent():
     """A listener knows of a call before the service can."""
-    service = ModelService(random_world(3000, 0.05))
+    service = ModelService(random_world(1500, 0.01))
     planned = set()
 
     def on_event(event):
@@ -132,7 +139,7 @@ def test_first_call_goes_alone():
 @pytest.mark.parametrize("cap", [1, 2, 5, 9, 30])
 def test_max_requests_caps_the_run(cap):
     """No more calls than the cap; labels first, and what is not known says so."""
-    service = ModelService(random_world(4000, 0.05))
+    service = ModelService(random_world(4000, 0.01))
     ended = go(service, Job(4000, max_requests=cap))[-1]
     assert len(service.calls) <= cap
     assert_true(service, ended.outcomes)
@@ -143,7 +150,7 @@ def test_max_requests_caps_the_run(cap):
 @pytest.mark.parametrize("bad", [{0}, {999}, {17, 18}, {5, 700, 1500, 1999}])
 def test_a_refused_id_costs_its_row_only(param, bad):
     """Fault 53, 54: one id the service refuses fails alone, wherever the refusal points."""
-    service = ModelService(random_world(2500, 0.02), bad=frozenset(bad), param=param)
+    service = ModelService(random_world(2500, 0.002), bad=frozenset(bad), param=param)
     ended = go(service)[-1]
     assert ended.error is None
     assert set(np.flatnonzero(ended.outcomes.refusal >= 0).tolist()) == bad
@@ -210,10 +217,10 @@ def test_a_stored_failure_gets_a_new_key():
     assert (first.positions == second.positions).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
-    size=st.integers(1, 4000),
-    share=st.sampled_from([0.0, 0.01, 0.1, 1.0]),
+    size=st.integers(1, 2200),
+    share=st.sampled_from([0.0, 0.004, 1.0]),
     seed=st.integers(0, 9),
     kill_after=st.integers(0, 60),
     commits=st.booleans(),
@@ -243,7 +250,7 @@ def test_a_run_goes_on_where_it_stood(size, share, seed, kill_after, commits):
 
 def test_resuming_a_finished_run_sends_nothing():
     """What is settled is not asked again."""
-    service = ModelService(random_world(3000, 0.05))
+    service = ModelService(random_world(1500, 0.01))
     events = go(service)
     before = len(service.calls)
     again = go(service, past=as_past(events))
@@ -289,3 +296,155 @@ def test_resolve_phase_announces_its_cost():
     probes = sum(call.phase == "resolve" for call in service.calls)
     assert 0.4 * probes <= start.requests <= 2.5 * probes
     assert start.contacts == 1000
+
+
+def lost(number, positions, key="A", state="sent", **place):
+    """A call of an earlier session that may have been carried out."""
+    return PastCall(Call(number, "apply", np.asarray(positions), key, **place), state)
+
+
+@pytest.mark.parametrize("state", ["sent", "stale"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        AuthenticationError("expired", status=401),
+        TransportError("refused", maybe_applied=False),
+        InvalidRequestError("no such id", status=400, code="gone", param="contact_ids[0]"),
+    ],
+    ids=["401", "never left", "refused"],
+)
+def test_what_may_have_happened_is_never_denied(state, error):
+    """A lost call is neither failed nor unsent, whatever its repeat under a new key meets."""
+    service = ModelService(random_world(1, 0.0))
+    service.fault = lambda number, call: error
+    past = [lost(0, [0], batch=0, state=state)]
+    outcomes = go(service, past=past)[-1].outcomes
+    assert service.calls[0].key == ("A" if state == "sent" else service.calls[0].key)
+    if state == "sent" and isinstance(error, InvalidRequestError):
+        # The same key would have brought the first reply: so there was none.
+        assert outcomes.refusal[0] == 0
+        return
+    assert service.calls[0].key == "A" or state == "stale"
+    assert outcomes.batch[0] == 0
+    assert outcomes.refusal[0] == -1
+    assert not outcomes.answered[0]
+
+
+@pytest.mark.parametrize("part", ["unsent", "refused", "answered", "planned"])
+def test_a_given_up_key_keeps_its_doubt(part):
+    """Key A lost, key B refused and split: only an answer to a part ends the doubt of A."""
+    service = ModelService(random_world(2, 0.0))
+    service.fault = lambda number, call: AuthenticationError("expired", status=401)
+    both, first = np.array([0, 1]), np.array([0])
+    reply = Reply(Counts(1, 0, 0), "r")
+    last = {
+        "unsent": PastCall(Call(2, "apply", first, "C", 0), "unsent"),
+        "refused": PastCall(Call(2, "apply", first, "C", 0), "refused", code="bad"),
+        "answered": PastCall(Call(2, "apply", first, "C", 0), "answered", reply=reply),
+        "planned": PastCall(Call(2, "apply", first, "C", 0), "sent"),
+    }[part]
+    past = [
+        lost(0, both, batch=0),
+        PastCall(Call(1, "apply", both, "B", 0), "refused", code="bad"),
+        last,
+    ]
+    outcomes = go(service, past=past)[-1].outcomes
+    assert outcomes.answered.tolist() == [part == "answered", False]
+    assert (outcomes.batch == 0).all()
+    assert (outcomes.refusal == -1).all()
+
+
+def test_a_new_key_after_a_stored_failure_keeps_the_doubt():
+    """Fault 26: the stored failure may hide an executed call, so its contacts stay unknown."""
+    service = ModelService(random_world(3, 0.0))
+    stored = ServerError("stored", status=500)
+    stored.replayed = True
+    expired = AuthenticationError("expired", status=401)
+    service.fault = lambda number, call: stored if number == 0 else expired
+    outcomes = go(service)[-1].outcomes
+    assert (outcomes.batch == 0).all()
+    assert not outcomes.answered.any()
+
+
+def test_half_a_round_of_probes_counts():
+    """A run stopped among its probes names what the answered ones tell, and nothing else."""
+    service = ModelService(random_world(1000, 0.02))
+    stop = StopButton()
+
+    def on_event(event):
+        if isinstance(event, CallAnswered) and event.call.phase == "resolve":
+            stop.press()
+
+    outcomes = go(service, stop=stop, on_event=on_event)[-1].outcomes
+    assert_true(service, outcomes)
+
+
+def test_a_press_between_plan_and_send_keeps_the_call_back():
+    """Whoever hears of a call can still stop it."""
+    service = ModelService(random_world(10, 0.0))
+    stop = StopButton()
+
+    def on_event(event):
+        if isinstance(event, CallPlanned):
+            stop.press()
+
+    events = go(service, stop=stop, on_event=on_event)
+    assert service.calls == []
+    assert any(isinstance(event, CallUnsent) for event in events)
+    assert (events[-1].outcomes.batch == -1).all()
+
+
+def test_numbers_of_calls_have_no_gaps():
+    """Calls are numbered as they are planned, over all sessions."""
+    service = ModelService(random_world(4000, 0.001))
+    first = go(service, Job(4000, max_requests=3))
+    both = first + go(service, past=as_past(first))
+    numbers = [event.call.number for event in both if isinstance(event, CallPlanned)]
+    assert numbers == list(range(len(numbers)))
+
+
+def test_our_own_fault_does_not_lose_the_result():
+    """An error that nobody foresaw ends the run in order, with what is known."""
+
+    def send(call, on_wait, stop):
+        if call.batch == 1:
+            raise RuntimeError("a bug")
+        return service.send(call, on_wait, stop)
+
+    service = ModelService(random_world(2000, 0.0))
+    run = Run(Job(2000), CallPool(send), stop=StopButton())
+    ended = list(run.events())[-1]
+    assert "kirim_pandas itself failed (RuntimeError: a bug)" in str(ended.error)
+    assert isinstance(ended.error.__cause__, RuntimeError)
+    assert ended.outcomes.answered[:1000].all()
+    assert (ended.outcomes.batch[1000:] == 1).all()
+
+
+def test_batches_can_be_resolved_later():
+    """A run that was to send no probe can be taken up to find out every row."""
+    service = ModelService(random_world(1200, 0.01))
+    events = go(service, Job(1200, resolve="batches"))
+    ended = go(service, Job(1200), past=as_past(events))[-1]
+    assert (ended.outcomes.outcome == service.world).all()
+
+
+@pytest.mark.parametrize("kill_after", [3, 6, 9, 12, 15])
+def test_a_capped_run_goes_on_without_its_cap(kill_after):
+    """Rounds planned under a cap are planned alike again, whatever cap the next session has."""
+    service = ModelService(random_world(600, 0.02))
+    events = []
+    run = Run(Job(600, max_requests=9), CallPool(service.send), stop=StopButton())
+    for _, event in zip(range(kill_after), generator := run.events(), strict=False):
+        events.append(event)
+    generator.close()
+    ended = go(service, past=as_past(events))[-1]
+    assert (ended.outcomes.outcome == service.world).all()
+
+
+def test_the_certificate_names_only_what_it_asked():
+    """A certified run asks about every contact found by probes once more, and believes it."""
+    service = ModelService(random_world(500, 0.02))
+    ended = go(service, Job(500, resolve="certified"))[-1]
+    assert (ended.outcomes.outcome == service.world).all()
+    asked = [c.positions for c in service.calls if c.phase == "certify"]
+    assert set(np.concatenate(asked)) == set(np.flatnonzero(ended.outcomes.probed))

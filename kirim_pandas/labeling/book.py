@@ -2,36 +2,54 @@
 
 from __future__ import annotations
 
-import sqlite3
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from kirim_pandas.api.errors import InvalidInputError, JournalError
+from kirim_pandas.labeling.batches import cut_batches
 from kirim_pandas.labeling.events import (
+    Call,
     CallAnswered,
+    CallLost,
     CallPlanned,
     CallRefused,
     CallUnsent,
     Event,
 )
-from kirim_pandas.labeling.job import PastCall
-from kirim_pandas.labeling.journal import Journal, RecordState, RunRecord
+from kirim_pandas.labeling.job import CallState, PastCall
+from kirim_pandas.labeling.journal import BROKEN, Entry, Journal, RecordState, RunRecord
 from kirim_pandas.labeling.locks import RunLock
 
 __all__ = ["RunBook", "lock_path"]
 
+RUN_ID = re.compile(r"[A-Za-z0-9_]{1,80}")
+
+HURRY_SECONDS = 0.2
+"""Once a commit has failed, later ones do not hold up the run for long."""
+
 
 def lock_path(journal: Journal, run_id: str) -> Path:
     """Return the lock file of a run."""
+    if not (isinstance(run_id, str) and RUN_ID.fullmatch(run_id)):
+        raise InvalidInputError(
+            f"{run_id!r} is no run id: expected something like run_20260131_0123456789. "
+            "kirim_pandas.runs() lists the runs there are."
+        )
     return journal.path.with_name(f"{journal.path.name}.{run_id}.lock")
 
 
 class RunBook:
     """A listener that writes a run's events down, each before the run goes on.
 
+    A call is committed before it is sent.  What became of it may wait for the next commit: were
+    it lost, the call would be asked again under its key, and answered as the first time.
+
     Use it in a ``with`` block.  Until the first call is sent, what fails raises; once the run is
-    under way a journal that fails is given up with a warning, and the run goes on in memory.
+    under way a journal that fails is given up with a warning, and the run goes on in memory.  All
+    that could not be written is tried again with each further step.
 
     Parameters
     ----------
@@ -53,13 +71,15 @@ class RunBook:
     ) -> None:
         self._run_id = run_id
         self._warn = warn
-        self._broken = False
+        self._warned = False
+        self._unwritten: list[Entry] = []
         self._journal = Journal(path)
         try:
             self._lock = RunLock(lock_path(self._journal, run_id), run_id)
         except BaseException:
             self._journal.close()
             raise
+        self._was_incomplete = self._lock.incomplete
 
     def begin(self, record: RunRecord) -> None:
         """Write a new run down."""
@@ -67,34 +87,53 @@ class RunBook:
 
     def load(self) -> tuple[RunRecord, list[PastCall]]:
         """Read what an earlier session left."""
-        return self._journal.load(self._run_id)
+        record, past = self._journal.load(self._run_id)
+        if self._lock.incomplete:
+            # A session could not write all its calls down: any contact may have been sent.
+            for batch, positions in enumerate(cut_batches(len(record.contact_ids))):
+                call = Call(-1, "apply", positions, "", batch=batch)
+                past.append(PastCall(call, "stale"))
+        return record, past
+
+    def reopen(self, record: RunRecord) -> None:
+        """Write down that the run is at work again, as `record` says."""
+        self._journal.reopen(record)
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
-        journal, run_id = self._journal, self._run_id
         match event:
             case CallPlanned(call):
-                self._write(lambda: journal.plan_call(run_id, call))
+                if not self._lock.is_held():
+                    raise JournalError(
+                        f"The lock file of run {self._run_id} was deleted while it was at work, "
+                        "so another notebook could have begun to work on it too. The run was "
+                        "stopped; do not clean up beside the journal while a run is going on."
+                    )
+                self._note(call, "sent", None)
+                self._flush()
             case CallAnswered(call, reply):
                 counts = reply.counts
                 answer = [counts.applied, counts.cross_org, counts.team_mismatch, reply.request_id]
-                self._write(lambda: journal.answer_call(run_id, call, "answered", answer))
+                self._note(call, "answered", answer)
             case CallRefused(call, code, request_id):
-                answer = [code, request_id]
-                self._write(lambda: journal.answer_call(run_id, call, "refused", answer))
+                self._note(call, "refused", [code, request_id])
             case CallUnsent(call):
-                self._write(lambda: journal.answer_call(run_id, call, "unsent", None))
+                self._note(call, "unsent", None)
+            case CallLost():
+                pass  # it stays "sent", to be asked again
             case _:
-                pass  # above all CallLost: the call stays "sent", to be asked again
+                self._flush()
 
     def end(self, state: RecordState, summary: dict[str, int]) -> None:
         """Write down how the run ended."""
-        self._write(lambda: self._journal.end_run(self._run_id, state, summary))
+        self._flush(lambda: self._journal.end_run(self._run_id, state, summary))
+        if state == "finished" and self.resumable:
+            self._lock.mark(incomplete=False)
 
     @property
     def resumable(self) -> bool:
         """Whether everything so far is on the disk."""
-        return not self._broken
+        return not self._unwritten
 
     def __enter__(self) -> Self:
         return self
@@ -108,15 +147,26 @@ class RunBook:
         self._lock.release()
         self._journal.close()
 
-    def _write(self, write: Callable[[], None]) -> None:
-        if self._broken:
-            return
+    def _note(self, call: Call, state: CallState, answer: list[Any] | None) -> None:
+        self._unwritten.append(Entry(call, state, answer, self._journal.now()))
+
+    def _flush(self, more: Callable[[], None] | None = None) -> None:
         try:
-            write()
-        except sqlite3.Error as error:
-            self._broken = True
+            if self._unwritten:
+                self._journal.write(self._run_id, self._unwritten)
+                self._unwritten.clear()
+                self._lock.mark(incomplete=self._was_incomplete)
+            if more is not None:
+                more()
+        except BROKEN as error:
+            self._lock.mark(incomplete=True)
+            if self._warned:
+                return
+            self._warned = True
+            self._journal.wait_for_others(HURRY_SECONDS)
             self._warn(
                 f"The journal {self._journal.path} can no longer be written ({error}). The run "
-                "goes on and its result will be right, but it cannot be resumed if this process "
-                "ends before the run does."
+                "goes on, and its result will be right. But unless the journal can be written "
+                "again before the run ends, what this session did cannot be taken up by a later "
+                "one: keep this notebook running, and save the result."
             )

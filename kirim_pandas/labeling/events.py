@@ -22,6 +22,7 @@ __all__ = [
     "CallRefused",
     "CallUnsent",
     "Event",
+    "Idle",
     "Listener",
     "Phase",
     "PhaseStarted",
@@ -124,6 +125,11 @@ class CallUnsent:
 
 
 @dataclass(frozen=True, slots=True)
+class Idle:
+    """Nothing more can be sent until the next answer; whoever puts off work does it now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """A call waits: for the rate limit, after a fault, or for a reply in progress."""
 
@@ -157,6 +163,7 @@ Event: TypeAlias = (
     | CallRefused
     | CallLost
     | CallUnsent
+    | Idle
     | Waiting
     | RoundEnded
     | RunEnded

@@ -13,7 +13,9 @@ from kirim_pandas.labeling.events import Call, Reply
 __all__ = ["CallState", "Job", "PastCall", "Resolve"]
 
 Resolve: TypeAlias = Literal["rows", "batches", "certified"]
-CallState: TypeAlias = Literal["sent", "answered", "refused", "unsent"]
+CallState: TypeAlias = Literal["sent", "stale", "answered", "refused", "unsent"]
+"""``sent``: it may have been carried out, and its key brings the first reply.  ``stale``: so it
+may, but the service has forgotten the key by now."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -57,6 +57,8 @@ class Ledger:
         self._request = np.full(contact_count, -1, dtype=np.int64)
         self._refusal_codes: list[str] = []
         self._request_ids: list[str | None] = []
+        # The batch of a call that may have been carried out and is not asked again, else -1.
+        self._doubted = np.full(contact_count, -1, dtype=np.int64)
 
     def sent(self, positions: Positions, batch: int) -> None:
         """A batch call is on its way: from now on its contacts may be labeled."""
@@ -65,6 +67,14 @@ class Ledger:
     def unsent(self, positions: Positions) -> None:
         """The call certainly did not reach the contacts after all."""
         self._batch[positions] = -1
+
+    def doubted(self, positions: Positions, batch: int) -> None:
+        """A call may have been carried out, and nobody will ever know from its key.
+
+        From now on only an answer tells where these contacts stand: that later calls do not
+        reach them, or are refused, says nothing of the first.
+        """
+        self._doubted[positions] = batch
 
     def answered(self, positions: Positions, counts: Counts, request_id: str | None) -> None:
         """The service counted these contacts."""
@@ -79,23 +89,19 @@ class Ledger:
         self._note_request(positions, request_id)
 
     @property
-    def refused_count(self) -> int:
-        """How many contacts the service refused one by one."""
-        return int((self._refusal >= 0).sum())
-
-    @property
     def answered_count(self) -> int:
         """How many contacts are in an answered batch call."""
         return int(self._answered.sum())
 
     def outcomes(self, outcome: NDArray[np.int8], probed: NDArray[np.bool_]) -> Outcomes:
         """Close the books with what attribution found."""
+        doubted = (self._doubted >= 0) & ~self._answered
         return Outcomes(
             outcome=np.where(self._answered, outcome, np.int8(Outcome.UNDETERMINED)),
             probed=probed.copy(),
-            batch=self._batch.copy(),
+            batch=np.where(doubted & (self._batch < 0), self._doubted, self._batch),
             answered=self._answered.copy(),
-            refusal=self._refusal.copy(),
+            refusal=np.where(doubted, -1, self._refusal),
             refusal_codes=tuple(self._refusal_codes),
             request=self._request.copy(),
             request_ids=tuple(self._request_ids),

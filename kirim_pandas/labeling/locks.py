@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,9 +14,18 @@ from kirim_pandas.api.errors import JournalError
 
 __all__ = ["RunLock"]
 
+TRIES = 5
+PAUSE_SECONDS = 0.05
+"""Somebody who only looks whether a run is at work holds its lock for a moment."""
+
+WHOLE, INCOMPLETE = b"+", b"-"
+
 
 class RunLock:
     """Holds the lock file of a run; released by ``with``, by :meth:`release`, or by death.
+
+    The file also keeps one thing that must be known when the journal's disk is full: whether
+    the journal lacks calls that were sent.  Writing one byte in place needs no space.
 
     Parameters
     ----------
@@ -32,26 +42,57 @@ class RunLock:
 
     def __init__(self, path: Path, run_id: str) -> None:
         self._path = path
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            _lock(self._file)
-            # A holder that let go meanwhile has removed the file: then this lock guards nothing.
-            if os.fstat(self._file).st_ino != path.stat().st_ino:
-                raise BlockingIOError
-        except OSError:
+        for _ in range(TRIES):
+            try:
+                self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+                if _lock(self._file) and self.is_held():
+                    break
+            except OSError as error:
+                raise JournalError(
+                    f"Run {run_id} cannot be locked ({error}); so it is not certain that no other "
+                    "notebook works on it. Nothing was sent. Name another place with journal=… "
+                    "or KIRIM_JOURNAL, on a disk of this computer."
+                ) from error
+            holder = os.read(self._file, 100)[1:].decode("ascii", "replace").strip()
             os.close(self._file)
+            time.sleep(PAUSE_SECONDS)
+        else:
+            self._file = -1
             raise JournalError(
-                f"Run {run_id} is at work in another process or notebook. Wait for it or stop it "
-                "there; then resume it here."
-            ) from None
+                f"Run {run_id} is at work in another notebook or program"
+                f"{f' ({holder})' if holder else ''}. Nothing was sent from here. Wait until it "
+                "ends, or stop it there, and try again."
+            )
+        self.incomplete = os.read(self._file, 1) == INCOMPLETE
+        since = time.strftime("%H:%M")
+        self._write(f" process {os.getpid()} since {since}\n".encode())
+
+    def is_held(self) -> bool:
+        """Whether the file is still there and this one: a deleted lock guards nothing."""
+        try:
+            return os.fstat(self._file).st_ino == self._path.stat().st_ino
+        except OSError:
+            return False
+
+    def mark(self, *, incomplete: bool) -> None:
+        """Note, beyond the death of the process, whether the journal lacks calls of the run."""
+        if incomplete != self.incomplete:
+            self.incomplete = incomplete
+            with contextlib.suppress(OSError):
+                self._write()
 
     def release(self) -> None:
         """Let others work on the run; a second time does nothing."""
         if self._file >= 0:
-            with contextlib.suppress(OSError):
-                self._path.unlink()
+            if not self.incomplete:
+                with contextlib.suppress(OSError):
+                    self._path.unlink()
             os.close(self._file)
             self._file = -1
+
+    def _write(self, rest: bytes = b"") -> None:
+        os.lseek(self._file, 0, os.SEEK_SET)
+        os.write(self._file, (INCOMPLETE if self.incomplete else WHOLE) + rest)
 
     def __enter__(self) -> Self:
         return self
@@ -68,11 +109,22 @@ class RunLock:
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(file: int) -> None:
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+    def _lock(file: int) -> bool:
+        os.lseek(file, 4096, os.SEEK_SET)  # beyond what others may read meanwhile
+        try:
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            return False
+        finally:
+            os.lseek(file, 0, os.SEEK_SET)
+        return True
 
 else:
     import fcntl
 
-    def _lock(file: int) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    def _lock(file: int) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

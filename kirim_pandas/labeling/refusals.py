@@ -10,8 +10,16 @@ from kirim_pandas.labeling.batches import Positions
 
 __all__ = ["Refusal", "read_refusal", "split_refused"]
 
-KEY_TROUBLE = frozenset({"idempotency_key_reuse", "idempotency_conflict"})
-"""Codes that speak of the idempotency key; sending other ids would not help."""
+NOT_ABOUT_IDS = frozenset(
+    {
+        "idempotency_key_reuse",
+        "idempotency_conflict",
+        "account_not_connected",
+        "invalid_limit",
+        "invalid_cursor",
+    }
+)
+"""Codes that speak of the key, the account, a list: sending other ids would not help."""
 
 CONTACT_PARAM = re.compile(r"contact_ids?(?:\D+(\d+))?", re.ASCII)
 """``contact_ids``, ``contact_ids[17]``, ``contact_ids.17``, ``/contact_ids/17``."""
@@ -44,7 +52,7 @@ def read_refusal(error: BaseException | None, size: int) -> Refusal | None:
     Refusal or None
         None when other ids would meet the same error (a bad label, a key, a missing host).
     """
-    if not isinstance(error, ApiError) or error.code in KEY_TROUBLE:
+    if not isinstance(error, ApiError) or error.code in NOT_ABOUT_IDS:
         return None
     about_ids = CONTACT_PARAM.search(error.param or "")
     if isinstance(error, InvalidRequestError):

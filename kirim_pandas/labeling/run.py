@@ -12,15 +12,13 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import count
 from typing import TypeAlias
 
-import numpy as np
-
 from kirim_pandas.api.errors import KirimError
 from kirim_pandas.labeling.attribution import Attribution
-from kirim_pandas.labeling.batches import Counts, Outcome, Positions, cut_batches
+from kirim_pandas.labeling.batches import Counts, Outcome, Positions
+from kirim_pandas.labeling.certificate import certificate, check_certificate
 from kirim_pandas.labeling.events import (
     Call,
     CallAnswered,
@@ -29,6 +27,7 @@ from kirim_pandas.labeling.events import (
     CallRefused,
     CallUnsent,
     Event,
+    Idle,
     Phase,
     PhaseStarted,
     RoundEnded,
@@ -36,8 +35,9 @@ from kirim_pandas.labeling.events import (
     Waiting,
 )
 from kirim_pandas.labeling.job import Job, PastCall
-from kirim_pandas.labeling.ledger import Ledger
+from kirim_pandas.labeling.ledger import Ledger, Outcomes
 from kirim_pandas.labeling.pool import CallPool, Done
+from kirim_pandas.labeling.recall import recall_batches, recall_round, round_budget
 from kirim_pandas.labeling.refusals import read_refusal, split_refused
 from kirim_pandas.labeling.stop import StopButton
 
@@ -54,6 +54,9 @@ MAX_REFUSED_CONTACTS = 20
 
 MAX_REKEYS = 3
 """How often a call is sent again under a new key when the service stored a failure."""
+
+UNPLANNED = -1
+"""The number of a call that may still be left out."""
 
 Events: TypeAlias = Generator[Event, None, None]
 Settle: TypeAlias = Callable[[Done], Iterable[Event | Call]]
@@ -100,15 +103,19 @@ class Run:
         self._stop = stop
         self._new_key = new_key
         self._clock = clock
+        self._past = past
         self._ledger = Ledger(job.contact_count)
         self._attribution = Attribution(job.contact_count, groups=job.groups)
-        self._past = past
-        self._next_number = 1 + max((p.call.number for p in past), default=-1)
-        self._requests = len(past)
-        # Calls of which an earlier try may have been carried out, whatever a later try says.
+        self._round: list[Counts | None] = []  # replies to the probes being asked
+        self._certificate: list[Positions] = []
+        # One number a call, none left out: so a journal that lost a call is found out.
+        self._requests = sum(p.call.number >= 0 for p in past)
+        # Of these an earlier try may have been carried out, whatever a later try says.
         self._doubtful = {p.call.number for p in past if p.state == "sent"}
-        self._proven = any(p.state == "answered" for p in past)
+        self._proven = False
+        self._singled_out: set[bytes] = set()
         self._trust_param = True
+        self._refused_left = MAX_REFUSED_CONTACTS
         self._rekeys_left = MAX_REKEYS
 
     def events(self) -> Events:
@@ -122,26 +129,32 @@ class Run:
         error: BaseException | None = None
         interrupted = False
         try:
-            yield from self._apply()
-            if self._job.resolve != "batches":
-                yield from self._resolve()
-            if self._job.resolve == "certified":
-                yield from self._certify()
-        except _Halt as halt:
-            error, interrupted = halt.error, halt.error is None
-            yield from self._settle_in_flight()
+            try:
+                yield from self._apply()
+                if self._job.resolve != "batches":
+                    yield from self._resolve()
+                if self._job.resolve == "certified":
+                    yield from self._certify()
+            except _Halt as halt:
+                error, interrupted = halt.error, halt.error is None
+            except Exception as fault:  # ours: no reason to lose what is known
+                error = fault
+            if error is not None or interrupted:
+                yield from self._settle_in_flight()
+                if self._round and not self._certificate:  # half a round tells something, too
+                    self._attribution.tell(self._round)
         finally:
             self._pool.close()
-        if error is not None and not isinstance(error, KirimError):
-            raise error
-        outcomes = self._ledger.outcomes(self._attribution.outcomes, self._attribution.probed)
-        yield RunEnded(outcomes, self._requests, error, interrupted)
+        yield RunEnded(self._outcomes(), self._requests, _ours(error), interrupted)
 
     # -- the phases ------------------------------------------------------------------------
 
     def _apply(self) -> Events:
         """Send every contact once."""
-        todo = self._batches_to_send()
+        past = [p for p in self._past if p.call.phase == "apply"]
+        open_calls, rest = recall_batches(past, self._job.contact_count, self._ledger)
+        todo = deque(open_calls)
+        todo += (self._new_call("apply", positions, batch=batch) for batch, positions in rest)
         yield PhaseStarted("apply", len(todo), self._job.contact_count)
         try:
             yield from self._perform(todo, self._settle_batch)
@@ -151,95 +164,74 @@ class Run:
             for positions, counts in sorted(self._ledger.nodes, key=lambda node: node[0][0]):
                 self._attribution.add_batch(positions, counts)
 
-    def _batches_to_send(self) -> deque[Call]:
-        """The calls of the apply phase that are still to be made, open ones first."""
-        todo: deque[Call] = deque()
-        covered = np.zeros(self._job.contact_count, dtype=np.bool_)
-        # Backwards: a later call under a new key stands for the earlier ones of its contacts.
-        for past in reversed([p for p in self._past if p.call.phase == "apply"]):
-            call, positions = past.call, past.call.positions
-            if covered[positions].any():
-                continue
-            if past.reply is not None:
-                self._ledger.sent(positions, call.batch)
-                self._ledger.answered(positions, past.reply.counts, past.reply.request_id)
-            elif past.state == "refused" and len(positions) == 1:
-                self._ledger.sent(positions, call.batch)
-                self._ledger.refused(positions, past.code or "", past.request_id)
-            elif past.state == "sent":
-                self._ledger.sent(positions, call.batch)
-                todo.appendleft(call)
-            else:
-                continue
-            covered[positions] = True
-        for batch, positions in enumerate(cut_batches(self._job.contact_count)):
-            rest = positions[~covered[positions]]
-            if len(rest):
-                todo.append(self._new_call("apply", rest, batch=batch))
-        return todo
-
     def _resolve(self) -> Events:
         """Probe until every skipped contact has a name, or the budget is spent."""
-        past = {(p.call.round, p.call.slot): p for p in self._past if p.call.phase == "resolve"}
         for number in count():
-            first = past.get((number, 0))
-            budget = first.call.budget if first else self._budget_left()
+            budget = round_budget(self._past, number, self._budget_left())
             expected = self._attribution.expected_probes()
             probes = self._attribution.next_round(budget)
             if not probes:
                 return
             if number == 0:
-                expected = max(len(probes), expected)
-                yield PhaseStarted("resolve", expected, self._undetermined())
-            replies: list[Counts | None] = [None] * len(probes)
-            todo: deque[Call] = deque()
-            for slot, positions in enumerate(probes):
-                known = past.get((number, slot))
-                if known and not np.array_equal(known.call.positions, positions):
-                    known = None  # planned by another version of this library: ask anew
-                if known and known.reply is not None:
-                    replies[slot] = known.reply.counts
-                elif known and known.state == "sent":
-                    todo.append(known.call)
-                elif not (known and known.state == "refused"):
-                    place = {"round": number, "slot": slot, "budget": budget}
-                    todo.append(self._new_call("resolve", positions, **place))
-            yield from self._perform(todo, partial(self._settle_probe, replies))
+                yield PhaseStarted("resolve", max(len(probes), expected), self._undetermined())
+            yield from self._ask("resolve", number, probes, budget)
+            replies, self._round = self._round, []
             self._attribution.tell(replies)
             left = self._attribution.expected_probes()
             yield RoundEnded(number, self._undetermined(), left)
 
     def _certify(self) -> Events:
-        """Ask once more, class by class, whether the names are right."""
-        raise NotImplementedError
+        """Ask once more, outcome by outcome, whether the names found are right."""
+        calls = certificate(self._attribution.outcomes, self._attribution.probed)
+        if not calls:
+            return
+        yield PhaseStarted("certify", len(calls), sum(len(call) for call in calls))
+        self._certificate = calls
+        yield from self._ask("certify", 0, calls, None)
+
+    def _ask(
+        self, phase: Phase, number: int, probes: list[Positions], budget: int | None
+    ) -> Events:
+        """Send the probes of a round that no earlier session has an answer to."""
+        self._round, open_calls, unasked = recall_round(self._past, phase, number, probes)
+        todo = deque(open_calls)
+        for slot in unasked:
+            place = {"round": number, "slot": slot, "budget": budget}
+            todo.append(self._new_call(phase, probes[slot], **place))
+        yield from self._perform(todo, self._settle_probe)
 
     # -- what came back --------------------------------------------------------------------
 
     def _settle_batch(self, done: Done) -> Iterator[Event | Call]:
-        call = done.call
+        call, positions = done.call, done.call.positions
         if done.reply is not None:
-            self._ledger.answered(call.positions, done.reply.counts, done.reply.request_id)
-            if len(call.positions) == 1:
-                self._trust_param = False  # if it was singled out, then for nothing
+            self._ledger.answered(positions, done.reply.counts, done.reply.request_id)
+            if positions.tobytes() in self._singled_out:
+                self._trust_param = False  # the service pointed at an id that it takes
             yield CallAnswered(call, done.reply, self._ledger.answered_count)
             return
-        refusal = read_refusal(done.error, len(call.positions))
+        refusal = read_refusal(done.error, len(positions))
         if refusal is None:
             yield from self._settle_failure(done)
             return
+        # The key's first reply is a refusal, so no try under this key was carried out.
         yield CallRefused(call, refusal.code, refusal.request_id)
-        parts = split_refused(call.positions, refusal.index if self._trust_param else None)
+        index = refusal.index if self._trust_param else None
+        parts = split_refused(positions, index)
         if parts:
-            self._ledger.unsent(call.positions)
+            self._ledger.unsent(positions)
+            if index is not None:
+                self._singled_out.add(parts[0].tobytes())
             yield from (self._new_call("apply", part, batch=call.batch) for part in parts)
             return
-        self._ledger.refused(call.positions, refusal.code, refusal.request_id)
-        if self._ledger.refused_count > MAX_REFUSED_CONTACTS:
+        self._ledger.refused(positions, refusal.code, refusal.request_id)
+        self._refused_left -= 1
+        if self._refused_left < 0:
             raise _Halt(done.error)
 
-    def _settle_probe(self, replies: list[Counts | None], done: Done) -> Iterator[Event | Call]:
+    def _settle_probe(self, done: Done) -> Iterator[Event | Call]:
         if done.reply is not None:
-            replies[done.call.slot] = done.reply.counts
+            self._round[done.call.slot] = done.reply.counts
             yield CallAnswered(done.call, done.reply, self._ledger.answered_count)
         elif refusal := read_refusal(done.error, len(done.call.positions)):
             yield CallRefused(done.call, refusal.code, refusal.request_id)
@@ -248,15 +240,15 @@ class Run:
 
     def _settle_failure(self, done: Done) -> Iterator[Event | Call]:
         """No counts, and nothing that is wrong with single ids."""
-        yield self._note_failure(done)
+        noted = self._note_failure(done)
+        yield noted
         if getattr(done.error, "replayed", False) and self._rekeys_left:
             # The service stored its own failure under the key and would repeat it for a day.
             # A new key is safe in effect: attaching and detaching twice is a no-op.
             self._rekeys_left -= 1
-            self._requests += 1
-            again = replace(done.call, number=self._take_number(), key=self._new_key())
-            self._doubtful.add(again.number)
-            yield again
+            if done.call.phase == "apply" and isinstance(noted, CallLost):
+                self._ledger.doubted(done.call.positions, done.call.batch)
+            yield replace(done.call, number=UNPLANNED, key=self._new_key())
             return
         raise _Halt(done.error)
 
@@ -276,21 +268,29 @@ class Run:
     def _perform(self, todo: deque[Call], settle: Settle) -> Events:
         """Send the calls of `todo`, a few at a time; `settle` may answer with further calls."""
         while todo or self._pool.in_flight:
-            if self._stop.presses:
-                raise _Halt(None)
             # The first call goes alone: it proves the key, the label and the shape of replies.
             while todo and self._pool.has_room(None if self._proven else 1):
                 call = todo.popleft()
-                if call.number not in self._doubtful:
+                if call.number == UNPLANNED:
                     if self._budget_left() == 0:
                         todo.clear()
                         break
+                    call = replace(call, number=self._requests)
                     self._requests += 1
+                if self._stop.presses:
+                    raise _Halt(None)
+                yield CallPlanned(call)
+                if self._stop.presses:  # pressed by whoever was told of it
+                    if call.number not in self._doubtful:
+                        yield CallUnsent(call)
+                    raise _Halt(None)
                 if call.phase == "apply":
                     self._ledger.sent(call.positions, call.batch)
-                yield CallPlanned(call)
                 self._pool.submit(call)
+            yield Idle()
             news = self._pool.take(POLL_SECONDS)
+            if self._stop.presses and not isinstance(news, Done):
+                raise _Halt(None)
             if isinstance(news, Waiting):
                 yield news
             elif news is not None:
@@ -316,19 +316,34 @@ class Run:
             if call.phase == "apply":
                 self._ledger.answered(call.positions, reply.counts, reply.request_id)
                 self._attribution.add_batch(call.positions, reply.counts)
+            else:
+                self._round[call.slot] = reply.counts
             yield CallAnswered(call, reply, self._ledger.answered_count)
 
     def _new_call(self, phase: Phase, positions: Positions, **place: int | None) -> Call:
-        return Call(self._take_number(), phase, positions, self._new_key(), **place)  # type: ignore[arg-type]
-
-    def _take_number(self) -> int:
-        self._next_number += 1
-        return self._next_number - 1
+        return Call(UNPLANNED, phase, positions, self._new_key(), **place)  # type: ignore[arg-type]
 
     def _budget_left(self) -> int | None:
         cap = self._job.max_requests
         return None if cap is None else max(0, cap - self._requests)
 
     def _undetermined(self) -> int:
-        outcomes = self._ledger.outcomes(self._attribution.outcomes, self._attribution.probed)
+        outcomes = self._outcomes()
         return int((outcomes.answered & (outcomes.outcome == Outcome.UNDETERMINED)).sum())
+
+    def _outcomes(self) -> Outcomes:
+        outcome = self._attribution.outcomes
+        if self._certificate:
+            outcome = check_certificate(outcome, self._certificate, self._round)
+        return self._ledger.outcomes(outcome, self._attribution.probed)
+
+
+def _ours(error: BaseException | None) -> KirimError | None:
+    """Put an error that nobody foresaw into our words, so that the result is not lost with it."""
+    if error is None or isinstance(error, KirimError):
+        return error
+    told = KirimError(
+        f"kirim_pandas itself failed ({type(error).__name__}: {error}); please report this."
+    )
+    told.__cause__ = error
+    return told

@@ -14,6 +14,9 @@ from types import FrameType
 
 __all__ = ["StopButton", "stop_on_signals"]
 
+PATIENCE_PRESSES = 3
+"""Whoever presses so often is stuck where nobody looks at the button: in a callback of theirs."""
+
 
 class StopButton:
     """Counts how often somebody asked to stop; safe to press from any thread.
@@ -34,7 +37,7 @@ def stop_on_signals(button: StopButton) -> Iterator[None]:
     """Turn SIGINT, and an otherwise unhandled SIGTERM, into presses of `button`.
 
     Only the main thread can receive signals; anywhere else this does nothing, and the documented
-    way to stop is the button itself.
+    way to stop is the button itself.  A signal that is ignored stays ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -42,8 +45,12 @@ def stop_on_signals(button: StopButton) -> Iterator[None]:
 
     def press(_signum: int, _frame: FrameType | None) -> None:
         button.press()
+        if button.presses >= PATIENCE_PRESSES:
+            raise KeyboardInterrupt
 
-    replaced = [(signal.SIGINT, signal.signal(signal.SIGINT, press))]
+    replaced = []
+    if signal.getsignal(signal.SIGINT) not in (signal.SIG_IGN, None):  # None: not Python's
+        replaced.append((signal.SIGINT, signal.signal(signal.SIGINT, press)))
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         replaced.append((signal.SIGTERM, signal.signal(signal.SIGTERM, press)))
     try:

@@ -1,0 +1,106 @@
+"""What is left to send, after what earlier sessions of the run did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kirim_pandas.labeling.batches import Counts, Positions, cut_batches
+from kirim_pandas.labeling.events import Call, Phase
+from kirim_pandas.labeling.job import PastCall
+from kirim_pandas.labeling.ledger import Ledger
+
+__all__ = ["recall_batches", "recall_round", "round_budget"]
+
+
+def recall_batches(
+    past: Sequence[PastCall], contact_count: int, ledger: Ledger
+) -> tuple[list[Call], list[tuple[int, Positions]]]:
+    """Enter the calls of earlier sessions into an empty ledger.
+
+    Parameters
+    ----------
+    past
+        The calls of the apply phase, oldest first.
+    contact_count
+        Contacts of the run.
+    ledger
+        Filled.
+
+    Returns
+    -------
+    open : list of Call
+        Calls to be asked again, each under its own key.
+    rest : list of (int, int64 array)
+        Batch and contacts of what is to be sent in new calls.
+    """
+    open_calls: list[Call] = []
+    covered = np.zeros(contact_count, dtype=np.bool_)
+    # Backwards: a later call stands for the earlier ones of its contacts.
+    for known in reversed(past):
+        call, positions = known.call, known.call.positions
+        superseded = bool(covered[positions].any())
+        if known.state == "stale" or (known.state == "sent" and superseded):
+            # Its key was given up, and it may have been carried out for all that.
+            ledger.doubted(positions, call.batch)
+            continue
+        if superseded:
+            continue
+        if known.reply is not None:
+            ledger.sent(positions, call.batch)
+            ledger.answered(positions, known.reply.counts, known.reply.request_id)
+        elif known.state == "refused" and len(positions) == 1:
+            ledger.sent(positions, call.batch)
+            ledger.refused(positions, known.code or "", known.request_id)
+        elif known.state == "sent":
+            ledger.sent(positions, call.batch)
+            open_calls.append(call)
+        else:
+            continue
+        covered[positions] = True
+    rest = [
+        (batch, positions[~covered[positions]])
+        for batch, positions in enumerate(cut_batches(contact_count))
+        if not covered[positions].all()
+    ]
+    return open_calls[::-1], rest
+
+
+def recall_round(
+    past: Sequence[PastCall], phase: Phase, number: int, probes: Sequence[Positions]
+) -> tuple[list[Counts | None], list[Call], list[int]]:
+    """Look up what is known of a round of probes.
+
+    Returns
+    -------
+    replies : list of (Counts or None)
+        By slot.
+    open : list of Call
+        Calls to be asked again, each under its own key.
+    unasked : list of int
+        Slots that need a new call.
+    """
+    replies: list[Counts | None] = [None] * len(probes)
+    open_calls, unasked = [], []
+    calls = (p for p in past if (p.call.phase, p.call.round) == (phase, number))
+    latest = {p.call.slot: p for p in calls}
+    for slot, positions in enumerate(probes):
+        known = latest.get(slot)
+        if known is None or not np.array_equal(known.call.positions, positions):
+            unasked.append(slot)  # or it was planned by another version of this library
+        elif known.reply is not None:
+            replies[slot] = known.reply.counts
+        elif known.state == "sent":
+            open_calls.append(known.call)
+        elif known.state != "refused":
+            unasked.append(slot)
+    return replies, open_calls, unasked
+
+
+def round_budget(past: Sequence[PastCall], number: int, otherwise: int | None) -> int | None:
+    """Return what a round of the resolve phase was planned with, so that it is planned alike."""
+    for known in past:
+        if (known.call.phase, known.call.round) == ("resolve", number):
+            return known.call.budget
+    return otherwise

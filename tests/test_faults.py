@@ -1,0 +1,329 @@
+"""The catalogue of faults, each played by the sandbox to a whole run: what the user is left with.
+
+Tests that stand elsewhere: what needs no server is in test_retry.py and test_protocol.py, single
+calls in test_client.py, files in test_journal.py, interrupts in test_stop.py and test_kill.py.
+"""
+
+import numpy as np
+import pytest
+from kill_harness import faulty_requests, lies
+
+import kirim_pandas as kp
+from kirim_pandas.api.models import Timeouts
+from kirim_pandas.sandbox import Faults, Switches
+
+FAST = 60_000
+SIZE = 2200
+TIMEOUTS = Timeouts(connect_seconds=2, write_seconds=2, read_seconds=0.4, try_seconds=0.8)
+OTHER_LABEL = "lbl_" + "0" * 26
+
+
+class Scene:
+    """A sandbox with faults, and a run over it, checked against the truth whatever happens."""
+
+    def __init__(self, box, **settings):
+        self.box = box
+        self.label = box.labels["id"].iloc[0]
+        self.client = box.client(timeouts=TIMEOUTS, **settings)
+        self.frame = box.contacts
+        self.error = None
+        self.waits = []
+
+    def run(self, **options):
+        settings = {"client": self.client, "progress": self.waits.append} | options
+        return self._checked(lambda: self.frame.kirim.bulk_label(self.label, "attach", **settings))
+
+    def resume(self, run_id, **options):
+        settings = {"client": self.client, "progress": False} | options
+        return self._checked(lambda: self.frame.kirim.resume(run_id, **settings))
+
+    def _checked(self, go):
+        self.error = None
+        try:
+            result = go()
+        except kp.KirimError as error:
+            self.error, result = error, error.result
+        if self.error is not None:
+            assert self.error.run_id == result.attrs["kirim_run_id"]
+            assert self.box.api_key not in str(self.error)
+        assert len(result) == len(self.frame)
+        assert lies(result, self.box.members(self.label), truth(self), set()) == []
+        assert faulty_requests(self.box.requests(), set(self.frame["contact_id"].dropna())) == []
+        return result
+
+
+def truth(scene):
+    try:
+        return scene.box.outcome(scene.label)
+    except KeyError:  # the label is gone
+        return scene.frame.set_index("contact_id")["team"].iloc[:0]
+
+
+@pytest.fixture
+def play():
+    open_boxes = []
+
+    def start(size=SIZE, *, client=None, skipped_share=0.0, **options):
+        settings = {"write_per_minute": FAST, "seed": 3, "in_progress_wait_seconds": 0.1}
+        box = kp.sandbox.start(size, skipped_share=skipped_share, **settings | options)
+        open_boxes.append(box)
+        return Scene(box, **client or {})
+
+    yield start
+    for box in open_boxes:
+        box.close()
+
+
+def counts(result):
+    found = result["status"].value_counts()
+    return {status: int(n) for status, n in found.items() if n}
+
+
+PASSING = {
+    "1 connection refused": "refuse",
+    "13 read timeout, server committed": ("stall_after_commit", 0.6),
+    "15 read timeout, request never arrived": ("drop", 0.6),
+    "16 reset before any reply byte, nothing done": "reset_before_commit",
+    "16 reset before any reply byte, committed": "reset_after_commit",
+    "17 reset in the middle of the reply": "reset_in_reply",
+    "18 truncated JSON with Content-Length": "cut",
+    "19 truncated JSON without length": "cut_without_length",
+    "20 broken chunked coding": "broken_chunks",
+    "21 broken gzip": "gzip_garbage",
+    "22 HTML with 200 from a login proxy": "html",
+    "23 200 with an empty body": "empty",
+    "23 204": "no_content",
+    "24 502 before the app": "error_502_before_commit",
+    "24 503 before the app": "error_503_before_commit",
+    "24 504 before the app": "error_504_before_commit",
+    "25 502 after the app committed": "error_502_after_commit",
+    "25 504 after the app committed": "error_504_after_commit",
+    "26 500 stored under the key": "error_500_kept",
+    "27 500 not stored": "error_500_before_commit",
+    "27 500 not stored, committed": "error_500_after_commit",
+    "28 1xx before the reply": "early_hint",
+    "28 two replies on one connection": "second_reply",
+    "29 slow-loris reply, body": ("trickle", 0.3),
+    "30 slow-loris reply, headers": ("trickle_headers", 0.3),
+    "31 huge reply": "huge",
+    "31 gzip bomb": ("gzip_bomb", 3_000_000.0),
+    "33 429, Retry-After seconds": ("rate_limited", "1"),
+    "35 Retry-After missing": ("rate_limited", None),
+    "36 Retry-After 0": ("rate_limited", "0"),
+    "62 counters negative": "counts_negative",
+    "62 counters float": "counts_float",
+    "62 counters bool": "counts_bool",
+    "62 counters string": "counts_text",
+    "62 counters missing": "counts_missing",
+    "62 counters > size": "counts_too_big",
+    "408": "error_408",
+}
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_a_passing_fault_costs_nothing_but_time(play, name):
+    """Whatever passes by in one call leaves every row right and every id sent once."""
+    scene = play(faults=Faults(script={1: PASSING[name]}))
+    result = scene.run(journal=False)
+    assert scene.error is None
+    assert counts(result) == {"applied": SIZE}
+    requests = scene.box.requests()
+    keys = requests["idempotency_key"].nunique()
+    assert keys == (4 if PASSING[name] == "error_500_kept" else 3)
+
+
+def test_14_read_timeout_server_still_working(play):
+    """A repeat that meets its first try at work waits for it, under the same key."""
+    scene = play(300, faults=Faults(script={0: ("stall_before_commit", 1.2)}))
+    assert counts(scene.run()) == {"applied": 300}
+    requests = scene.box.requests()
+    assert 409 in set(requests["status"].dropna())
+    assert requests["idempotency_key"].nunique() == 1
+
+
+LASTING = {
+    "49 403": ("error_403", kp.PermissionDeniedError),
+    "52 404 path": ("not_found_page", kp.NotFoundError),
+    "59 unknown 4xx": ("error_418", kp.ApiError),
+    "22 HTML for ever": ("html", kp.ProtocolError),
+    "27 500 for ever": ("error_500_before_commit", kp.ServerError),
+    "26 500 stored, for every key": ("error_500_kept", kp.ServerError),
+    "62 counters that never are": ("counts_negative", kp.ProtocolError),
+    "37 Retry-After absurd": (("rate_limited", "86400"), kp.RateLimitedError),
+    "1 connection refused for ever": ("refuse", kp.TransportError),
+    "63 redirect": (("redirect_307", "/v1/elsewhere"), kp.KirimError),
+}
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_a_lasting_fault_stops_the_run_and_resume_ends_it(play, name):
+    """What does not pass ends the run with its own error, a true result, and a way to go on."""
+    fault, kind = LASTING[name]
+    scene = play(
+        client={"max_tries": 3, "patience_seconds": 2.0},
+        faults=Faults(script=dict.fromkeys(range(1, 60), fault)),
+    )
+    partial = scene.run()
+    assert isinstance(scene.error, kind)
+    assert f'df.kirim.resume("{scene.error.run_id}")' in str(scene.error)
+    assert counts(partial)["applied"] == 1000
+    scene.box._server._faults = Faults()  # the cause is gone
+    result = scene.resume(scene.error.run_id)
+    assert scene.error is None
+    assert counts(result) == {"applied": SIZE}
+
+
+def test_46_401_at_the_start(play):
+    """A key that is not accepted ends the run at its first call, with nothing done."""
+    scene = play()
+    scene.box.revoke_key()
+    assert counts(scene.run()) == {"not_sent": SIZE}
+    assert isinstance(scene.error, kp.AuthenticationError)
+    assert len(scene.box.requests()) == 1
+
+
+def test_47_401_in_mid_run(play):
+    """A key revoked in the middle: the rest is unsent, and another key goes on."""
+    scene = play(5000, faults=Faults(events={2: "revoke_key"}))
+    partial = scene.run()
+    assert isinstance(scene.error, kp.AuthenticationError)
+    assert counts(partial) == {"applied": 2000, "not_sent": 3000}
+    scene.box.add_key()
+    scene.client = scene.box.client()
+    assert counts(scene.resume(scene.error.run_id)) == {"applied": 5000}
+
+
+def test_48_resume_with_a_key_of_another_organisation(play):
+    """Somebody else's key finds no such label, and changes nothing."""
+    scene = play(faults=Faults(events={1: "expire_key"}))
+    scene.run()
+    run_id = scene.error.run_id
+    other = scene.box.client(api_key=scene.box.add_key(organization="other"))
+    before = scene.box.members(scene.label)
+    result = scene.resume(run_id, client=other)
+    assert isinstance(scene.error, kp.NotFoundError)
+    assert counts(result)["applied"] == len(before)
+    assert scene.box.members(scene.label) == before
+
+
+def test_50_404_label_at_the_start(play):
+    """A label that is not there ends the run at its first call."""
+    scene = play()
+    with pytest.raises(kp.NotFoundError) as caught:
+        scene.frame.kirim.bulk_label(OTHER_LABEL, "attach", client=scene.client, progress=False)
+    assert counts(caught.value.result) == {"not_sent": SIZE}
+
+
+def test_51_404_label_deleted_midway(play):
+    """When the label goes, the run stops; what was done before keeps its rows."""
+    scene = play(5000, faults=Faults(events={2: "delete_label"}))
+    with pytest.raises(kp.NotFoundError) as caught:
+        scene.frame.kirim.bulk_label(scene.label, "attach", client=scene.client, progress=False)
+    assert counts(caught.value.result) == {"applied": 2000, "not_sent": 3000}
+
+
+@pytest.mark.parametrize("param", ["index", "field", "none"])
+@pytest.mark.parametrize("cached", [False, True])
+def test_53_54_one_bad_id_costs_its_row(play, param, cached):
+    """An id that the service refuses fails alone, wherever `param` points."""
+    switches = Switches(unknown_ids="400", malformed_param=param, cache_failures=cached)
+    scene = play(switches=switches, faults=Faults(script={4: "reset_before_commit"}))
+    bad = [0, 999, 1700]
+    for row in bad:
+        scene.box.delete_contact(row)
+    result = scene.run(resolve="batches")
+    assert scene.error is None
+    assert np.flatnonzero(result["status"] == "failed").tolist() == bad
+    assert counts(result) == {"applied": SIZE - 3, "failed": 3}
+    assert (result["reason"].iloc[bad] == "invalid_field_value").all()
+    assert len(scene.box.requests()) <= 3 + (2 * 3 + 1 if param == "index" else 3 * 20)
+
+
+def test_53_a_wrong_column_stops_the_run(play):
+    """More refused ids than bad luck explains stop the run; a resume may try some more."""
+    scene = play(300, switches=Switches(unknown_ids="404"))
+    for row in range(200):
+        scene.box.delete_contact(row)
+    result = scene.run()
+    assert isinstance(scene.error, kp.NotFoundError)
+    assert counts(result)["failed"] == 21
+    assert counts(scene.resume(scene.error.run_id))["failed"] > 21
+
+
+def test_56_413(play):
+    """A call that is too large for the service goes in halves."""
+    scene = play(1000, faults=Faults(script={0: "error_413"}))
+    assert counts(scene.run()) == {"applied": 1000}
+    sizes = scene.box.requests()["contacts"].tolist()
+    assert sizes == [1000, 500, 500]
+
+
+@pytest.mark.parametrize("kind", ["422", "409"])
+def test_58_a_key_used_for_something_else(play, kind, monkeypatch):
+    """A key that the service knows for another body stops the run; nothing is re-keyed."""
+    scene = play(switches=Switches(key_reuse=kind))
+    ids = scene.frame["contact_id"].tolist()
+    scene.client.bulk_label(ids[:3], scene.label, "detach", idempotency_key="taken")
+    monkeypatch.setattr("kirim_pandas.labeling.run.uuid.uuid4", lambda: "taken")
+    with pytest.raises(kp.ApiError) as caught:
+        scene.frame.kirim.bulk_label(scene.label, "attach", client=scene.client, progress=False)
+    assert caught.value.code in ("idempotency_key_reuse", "idempotency_conflict")
+    assert counts(caught.value.result) == {"unknown": 1000, "not_sent": SIZE - 1000}
+    assert len(scene.box.requests()) == 2
+
+
+def test_38_a_storm_of_429s_slows_and_never_stops(play):
+    """Any number of 429s in a row costs time only, and no try."""
+    storm = dict.fromkeys(range(1, 13), ("rate_limited", "0.05"))
+    scene = play(client={"max_tries": 2}, faults=Faults(script=storm))
+    assert counts(scene.run()) == {"applied": SIZE}
+
+
+def test_39_others_drain_the_bucket(play):
+    """With others in the same bucket the run still ends, and nothing is lost."""
+    scene = play(9000, write_per_minute=600, faults=Faults(others_per_minute=400.0, script={}))
+    assert counts(scene.run()) == {"applied": 9000}
+
+
+def test_40_reset_skewed(play):
+    """A server whose clock is a day off is paced as any other."""
+    scene = play(faults=Faults(clock_skew_seconds=86_400.0, script={1: ("rate_limited", "1")}))
+    assert counts(scene.run()) == {"applied": SIZE}
+
+
+def test_43_plan_changes_in_mid_run(play):
+    """The limit may fall in the middle; the run goes on at the new pace."""
+    scene = play(6000, faults=Faults(events={3: ("set_write_per_minute", 6000)}))
+    assert counts(scene.run()) == {"applied": 6000}
+    assert scene.client.write_per_minute == 6000
+
+
+def test_61_counters_that_do_not_add_up(play):
+    """Where `applied` counts changes only, rows that had the label before are still right."""
+    scene = play(400, skipped_share=0.01, switches=Switches(applied="changes"))
+    scene.box.set_members(scene.label, scene.frame["contact_id"].iloc[:200].tolist())
+    scene.run()
+    assert scene.error is None
+
+
+def test_87_attach_detach_attach(play):
+    """Three runs over the same contacts within minutes each do what they say."""
+    scene = play(50)
+    for op, expected in (("attach", 50), ("detach", 0), ("attach", 50)):
+        scene.frame.kirim.bulk_label(scene.label, op, client=scene.client, progress=False)
+        assert len(scene.box.members(scene.label)) == expected
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_mixed_faults_leave_no_row_open(play, seed):
+    """Under retryable faults of all kinds every row is known at the end, and known rightly."""
+    names = [name if isinstance(name, str) else name[0] for name in PASSING.values()]
+    values = {"rate_limited": "0.1", "stall_after_commit": 0.5, "drop": 0.5}
+    scene = play(
+        1500,
+        skipped_share=0.004,
+        faults=Faults(rates=dict.fromkeys(names, 0.006), values=values, seed=seed),
+    )
+    result = scene.run()
+    assert scene.error is None
+    assert set(counts(result)) <= {"applied", "skipped"}

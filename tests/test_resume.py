@@ -1,0 +1,245 @@
+"""Runs taken up again: what is settled stays, what is open goes on, what differs is said."""
+
+import shutil
+import time
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from kill_harness import faulty_requests, lies
+
+import kirim_pandas as kp
+from kirim_pandas.labeling.journal import Journal
+from kirim_pandas.labeling.records import REPLAY_SECONDS
+from kirim_pandas.sandbox import Faults, Switches
+
+FAST = 60_000
+
+
+@pytest.fixture
+def box():
+    with kp.sandbox.start(1200, write_per_minute=FAST, skipped_share=0.006, seed=4) as box:
+        yield box
+
+
+@pytest.fixture
+def label(box):
+    return box.labels["id"].iloc[0]
+
+
+def start(box, label, **options):
+    """A run with a cap: it ends in order, with work left."""
+    settings = {"client": box.client(), "progress": False} | options
+    return box.contacts.kirim.bulk_label(label, "attach", **settings)
+
+
+def check(box, label, result, asked=None):
+    assert lies(result, box.members(label), box.outcome(label), set()) == []
+    assert faulty_requests(box.requests(), set(asked or box.contacts["contact_id"])) == []
+
+
+def later(seconds):
+    return lambda: time.time() + seconds
+
+
+@pytest.mark.parametrize("cap", [1, 2, 3, 6, 12])
+def test_a_capped_run_is_finished_later(box, label, cap):
+    """Whatever a cap left open is done by a resume without one, and nothing twice."""
+    part = start(box, label, max_requests=cap)
+    assert len(box.requests()) == cap
+    whole = box.contacts.kirim.resume(
+        part.attrs["kirim_run_id"], client=box.client(), progress=False
+    )
+    check(box, label, whole)
+    assert set(whole["status"]) == {"applied", "skipped"}
+    assert not box.requests()["replayed"].any()
+
+
+def test_resume_has_a_cap_of_its_own(box, label):
+    """max_requests of a resume counts from there on."""
+    run_id = start(box, label, max_requests=1).attrs["kirim_run_id"]
+    box.contacts.kirim.resume(run_id, client=box.client(), progress=False, max_requests=2)
+    assert len(box.requests()) == 3
+
+
+def test_resuming_a_finished_run_sends_nothing(box, label):
+    """A run that is over gives the same frame again, without a request."""
+    whole = start(box, label)
+    before = len(box.requests())
+    again = box.contacts.kirim.resume(
+        whole.attrs["kirim_run_id"], client=box.client(), progress=False
+    )
+    assert len(box.requests()) == before
+    pd.testing.assert_frame_equal(whole, again)
+
+
+def test_batches_become_rows(box, label):
+    """A run without probes can be asked for every row later, and remembers that it was."""
+    part = start(box, label, resolve="batches")
+    assert (part["status"] == "unknown").any()
+    run_id = part.attrs["kirim_run_id"]
+    settings = {"client": box.client(), "progress": False}
+    kp.resume(run_id, resolve="rows", max_requests=2, **settings)
+    whole = kp.resume(run_id, **settings)
+    check(box, label, whole)
+    assert set(whole["status"]) == {"applied", "skipped"}
+
+
+def test_the_frame_may_stand_in_another_order(box, label):
+    """Rows are found by their id; duplicates and unusable ids keep their place."""
+    run_id = start(box, label, max_requests=1).attrs["kirim_run_id"]
+    frame = box.contacts.sample(frac=1, random_state=1)
+    frame = pd.concat([frame, frame.iloc[:3], pd.DataFrame({"contact_id": [None]})])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = frame.kirim.resume(run_id, client=box.client(), progress=False)
+    assert result.index.equals(frame.index)
+    assert result["contact_id"].iloc[:-1].tolist() == frame["contact_id"].iloc[:-1].tolist()
+    assert result["reason"].iloc[-1] == "missing_id"
+    check(box, label, result.iloc[:-1])
+
+
+def test_a_frame_with_other_ids_is_told_how(box, label):
+    """Another frame is refused with numbers, an example and the way out; nothing is sent."""
+    run_id = start(box, label, max_requests=1).attrs["kirim_run_id"]
+    frame = box.contacts.iloc[100:].copy()
+    stranger = "ctc_" + "Z" * 26
+    frame.loc[frame.index[0], "contact_id"] = stranger
+    before = len(box.requests())
+    with pytest.raises(kp.InvalidInputError) as caught:
+        frame.kirim.resume(run_id, client=box.client(), progress=False)
+    message = str(caught.value)
+    assert "1 of its 1,100 contacts are not in the run" in message
+    assert stranger in message
+    assert "101 of the run's 1,200 are not in the frame" in message
+    assert "kirim_pandas.resume(run_id)" in message
+    assert len(box.requests()) == before
+
+
+def test_another_host_is_refused(box, label):
+    """A run goes on at the address it began at, path included, or not at all."""
+    run_id = start(box, label, max_requests=1).attrs["kirim_run_id"]
+    for client in (
+        box.client(base_url="https://example.org/v1"),
+        box.client(phone_number_id="123456"),
+    ):
+        with pytest.raises(kp.InvalidInputError, match="Nothing was sent there"):
+            kp.resume(run_id, client=client, progress=False)
+
+
+def test_unknown_runs(box):
+    """A run that is not in the journal is said so, with where to look."""
+    with pytest.raises(kp.InvalidInputError, match=r"no run 'run_x'.*kirim_pandas.runs\(\)"):
+        kp.resume("run_x", client=box.client())
+
+
+@pytest.mark.parametrize("age", [60, REPLAY_SECONDS + 600])
+@pytest.mark.parametrize("committed", [True, False])
+def test_88_a_lost_call_goes_again(box, label, monkeypatch, age, committed):
+    """Under its key while the service remembers it; under a new one after that."""
+    name = "reset_after_commit" if committed else "reset_before_commit"
+    box._server._faults = Faults(script=dict.fromkeys(range(1, 99), name))
+    with pytest.raises(kp.TransportError) as caught:
+        start(box, label, client=box.client(max_tries=1), resolve="batches")
+    lost = caught.value.result["status"] == "unknown"
+    assert lost.sum() >= 200
+    box._server._faults = Faults()
+    box.advance_clock(age)
+    monkeypatch.setattr(Journal.__init__, "__kwdefaults__", {"wall_clock": later(age)})
+    whole = kp.resume(caught.value.run_id, client=box.client(), progress=False, resolve="batches")
+    check(box, label, whole)
+    requests = box.requests()
+    assert (whole["status"] != "not_sent").all()
+    assert (whole["reason"] != "no_reply").all()
+    repeated = age < REPLAY_SECONDS
+    assert (requests["try_number"] > 0).any() == repeated
+    assert requests["replayed"].any() == (repeated and committed)
+
+
+def test_a_stale_call_that_is_refused_stays_unknown(monkeypatch):
+    """Lost under key A, refused under key B: A may have been carried out, so not `failed`."""
+    faults = Faults(script={0: "reset_after_commit"})
+    with kp.sandbox.start(1, faults=faults, switches=Switches(unknown_ids="400")) as box:
+        settings = {"client": box.client(max_tries=1), "progress": False}
+        with pytest.raises(kp.TransportError) as caught:
+            box.contacts.kirim.bulk_label(box.labels["id"].iloc[0], "attach", **settings)
+        box.delete_contact(0)
+        age = REPLAY_SECONDS + 600
+        box.advance_clock(age)
+        monkeypatch.setattr(Journal.__init__, "__kwdefaults__", {"wall_clock": later(age)})
+        for _ in range(2):  # and a third session must not forget it
+            result = kp.resume(caught.value.run_id, **settings)
+            assert result["status"].tolist() == ["unknown"]
+            assert result["reason"].tolist() == ["no_reply"]
+        assert box.requests()["idempotency_key"].nunique() == 2
+
+
+def test_a_copied_journal_does_no_harm(box, label, tmp_path):
+    """The same run gone on with from two copies sends the same keys, and both tell the truth."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    run_id = start(box, label, max_requests=2, journal=one).attrs["kirim_run_id"]
+    shutil.copytree(one, two)
+    for folder in (one, two):
+        check(box, label, kp.resume(run_id, client=box.client(), progress=False, journal=folder))
+
+
+def test_runs_lists_what_was_done(box, label):
+    """One row a run, newest first, with what was asked, what came of it, and its state."""
+    assert len(kp.runs()) == 0
+    whole = start(box, label)
+    start(box, label, max_requests=1)
+    box.revoke_key()
+    with pytest.raises(kp.AuthenticationError):
+        start(box, label)
+    runs = kp.runs()
+    assert runs["state"].tolist() == ["failed", "finished", "finished"]
+    assert runs["label_id"].tolist() == [label] * 3
+    assert runs["operation"].tolist() == ["attach"] * 3
+    assert runs["rows"].tolist() == [1200] * 3
+    assert runs["not_sent"].tolist() == [1200, 200, 0]
+    assert runs["requests"].iloc[1] == 1
+    last = runs.iloc[2]
+    assert last["run_id"] == whole.attrs["kirim_run_id"]
+    assert last["applied"] == (whole["status"] == "applied").sum()
+    assert runs["started_at"].is_monotonic_decreasing
+    kp.forget(last["run_id"])
+    assert len(kp.runs()) == 2
+
+
+def test_a_resumed_run_is_open_again(box, label):
+    """While a run is at work for a second time, the list says so."""
+    run_id = start(box, label, max_requests=1).attrs["kirim_run_id"]
+    seen = []
+    kp.resume(
+        run_id,
+        client=box.client(),
+        progress=lambda now: seen.append(kp.runs()["state"].iloc[0]),
+        max_requests=1,
+    )
+    assert set(seen[:-1]) == {"running"}
+    assert kp.runs()["state"].tolist() == ["finished"]
+
+
+def test_without_a_journal_nothing_is_written(box, label, tmp_path, monkeypatch):
+    """journal=False leaves no file."""
+    monkeypatch.setenv("KIRIM_JOURNAL", str(tmp_path / "none.sqlite"))
+    start(box, label, journal=False, max_requests=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("certified", [True, False])
+def test_a_contact_that_moves_in_the_middle(box, label, certified):
+    """Contacts that change team or go while the run works never make a row that lies."""
+    inside = np.flatnonzero(box.contacts["team"] == "Sales")[[5, 300, 600]].tolist()
+    box._server._faults = Faults(
+        events={
+            4: [("move_contact", inside[0], "Care")],
+            7: [("move_contact", inside[1], "Care"), ("delete_contact", inside[2])],
+        }
+    )
+    result = start(box, label, resolve="certified" if certified else "rows")
+    gone = {box.contacts["contact_id"].iloc[inside[2]]}
+    still = box.outcome(label).drop(box.contacts["contact_id"].iloc[inside], errors="ignore")
+    assert lies(result, box.members(label), still, gone) == []
