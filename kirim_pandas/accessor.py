@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kirim_pandas.frames.plan import Plan
     from kirim_pandas.labeling.job import Resolve
     from kirim_pandas.notebook.job import LabelJob
-from kirim_pandas.verbs import Hint, JournalChoice, Pandas, ProgressChoice
+    from kirim_pandas.verbs import Hint, JournalChoice, Pandas, ProgressChoice
 
 __all__ = ["KirimAccessor"]
 
@@ -107,7 +107,7 @@ class KirimAccessor:
         >>> list(result.columns)
         ['contact_id', 'status', 'reason', 'evidence', 'batch', 'request_id']
         """
-        from kirim_pandas import jobs, verbs
+        from kirim_pandas import verbs
 
         return verbs.bulk_label(
             self._obj,
@@ -176,6 +176,8 @@ class KirimAccessor:
         >>> job.done, job.progress.state, len(result)
         (True, 'finished', 2500)
         """
+        from kirim_pandas import jobs
+
         return jobs.bulk_label_job(
             self._obj,
             label_id,
@@ -229,7 +231,7 @@ class KirimAccessor:
         >>> plan.contacts, plan.batches
         (2500, 3)
         """
-        from kirim_pandas import jobs, verbs
+        from kirim_pandas import verbs
 
         return verbs.plan(
             self._obj,
@@ -298,7 +300,7 @@ class KirimAccessor:
         >>> [int((frame["reason"] == "stopped").sum()) for frame in (part, whole)]
         [500, 0]
         """
-        from kirim_pandas import jobs, verbs
+        from kirim_pandas import verbs
 
         return verbs.resume(
             self._obj,

@@ -1,4 +1,4 @@
-"""What only a DataFrame has: the reports on a result frame.  Registers all three accessors."""
+"""What only a DataFrame has: the panel, and the reports on a result.  Registers the accessors."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from kirim_pandas.accessor import KirimAccessor
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from kirim_pandas.api.client import Client
     from kirim_pandas.frames.reports import Report
     from kirim_pandas.frames.summary import By
+    from kirim_pandas.notebook.panel import Panel
 
 __all__ = ["KirimFrameAccessor", "register"]
 
@@ -143,6 +145,48 @@ class KirimFrameAccessor(KirimAccessor):
         from kirim_pandas import reporting
 
         return reporting.report(self._obj, by, data=data, label_name=label_name)
+
+    def panel(self, *, client: Client | None = None) -> Panel:
+        """Label these contacts by clicks: pick, see the plan, confirm, run, read the report.
+
+        Everything the panel does is a method of it, so it can be used without a front end.  It
+        never asks for a key: run :func:`kirim_pandas.connect` before.
+
+        Parameters
+        ----------
+        client
+            As for :meth:`bulk_label`.
+
+        Returns
+        -------
+        Panel
+            Shows itself in a notebook.  ``.choose_label(name_or_id)``, ``.choose_operation()``,
+            ``.choose_id_column()``, ``.choose_hint(*columns)``, ``.plan()``, ``.confirm()``,
+            ``.run()``, ``.result()``, ``.report()``.
+
+        Raises
+        ------
+        KirimError
+            Never here: what goes wrong is raised by the methods, and shown in the panel.
+
+        Examples
+        --------
+        >>> import kirim_pandas as kp
+        >>> with kp.sandbox.start(contacts=1500, seed=1, write_per_minute=60_000) as sandbox:
+        ...     panel = sandbox.contacts.kirim.panel(client=sandbox.client())
+        ...     panel.choose_label("Newsletter")
+        ...     panel.choose_hint("team")
+        ...     question = panel.confirm()
+        ...     job = panel.run()
+        ...     result = panel.result()
+        >>> question
+        'attach Newsletter to 1,500 customers of Sandbox'
+        >>> panel.report().title
+        'Label Newsletter attached to contacts'
+        """
+        from kirim_pandas import jobs
+
+        return jobs.panel(self._obj, client=client)
 
 
 def register() -> None:

@@ -36,7 +36,7 @@ from kirim_pandas.api.failures import translated
 from kirim_pandas.api.models import BulkLabelReply, Timeouts
 from kirim_pandas.api.protocol import MAX_REPLY_BYTES, Reply, Request
 from kirim_pandas.api.reading import ReadingCalls
-from kirim_pandas.api.secret import read_key
+from kirim_pandas.api.secret import hide_keys_in_logs, read_key
 
 if TYPE_CHECKING:
     import httpx
@@ -110,6 +110,7 @@ class Client(ReadingCalls):
                 f"patience_seconds={patience_seconds}; expected a share above 0 to 1, at least "
                 "one try, and no negative patience"
             )
+        hide_keys_in_logs()
         self._secret = secret
         self._address = read_address(
             base_url or os.environ.get("KIRIM_BASE_URL") or DEFAULT_BASE_URL,

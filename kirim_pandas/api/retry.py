@@ -92,6 +92,7 @@ class Retries:
         self._failing_since: float | None = None
         self._failures = 0
         self._tries = 0
+        self._hopeless_tries = 0
         self._replays = 0
         self._limited = 0
         self._limited_seconds = 0.0
@@ -173,11 +174,13 @@ class Retries:
         outage = isinstance(error, TransportError) and not error.maybe_applied and was_reached
         self._tries += not outage or error.tries_allowed is not None
         self._failures += 1
-        allowed = self._max_tries
         if error.tries_allowed is not None:
-            allowed = min(allowed, error.tries_allowed)
+            # Of these only: a passing fault before them is no reason to give up sooner.
+            self._hopeless_tries += 1
+            if self._hopeless_tries >= error.tries_allowed:
+                return None
         out_of_patience = now - self._failing_since > self._patience_seconds
-        if self._tries >= allowed or out_of_patience:
+        if self._tries >= self._max_tries or out_of_patience:
             return None
         asked = 0.0
         if isinstance(error, ApiError):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from typing import NoReturn
 
-__all__ = ["MAX_FOREIGN_CHARACTERS", "Secret", "read_key"]
+__all__ = ["MAX_FOREIGN_CHARACTERS", "Secret", "hide_keys_in_logs", "read_key"]
 
 MAX_FOREIGN_CHARACTERS = 300
 """No message of ours quotes more than this of what a server said."""
@@ -56,6 +57,23 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a key is not copied or pickled")
+
+
+def hide_keys_in_logs() -> None:
+    """Let no key be logged by the layers below, which at level DEBUG write down reply headers.
+
+    A server may echo in them what it was sent.  A second time does nothing.
+    """
+    for name in ("httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpx"):
+        logging.getLogger(name).addFilter(_without_keys)
+
+
+def _without_keys(record: logging.LogRecord) -> bool:
+    message = record.getMessage()
+    hidden = _KEY_LIKE.sub("[key]", message)
+    if hidden != message:
+        record.msg, record.args = hidden, None
+    return True
 
 
 def read_key(api_key: object, environment: dict[str, str]) -> Secret | str:

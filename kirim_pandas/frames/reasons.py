@@ -54,7 +54,7 @@ REASONS: Final = {
     "team_mismatch": Reason(
         "skipped",
         "The service counted the contact as one of another team than the label's.",
-        "Use a label of the contact's team or one without a team, or have the contact moved.",
+        "Use a label of the contact's own team, or have the contact moved.",
     ),
     "not_counted": Reason(
         "skipped",

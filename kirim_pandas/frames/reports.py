@@ -212,11 +212,11 @@ def _facts(result: pd.DataFrame, facts: RunFacts) -> str:
         "Requests": None if facts.requests is None else f"{facts.requests:,}",
     }
     cells = (
-        f"<div><dt>{name}</dt><dd>{_escape(value)}</dd></div>"
+        f"<div><span>{name}</span>{_escape(value)}</div>"
         for name, value in entries.items()
         if value is not None
     )
-    return f"<dl>{''.join(cells)}</dl>"
+    return f'<div class="facts">{"".join(cells)}</div>'
 
 
 def _table(caption: str, head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -289,15 +289,17 @@ _STYLE: Final = """
 .kirim-report h2 { font-size: 20px; margin: 0 0 6px; overflow-wrap: anywhere; }
 .kirim-report h3 { font-size: 16px; margin: 22px 0 6px; }
 .kirim-report p.headline { font-size: 16px; margin: 0 0 12px; }
-.kirim-report dl { display: flex; flex-wrap: wrap; gap: 8px 26px; margin: 0 0 14px; }
-.kirim-report dl div { min-width: 60px; }
-.kirim-report dt {
+.kirim-report .facts { display: flex; flex-wrap: wrap; gap: 8px 26px; margin: 0 0 14px; }
+.kirim-report .facts div { overflow-wrap: anywhere; }
+.kirim-report .facts span {
+  display: block;
   font-size: 12px; font-weight: normal;
   color: var(--jp-content-font-color2, var(--vscode-descriptionForeground, var(--soft)));
 }
-.kirim-report dd { margin: 0; overflow-wrap: anywhere; }
 .kirim-report .scroll { overflow-x: auto; margin-top: 14px; }
-.kirim-report table { border-collapse: collapse; width: 100%; font-size: 13px; margin: 0; }
+.kirim-report table {
+  border-collapse: collapse; table-layout: auto; width: 100%; font-size: 13px; margin: 0;
+}
 .kirim-report caption { text-align: left; font-weight: 600; padding: 4px 0; }
 .kirim-report th, .kirim-report td {
   text-align: left; vertical-align: top; padding: 6px 10px 6px 0; background: none;
@@ -309,4 +311,8 @@ _STYLE: Final = """
 .kirim-report .applied { color: #2F8FD0; } .kirim-report .skipped { color: #F0B429; }
 .kirim-report .failed { color: #D9583F; } .kirim-report .unknown { color: #D9A6E0; }
 .kirim-report .not_sent { color: #8F8F8F; }
-"""
+""".replace(
+    # Said twice, the class outweighs the notebook's own rules for tables.
+    ".kirim-report",
+    ".kirim-report.kirim-report",
+)

@@ -14,12 +14,21 @@ from typing import Any
 
 import pandas as pd
 
-from kirim_pandas.labeling.events import Event, PhaseStarted, RunEnded
+from kirim_pandas.labeling.events import Event, PhaseStarted, RunEnded, Waiting
 from kirim_pandas.labeling.tally import Progress, Tally
+from kirim_pandas.notebook.barplace import BarPlace
+from kirim_pandas.notebook.jobend import shares_html
 
 __all__ = ["ProgressBar", "ProgressCallback", "in_notebook"]
 
 VERBS = {"attach": "attaching", "detach": "detaching"}
+
+REDRAW_SECONDS = 0.1
+"""Each drawing is several messages to a browser; a fast run has hundreds of events a second."""
+
+IN_CONTACTS = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} contacts [{elapsed}{postfix}]"
+IN_REQUESTS = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}{postfix}]"
+"""While the skipped are sought, most contacts get their names late; the requests go evenly."""
 
 
 def in_notebook() -> bool:
@@ -64,13 +73,17 @@ class ProgressBar:
         self, contact_count: int, operation: str, requests_per_minute: Callable[[], float]
     ) -> None:
         from tqdm.auto import tqdm
+        from tqdm.notebook import tqdm_notebook
 
+        # In a notebook the bar is put in its place here, so that words can take it at the end.
+        placed = in_notebook() and issubclass(tqdm, tqdm_notebook)
         self._tally = Tally(contact_count)
         self._operation = operation
         self._verb = VERBS[operation]
         self._started = time.monotonic()
         self._requests_per_minute = requests_per_minute
-        self._bar: Any = tqdm(
+        make: Any = tqdm
+        self._bar = make(
             total=contact_count,
             desc=self._verb,
             unit=" contacts",
@@ -78,8 +91,13 @@ class ProgressBar:
             disable=False if in_notebook() else None,
             file=sys.stdout,
             dynamic_ncols=True,
-            bar_format="{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]",
+            bar_format=IN_CONTACTS,
+            **({"display": False} if placed else {}),
         )
+        self._place = BarPlace(self._bar.container) if placed else None
+        self._closed = False
+        self._drawn_at = 0.0
+        self._requests_before = 0
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
@@ -89,33 +107,56 @@ class ProgressBar:
             self._end(now)
             return
         if isinstance(event, PhaseStarted) and event.phase != "apply":
-            self._start_resolving(event)
-        done = now.answered if now.phase == "apply" else now.to_resolve - now.undetermined
-        self._bar.set_postfix_str(self._postfix(now), refresh=False)
-        self._bar.n = done
-        self._bar.refresh()
+            self._start_probing(event)
+        elif isinstance(event, Waiting) or time.monotonic() - self._drawn_at > REDRAW_SECONDS:
+            self._draw(now)
 
     def summarise(self, result: pd.DataFrame) -> None:
         """Print the one line that is still true when the notebook is opened again."""
         seconds = time.monotonic() - self._started
-        print(summary_line(result, self._operation, self._tally.progress.requests, seconds))
+        line = summary_line(result, self._operation, self._tally.progress.requests, seconds)
+        if self._place is None:
+            print(line)
+        else:
+            self._place.settle(line, before=shares_html(result))
 
     def close(self) -> None:
         """Close the bar, whatever happened; a second time does nothing."""
         self._bar.close()
+        if self._place is not None and not self._closed:
+            now = self._tally.progress
+            answers = f"{now.answered:,} of {now.contacts:,} contacts answered for"
+            self._place.settle(f"{self._verb}: {now.state}. {answers}, {self._postfix(now)}.")
+        self._closed = True
 
-    def _start_resolving(self, event: PhaseStarted) -> None:
+    def _start_probing(self, event: PhaseStarted) -> None:
         if event.phase == "resolve":
             print_note(self._bar, resolve_note(event, self._requests_per_minute()))
-            self._bar.set_description_str("finding the skipped", refresh=False)
-            self._bar.reset(total=event.contacts)
+        self._requests_before = self._tally.progress.requests
+        sought = "finding the skipped" if event.phase == "resolve" else "checking the names"
+        self._bar.set_description_str(sought, refresh=False)
+        self._bar.bar_format = IN_REQUESTS
+        self._bar.reset(total=1)
+        self._draw(self._tally.progress)
+
+    def _draw(self, now: Progress) -> None:
+        if now.phase == "apply":
+            self._bar.n = now.answered
         else:
-            self._bar.set_description_str("checking", refresh=False)
+            made = now.requests - self._requests_before
+            expected = max(now.requests_expected - self._requests_before, made, 1)
+            self._bar.n = made / expected
+        if self._place is None:
+            self._bar.set_postfix_str(self._postfix(now), refresh=False)
+        else:
+            self._place.say(self._postfix(now))
+        self._bar.refresh()
+        self._drawn_at = time.monotonic()
 
     def _end(self, now: Progress) -> None:
+        self._draw(now)
         if now.state == "finished":
             self._bar.n = self._bar.total
-            self._bar.set_postfix_str(self._postfix(now), refresh=False)
         else:
             self._bar.set_description_str(f"{self._verb}: {now.state}", refresh=False)
         self._bar.refresh()
@@ -124,7 +165,9 @@ class ProgressBar:
     @staticmethod
     def _postfix(now: Progress) -> str:
         about = max(now.requests_expected, now.requests)
+        settled = now.to_resolve - now.undetermined
         parts = [
+            *([f"{settled:,} of {now.to_resolve:,} settled"] if now.to_resolve else []),
             f"{now.applied:,} applied",
             f"{now.skipped:,} skipped",
             f"request {now.requests:,} of about {about:,}",

@@ -1,0 +1,203 @@
+"""A run in the background: the cell returns at once, the kernel stays free.
+
+The run has a thread of its own, and that thread draws nothing: what it knows is read from here by
+whoever shows it (:mod:`kirim_pandas.notebook.jobview`).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from datetime import datetime
+from typing import Any, TypeAlias
+
+import pandas as pd
+
+from kirim_pandas.api.errors import KirimError, RunInterrupted
+from kirim_pandas.labeling.events import Listener
+from kirim_pandas.labeling.job import Resolve
+from kirim_pandas.labeling.stop import StopButton
+from kirim_pandas.labeling.tally import Progress, Tally
+from kirim_pandas.notebook.jobend import Ending
+from kirim_pandas.notebook.jobtext import JobFacts, state_text
+from kirim_pandas.notebook.progress import in_notebook
+
+__all__ = ["LabelJob", "Work"]
+
+POLL_SECONDS = 0.05
+"""How often a waiting call looks whether the run has ended."""
+
+Work: TypeAlias = Callable[[Listener, StopButton], pd.DataFrame]
+"""``work(listener, stop)``: does the whole run in the thread that calls it."""
+
+
+class LabelJob:
+    """A run that goes on in the background; made by ``df.kirim.bulk_label_job``.
+
+    In a notebook it shows itself: a bar, what happened so far, a Cancel button, and at the end a
+    summary that is still there when the notebook is opened again.
+
+    Parameters
+    ----------
+    work
+        Does the run.
+    facts
+        What the run is about.
+    contact_count
+        Distinct contacts.
+    resolve
+        How far the run goes.
+    requests_per_minute
+        The pace the time left is reckoned with, asked when needed.
+    notes
+        What people must know beside the result; may grow while the job runs.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        facts: JobFacts,
+        contact_count: int,
+        *,
+        resolve: Resolve = "rows",
+        requests_per_minute: Callable[[], float] = lambda: 60.0,
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.facts = facts
+        self.resolve = resolve
+        self.requests_per_minute = requests_per_minute
+        self.notes = notes
+        self._work = work
+        self._tally = Tally(contact_count)
+        self._stop = StopButton()
+        self._result: pd.DataFrame | None = None
+        self._error: BaseException | None = None
+        self._ending: Ending | None = None
+        self._view: Any = None
+        self._thread = threading.Thread(target=self._run, name="kirim-pandas-job", daemon=True)
+
+    def start(self) -> None:
+        """Begin; called once, by what makes the job."""
+        self._thread.start()
+
+    # -- what people use -------------------------------------------------------------------
+
+    @property
+    def run_id(self) -> str:
+        """The run's id, for ``df.kirim.resume`` and ``kirim_pandas.runs``."""
+        return self.facts.run_id
+
+    @property
+    def done(self) -> bool:
+        """Whether the run has ended, however it did."""
+        return self._ending is not None
+
+    @property
+    def progress(self) -> Progress:
+        """Where the run stands now."""
+        return self._tally.progress
+
+    def cancel(self) -> None:
+        """Stop the run in order: calls under way are settled, everything done so far is kept.
+
+        Returns at once, from any thread; a second call changes nothing.
+        """
+        if not self._stop.presses:
+            self._stop.press()
+
+    def result(self, timeout_seconds: float | None = None) -> pd.DataFrame:
+        """Wait for the end of the run.
+
+        An interrupt (Ctrl-C, the stop button) ends the waiting only: the run goes on, and
+        :meth:`cancel` stops it.
+
+        Parameters
+        ----------
+        timeout_seconds
+            How long to wait; None waits to the end.
+
+        Returns
+        -------
+        DataFrame
+            The result frame, as of ``df.kirim.bulk_label``.
+
+        Raises
+        ------
+        TimeoutError
+            The run still goes on.
+        KirimError
+            What ended the run, with the full-length partial frame as ``.result``, and
+            ``.run_id``.
+        RunInterrupted
+            It was cancelled; likewise.
+        """
+        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        # Short sleeps instead of a lock: an interrupt leaves nothing behind that is half held.
+        while not self.done:
+            if deadline is not None and time.monotonic() >= deadline:
+                raise TimeoutError(
+                    f"The run goes on in the background: {state_text(self.progress)}. "
+                    "result() waits on, cancel() stops it."
+                )
+            time.sleep(POLL_SECONDS)
+        return self._outcome()
+
+    def __await__(self) -> Generator[Any, None, pd.DataFrame]:
+        return self._waited().__await__()
+
+    def __repr__(self) -> str:
+        if self._ending is not None:
+            return self._ending.text
+        return f"{self.facts.sentence}: {state_text(self.progress)}. Run {self.run_id}."
+
+    def _ipython_display_(self) -> None:
+        if not in_notebook():
+            raise NotImplementedError  # a terminal shows the repr
+        from kirim_pandas.notebook.jobview import JobDisplay
+
+        if self._view is None:
+            self._view = JobDisplay(self)
+        self._view.show()
+
+    # -- what shows the job uses -----------------------------------------------------------
+
+    @property
+    def stopping(self) -> bool:
+        """Whether somebody has cancelled it."""
+        return self._stop.presses > 0
+
+    @property
+    def ending(self) -> Ending | None:
+        """How the run ended, to be shown; None before."""
+        return self._ending
+
+    # -- the thread ------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self._result = self._work(self._tally, self._stop)
+        except BaseException as error:  # raised where somebody waits for it
+            self._error = error
+        frame = getattr(self._error, "result", None) if self._error else self._result
+        now = datetime.now().astimezone()
+        # The last step: whoever sees an ending also sees the result, or the error.
+        self._ending = Ending(
+            self.facts, frame, self._error, self.progress.requests, now, self.notes
+        )
+
+    def _outcome(self) -> pd.DataFrame:
+        error = self._error
+        if error is None:
+            assert self._result is not None  # the thread has ended without an error
+            return self._result
+        # What the library says on purpose needs no traceback of a thread nobody has seen.
+        own = isinstance(error, (KirimError, RunInterrupted))
+        raise error.with_traceback(None) if own else error
+
+    async def _waited(self) -> pd.DataFrame:
+        import asyncio
+
+        while not self.done:
+            await asyncio.sleep(POLL_SECONDS)
+        return self._outcome()

@@ -1,0 +1,308 @@
+"""The panel: pick, see the plan, confirm, run, read the report.
+
+Everything it does is a method first; the widgets in :mod:`kirim_pandas.notebook.panelview` only
+call these methods and show what they say.  So it can be driven without a front end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import pandas as pd
+
+from kirim_pandas.api.errors import InvalidInputError
+from kirim_pandas.frames.choices import hint_columns, id_columns
+from kirim_pandas.frames.plan import Plan
+from kirim_pandas.frames.reports import Report
+from kirim_pandas.notebook.job import LabelJob
+from kirim_pandas.notebook.jobtext import many
+from kirim_pandas.notebook.progress import in_notebook
+
+__all__ = ["Choices", "Panel", "PanelBackend", "PanelLabel"]
+
+
+class PanelLabel(Protocol):
+    """What the panel needs to know of a label."""
+
+    @property
+    def id(self) -> str:
+        """``lbl_`` and 26 characters."""
+
+    @property
+    def name(self) -> str | None:
+        """As people gave it; unique within a team only."""
+
+    @property
+    def color(self) -> str | None:
+        """One of the service's colour names."""
+
+    @property
+    def team_id(self) -> str | None:
+        """The team it belongs to."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What was picked so far."""
+
+    id_column: Hashable | None = None
+    label: PanelLabel | None = None
+    operation: str = "attach"
+    hint: tuple[Hashable, ...] = ()
+
+
+class PanelBackend(Protocol):
+    """What the panel is given to work with."""
+
+    def labels(self) -> Sequence[PanelLabel]:
+        """Ask the service for the organisation's labels."""
+
+    def organization(self) -> str | None:
+        """Ask the service whose key this is."""
+
+    def plan(self, chosen: Choices) -> Plan:
+        """Reckon what a run would cost."""
+
+    def start(self, chosen: Choices) -> LabelJob:
+        """Start the run."""
+
+    def report(self, result: pd.DataFrame, chosen: Choices) -> Report:
+        """Report on a result."""
+
+
+class Panel:
+    """Label the contacts of a frame by clicks, or by these methods; made by ``df.kirim.panel``.
+
+    Parameters
+    ----------
+    frame
+        The contacts.
+    backend
+        Does the work.
+    """
+
+    def __init__(self, frame: pd.DataFrame, backend: PanelBackend) -> None:
+        self.id_columns = id_columns(frame)
+        self.hint_columns = hint_columns(frame)
+        self.rows = len(frame)
+        self.organization: str | None = None
+        self.job: LabelJob | None = None
+        self._backend = backend
+        self.known_labels: list[PanelLabel] = []
+        self._confirmed: Choices | None = None
+        self._ran: Choices | None = None
+        self._view: Any = None
+        likely = [choice.label for choice in self.id_columns if choice.likely]
+        self._chosen = Choices(id_column=likely[0] if len(likely) == 1 else None)
+
+    # -- pick ------------------------------------------------------------------------------
+
+    @property
+    def chosen(self) -> Choices:
+        """What was picked so far."""
+        return self._chosen
+
+    def load_labels(self) -> pd.DataFrame:
+        """Ask the service for the labels; done by itself when the panel is first needed.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``id``, ``name``, ``color``, ``team_id`` (object).
+
+        Raises
+        ------
+        ConfigurationError
+            There is no key: run ``kirim_pandas.connect()`` in a cell first.
+        KirimError
+            The service could not be asked.
+        """
+        self.organization = self._backend.organization()
+        self.known_labels = list(self._backend.labels())
+        self._changed()
+        return self.labels
+
+    @property
+    def labels(self) -> pd.DataFrame:
+        """The labels to choose from, as far as they are loaded."""
+        names = ["id", "name", "color", "team_id"]
+        rows = [[getattr(label, name) for name in names] for label in self.known_labels]
+        return pd.DataFrame(rows, columns=names)
+
+    def choose_id_column(self, label: Hashable) -> None:
+        """Say which column or index level holds the contact ids."""
+        if label not in [choice.label for choice in self.id_columns]:
+            names = ", ".join(repr(choice.label) for choice in self.id_columns[:10]) or "none"
+            raise InvalidInputError(
+                f"{label!r} is no column or index level that can hold ids; found: {names}."
+            )
+        self._choose(id_column=label)
+
+    def choose_label(self, label: str) -> None:
+        """Choose a label by its id, or by its name where only one team has such a label."""
+        if not self.known_labels:
+            self.load_labels()
+        found = [known for known in self.known_labels if label in (known.id, known.name)]
+        if len(found) > 1:
+            ids = ", ".join(f"{known.id} (team {known.team_id})" for known in found[:10])
+            raise InvalidInputError(
+                f"{len(found)} labels are called {label!r}, one a team: {ids}. Pass the id."
+            )
+        if not found:
+            names = ", ".join(sorted({str(known.name) for known in self.known_labels})[:10])
+            raise InvalidInputError(f"No label has the id or name {label!r}; found: {names}.")
+        self._choose(label=found[0])
+
+    def choose_operation(self, operation: str) -> None:
+        """Choose ``"attach"`` or ``"detach"``."""
+        if operation not in ("attach", "detach"):
+            raise InvalidInputError(f"{operation!r} was found, expected 'attach' or 'detach'.")
+        self._choose(operation=operation)
+
+    def choose_hint(self, *columns: Hashable) -> None:
+        """Choose columns likely to decide who is skipped, such as the team; none for no hint."""
+        self._choose(hint=tuple(columns))
+
+    # -- see, confirm, run -----------------------------------------------------------------
+
+    def plan(self) -> Plan:
+        """Reckon what the run would touch and cost; sends nothing.
+
+        Returns
+        -------
+        Plan
+            As of ``df.kirim.plan``.
+
+        Raises
+        ------
+        InvalidInputError
+            Something is not picked yet, or the frame is not usable.
+        """
+        missing = []
+        if self._chosen.label is None:
+            missing.append("a label")
+        if self._chosen.id_column is None:
+            missing.append("the column of contact ids")
+        if missing:
+            raise InvalidInputError(f"Choose {' and '.join(missing)} first.")
+        plan = self._backend.plan(self._chosen)
+        if self._view is not None:
+            self._view.show_plan(plan)
+        return plan
+
+    def confirm(self) -> str:
+        """Allow :meth:`run` for exactly what is picked now.
+
+        Returns
+        -------
+        str
+            What will be done, and to how many customers.
+
+        Raises
+        ------
+        InvalidInputError
+            As for :meth:`plan`.
+        """
+        sentence = self.question(self.plan())
+        self._confirmed = self._chosen
+        self._changed()
+        return sentence
+
+    def question(self, plan: Plan) -> str:
+        """Say what a run would do, and to how many customers."""
+        chosen = self._chosen
+        label = (chosen.label.name or chosen.label.id) if chosen.label else "the label"
+        to = "to" if chosen.operation == "attach" else "from"
+        where = f" of {self.organization}" if self.organization else ""
+        return f"{chosen.operation} {label} {to} {many(plan.contacts, 'customer')}{where}"
+
+    def withdraw(self) -> None:
+        """Take the confirmation back."""
+        self._confirmed = None
+        self._changed()
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether exactly what is picked now was confirmed."""
+        return self._confirmed is not None and self._confirmed == self._chosen
+
+    @property
+    def running(self) -> bool:
+        """Whether a run of this panel is under way."""
+        return self.job is not None and not self.job.done
+
+    def run(self) -> LabelJob:
+        """Start the run in the background.
+
+        Returns
+        -------
+        LabelJob
+            Also kept as ``.job``.
+
+        Raises
+        ------
+        InvalidInputError
+            It was not confirmed, or a run of this panel is under way.
+        ConfigurationError, JournalError
+            It could not be started; nothing was sent.
+        """
+        if self.running:
+            raise InvalidInputError("A run is under way; wait for it, or cancel it first.")
+        if not self.confirmed:
+            raise InvalidInputError(
+                "Not confirmed yet: .confirm() says what will be done, and to how many customers."
+            )
+        self.job = self._backend.start(self._chosen)
+        self._ran, self._confirmed = self._chosen, None  # one confirmation, one run
+        if self._view is not None:
+            self._view.watch(self.job)
+        return self.job
+
+    def result(self, timeout_seconds: float | None = None) -> pd.DataFrame:
+        """Wait for the run; as ``.job.result()``."""
+        return self._started().result(timeout_seconds)
+
+    def report(self) -> Report:
+        """Report on the run that has ended, complete or not.
+
+        Raises
+        ------
+        InvalidInputError
+            No run has ended yet.
+        """
+        ending = self._started().ending
+        if ending is None or ending.frame is None or self._ran is None:
+            raise InvalidInputError("There is no result yet; .result() waits for it.")
+        return self._backend.report(ending.frame, self._ran)
+
+    def __repr__(self) -> str:
+        chosen = self._chosen
+        label = chosen.label.name if chosen.label else None
+        return (
+            f"Panel({self.rows:,} rows, id_column={chosen.id_column!r}, label={label!r}, "
+            f"operation={chosen.operation!r}, hint={chosen.hint!r})"
+        )
+
+    def _ipython_display_(self) -> None:
+        if not in_notebook():
+            raise NotImplementedError  # a terminal shows the repr
+        if self._view is None:
+            from kirim_pandas.notebook.panelview import PanelView
+
+            self._view = PanelView(self)
+        self._view.show()
+
+    def _started(self) -> LabelJob:
+        if self.job is None:
+            raise InvalidInputError("Nothing was run yet: .confirm(), then .run().")
+        return self.job
+
+    def _choose(self, **changes: Any) -> None:
+        self._chosen = replace(self._chosen, **changes)
+        self._changed()
+
+    def _changed(self) -> None:
+        if self._view is not None:
+            self._view.refresh()

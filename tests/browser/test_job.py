@@ -1,0 +1,76 @@
+"""A run in the background, watched, cancelled, saved and opened again."""
+
+import shutil
+
+import nbformat
+
+from .lab import wait_for
+
+JOB = 'job = df.kirim.bulk_label_job(label_id, "attach", hint="team")'
+
+
+def test_bar_moves_and_finishes(lab, browser, box, setup, kernel):
+    """The bar fills while other cells run, and its place is taken by a summary that stays."""
+    name = f"job-{kernel}"
+    cells = [setup(box), JOB, "1 + 1", "len(job.result())"]
+    browser.open(lab.notebook(name, cells, kernel))
+    browser.run_cell(0)
+    browser.run_cell(1)
+    wait_for(lambda: browser.bar_share(1) is not None, "the bar")
+    browser.run_cell(2)
+    browser.wait_output(2, "2")
+    assert "Finished" not in browser.output(1)
+    browser.picture(f"{name}-running")
+    shares = set()
+
+    def finished():
+        share = browser.bar_share(1)
+        if share is not None:
+            shares.add(round(share, 2))
+        return "Finished" in browser.output(1)
+
+    wait_for(finished, "the summary")
+    assert len(shares) >= 3
+    assert browser.bar_share(1) is None
+    browser.run_cell(3)
+    browser.wait_output(3, "20000")
+    assert "Finished" not in browser.output(3)
+    browser.picture(f"{name}-finished")
+    browser.save()
+
+    # A copy has no kernel that knows the widgets, as after a night.
+    again = f"{name}-again"
+    shutil.copy(lab.path(name), lab.path(again))
+    browser.open(lab.address(again))
+    assert "Finished." in browser.output(1)
+    assert "20,000 rows" in browser.output(1)
+    assert "0%" not in browser.output(1)
+    assert not browser.visible(".jupyter-widgets")
+    browser.picture(f"{name}-again")
+    assert "Finished." in exported(lab.path(again))
+
+
+def test_cancel_while_another_cell_runs(lab, browser, crowded, setup, kernel):
+    """Cancel stops the run at once, although another cell keeps the kernel busy."""
+    cells = [setup(crowded), JOB, "import time; time.sleep(30)"]
+    browser.open(lab.notebook(f"cancel-{kernel}", cells, kernel))
+    browser.run_cell(0)
+    browser.run_cell(1)
+    browser.wait_ran(1)
+    browser.wait_output(1, "Waiting: rate limit")
+    browser.run_cell(2)
+    wait_for(lambda: browser.prompt(2) == "[*]:", "the other cell to run")
+    browser.picture(f"cancel-{kernel}-before")
+    browser.click(browser.button("Cancel", browser.cell(1)))
+    browser.wait_output(1, "Stopped.", seconds=15)
+    assert browser.prompt(2) == "[*]:"
+    assert "not sent" in browser.output(1)
+    assert "kirim.resume" in browser.output(1)
+    browser.picture(f"cancel-{kernel}-after")
+
+
+def exported(path):
+    """The page people get from a notebook with File > Save and Export As > HTML."""
+    from nbconvert import HTMLExporter
+
+    return HTMLExporter().from_notebook_node(nbformat.read(path, as_version=4))[0]

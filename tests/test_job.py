@@ -1,0 +1,222 @@
+"""Runs in the background: what they promise without a front end."""
+
+import asyncio
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+import kirim_pandas as kp
+from kirim_pandas.notebook.clicks import CLICK, clicked, in_a_cell
+from kirim_pandas.notebook.jobtext import JobFacts, duration_text
+
+SLOW = kp.sandbox.Faults(rates={"stall_after_commit": 1.0}, values={"stall_after_commit": 0.3})
+
+
+@pytest.fixture(scope="module")
+def contacts():
+    return kp.sandbox.sample_contacts(12_000, seed=4).assign(organization="own")
+
+
+@pytest.fixture(scope="module")
+def box(contacts):
+    with kp.sandbox.start(contacts, seed=4, write_per_minute=60_000) as box:
+        yield box
+
+
+@pytest.fixture
+def slow(contacts):
+    with kp.sandbox.start(contacts, seed=4, write_per_minute=60_000, faults=SLOW) as slow:
+        yield slow
+
+
+@pytest.fixture
+def start(request):
+    """Start a job on a sandbox; it is over when the test is."""
+    jobs, clients = [], []
+
+    def start(box, **options):
+        clients.append(box.client())
+        settings = {"hint": "team", "client": clients[-1], **options}
+        job = box.contacts.kirim.bulk_label_job(box.labels["id"].iloc[0], "attach", **settings)
+        jobs.append(job)
+        return job
+
+    yield start
+    for job in jobs:
+        job.cancel()
+        while not job.done:
+            time.sleep(0.01)
+    for client in clients:
+        client.close()
+
+
+def test_result_is_that_of_bulk_label(box, start):
+    """A job's result is the frame that bulk_label would have returned."""
+    result = start(box).result()
+    truth = box.outcome(box.labels["id"].iloc[0]).reindex(result["contact_id"])
+    assert (result["reason"].fillna("applied").to_numpy() == truth.to_numpy(dtype=object)).all()
+    assert kp.last_result() is result
+
+
+def test_bad_arguments_raise_at_once(box):
+    """What is wrong with the arguments is raised by the call itself, and no thread starts."""
+    before = threading.active_count()
+    with pytest.raises(kp.InvalidInputError, match="frobnicate"):
+        box.contacts.kirim.bulk_label_job("lbl_x", "frobnicate")
+    assert threading.active_count() == before
+
+
+def test_journal_that_cannot_be_written_raises_at_once(box, start, tmp_path):
+    """A journal that is not usable is an error of the call, before anything is sent."""
+    (tmp_path / "file").touch()
+    before = len(box.requests())
+    with pytest.raises(kp.JournalError):
+        start(box, journal=tmp_path / "file" / "journal")
+    assert len(box.requests()) == before
+
+
+def test_call_returns_before_the_run_ends(slow, start):
+    """The call returns while the run goes on, and its progress can be read."""
+    job = start(slow)
+    assert not job.done
+    assert job.progress.contacts == 12_000
+    assert job.run_id in repr(job)
+    with pytest.raises(TimeoutError, match="goes on"):
+        job.result(timeout_seconds=0.01)
+    assert len(job.result()) == 12_000
+    assert job.done
+    assert "finished" in repr(job)
+
+
+def test_cancel_keeps_what_was_done(slow, start):
+    """A cancelled job raises RunInterrupted with every row, and its run can be resumed."""
+    job = start(slow)
+    while not job.progress.answered:
+        time.sleep(0.01)
+    job.cancel()
+    job.cancel()  # again changes nothing
+    with pytest.raises(kp.RunInterrupted) as caught:
+        job.result()
+    part = caught.value.result
+    assert len(part) == 12_000
+    assert {"applied", "not_sent"} <= set(part["status"])
+    assert caught.value.run_id == job.run_id
+    assert "stopped" in job.ending.text
+    with slow.client() as client:
+        whole = slow.contacts.kirim.resume(job.run_id, client=client, progress=False)
+    assert set(whole["status"]) == {"applied", "skipped"}
+
+
+def test_errors_are_raised_where_somebody_waits(contacts, start):
+    """What ends the run is raised by every result(), with the partial frame."""
+    faults = kp.sandbox.Faults(events={3: "revoke_key"})
+    with kp.sandbox.start(contacts, write_per_minute=60_000, faults=faults) as box:
+        job = start(box)
+        for _ in range(2):
+            with pytest.raises(kp.AuthenticationError) as caught:
+                job.result()
+            assert len(caught.value.result) == 12_000
+        assert "AuthenticationError" in job.ending.html
+        assert box.api_key not in job.ending.html + job.ending.text
+
+
+def test_interrupt_ends_the_waiting_only(slow, start):
+    """Ctrl-C while result() waits raises KeyboardInterrupt there, and the run goes on."""
+    job = start(slow)
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        job.result()
+    assert not isinstance(caught.value, kp.RunInterrupted)
+    assert len(job.result()) == 12_000
+
+
+def test_await(slow, start):
+    """A job can be awaited, and the loop stays free meanwhile."""
+
+    async def main():
+        ticks = 0
+
+        async def count():
+            nonlocal ticks
+            while True:
+                ticks += 1
+                await asyncio.sleep(0.01)
+
+        counting = asyncio.ensure_future(count())
+        result = await start(slow)
+        counting.cancel()
+        return result, ticks
+
+    result, ticks = asyncio.run(main())
+    assert len(result) == 12_000
+    assert ticks > 3
+
+
+def test_empty_frame_needs_no_client(contacts):
+    """A frame without rows gives a finished job, without a key."""
+    job = contacts.iloc[:0].kirim.bulk_label_job("lbl_01HXYZABCDEFGHJKMNPQRSTVWX", "attach")
+    assert len(job.result()) == 0
+    assert "finished" in job.ending.text
+
+
+def test_summary_is_escaped(box, start):
+    """Nothing of the data or the service becomes markup."""
+    ending = start(box, journal=False)
+    ending.result()
+    facts = JobFacts("<run>", "<b>", "attach", 1, 1, ending.facts.started, label_name="<i>x</i>")
+    from dataclasses import replace
+
+    from kirim_pandas.notebook.jobtext import heading_html
+
+    shown = replace(ending.ending, facts=facts, notes=["<script>"]).html
+    shown += heading_html(facts, ending.progress, facts.started)
+    for text in ("<run>", "<i>", "<script>"):
+        assert text not in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "0 s"), (59.4, "59 s"), (61, "1 min 1 s"), (7300, "2 h 1 min")]
+)
+def test_durations(seconds, text):
+    """Durations are said the way people do."""
+    assert duration_text(seconds) == text
+
+
+# -- clicks that would wait for a cell -------------------------------------------------------
+
+
+def message(kind="comm_msg", content=CLICK, comm_id="abc", signature=b"ok"):
+    import json
+
+    body = {"comm_id": comm_id, "data": {"method": "custom", "content": content}}
+    parts = [{"msg_type": kind}, {}, {}, body]
+    encoded = [json.dumps(part).encode() for part in parts]
+    return [b"someone", b"<IDS|MSG>", signature, *encoded]
+
+
+@pytest.mark.parametrize(
+    ("frames", "found"),
+    [
+        (message(), "abc"),
+        (message(signature=b"forged"), None),
+        (message(kind="execute_request"), None),
+        (message(content={"event": "focus"}), None),
+        ([b"someone", b"<IDS|MSG>"], None),
+        ([b"\xff"], None),
+    ],
+    ids=["click", "forged", "another kind", "another event", "short", "noise"],
+)
+def test_only_signed_clicks_count(frames, found):
+    """Of all messages only a signed click on a button is recognised."""
+    assert clicked(frames, lambda parts: b"ok") == found
+
+
+def test_nothing_is_fetched_outside_a_cell():
+    """The kernel's messages are fetched early only while user code of a cell runs."""
+    import sys
+
+    assert not in_a_cell(sys._getframe())
+    assert not in_a_cell(None)

@@ -1,0 +1,184 @@
+"""The panel without a front end: everything it does is a method first."""
+
+import pandas as pd
+import pytest
+
+import kirim_pandas as kp
+from kirim_pandas.frames.choices import hint_columns, id_columns
+
+
+@pytest.fixture(scope="module")
+def box():
+    contacts = kp.sandbox.sample_contacts(3000, seed=6).assign(organization="own")
+    with kp.sandbox.start(contacts, seed=6, write_per_minute=60_000) as box:
+        yield box
+
+
+@pytest.fixture
+def panel(box):
+    with box.client() as client:
+        yield box.contacts.kirim.panel(client=client)
+
+
+def test_from_picking_to_report(box, panel):
+    """Labels by name, a plan that sends nothing, a confirmation with the number, a report."""
+    assert panel.chosen.id_column == "contact_id"
+    panel.choose_label("Newsletter")
+    panel.choose_operation("detach")
+    panel.choose_hint("team")
+    before = len(box.requests().query("method == 'POST'"))
+    assert panel.plan().contacts == 3000
+    assert panel.confirm() == "detach Newsletter from 3,000 customers of Sandbox"
+    assert len(box.requests().query("method == 'POST'")) == before
+    job = panel.run()
+    assert job is panel.job
+    assert len(panel.result()) == 3000
+    assert panel.report().title == "Label Newsletter detached from contacts"
+    assert "By team" in panel.report().fragment
+
+
+def test_nothing_runs_unconfirmed(box, panel):
+    """A run needs a confirmation of exactly what is picked, and uses it up."""
+    panel.choose_label("Newsletter")
+    panel.choose_hint("team")
+    with pytest.raises(kp.InvalidInputError, match="Not confirmed"):
+        panel.run()
+    panel.confirm()
+    panel.choose_operation("detach")
+    with pytest.raises(kp.InvalidInputError, match="Not confirmed"):
+        panel.run()
+    panel.confirm()
+    panel.withdraw()
+    assert not panel.confirmed
+    panel.confirm()
+    panel.run()
+    panel.result()
+    with pytest.raises(kp.InvalidInputError, match="Not confirmed"):
+        panel.run()
+
+
+def test_a_name_of_several_teams_is_not_guessed(box, panel):
+    """A label name that several teams use is refused with their ids; the id is taken."""
+    with pytest.raises(kp.InvalidInputError, match="3 labels are called 'VIP'"):
+        panel.choose_label("VIP")
+    label = box.labels["id"].iloc[0]
+    panel.choose_label(label)
+    assert panel.chosen.label.id == label
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (lambda panel: panel.choose_label("Nobody"), "No label"),
+        (lambda panel: panel.choose_operation("paint"), "expected 'attach'"),
+        (lambda panel: panel.choose_id_column("spend"), "no column or index level"),
+        (lambda panel: panel.plan(), "Choose a label"),
+        (lambda panel: panel.result(), "Nothing was run"),
+        (lambda panel: panel.report(), "Nothing was run"),
+    ],
+)
+def test_mistakes_are_named(panel, act, message):
+    """Every mistake is an InvalidInputError that says what to do."""
+    with pytest.raises(kp.InvalidInputError, match=message):
+        act(panel)
+
+
+def test_never_asks_for_a_key(box, monkeypatch):
+    """Without a key the panel says what to do, and no prompt opens."""
+    monkeypatch.setattr("getpass.getpass", lambda *_: pytest.fail("asked for a key"))
+    panel = box.contacts.kirim.panel()
+    with pytest.raises(kp.ConfigurationError, match="connect"):
+        panel.load_labels()
+
+
+def test_columns_to_choose_from():
+    """Columns of contact ids come first and are marked; hints have few values, but two."""
+    contacts = kp.sandbox.sample_contacts(300, seed=1)
+    found = id_columns(contacts)
+    assert (found[0].label, found[0].likely) == ("contact_id", True)
+    assert not any(choice.likely for choice in found[1:])
+    hints = hint_columns(contacts.assign(one="x", lists=[[1]] * 300))
+    assert "team" in hints
+    assert not {"contact_id", "one", "lists"} & set(hints)
+    level = contacts.set_index("contact_id")
+    assert [choice.label for choice in id_columns(level) if choice.likely] == ["contact_id"]
+    assert id_columns(pd.DataFrame({"a": [1.5]})) == []
+
+
+# -- the widgets, without a browser ------------------------------------------------------------
+
+
+@pytest.fixture
+def view(panel, monkeypatch):
+    """The panel's widgets; what would be published is kept."""
+    from kirim_pandas.notebook import panelview
+
+    published = []
+    monkeypatch.setattr(
+        panelview.PanelView,
+        "_publish",
+        lambda self, page, text, *, update: published.append(page),
+    )
+    panel._view = panelview.PanelView(panel)
+    panel._view.published = published
+    return panel._view
+
+
+def test_widgets_follow_the_methods(panel, view):
+    """What a method picks, the widgets show; what a widget picks, the methods see."""
+    panel.choose_label("Newsletter")
+    panel.choose_hint("team")
+    assert view._label.value == panel.chosen.label.id
+    assert view._hint.value == ("team",)
+    view._operation.value = "detach"
+    assert panel.chosen.operation == "detach"
+    view._filter.value = "vip amber"
+    assert len(view._label.options) == 3
+    assert panel.chosen.label.name == "Newsletter"
+
+
+def test_errors_show_inside(panel, view):
+    """A click that cannot be obeyed says why in the panel, and raises nothing."""
+    view._plan_button.click()
+    assert "Choose a label" in view._error.value
+    panel.choose_label("Newsletter")
+    view._plan_button.click()
+    assert view._error.value == ""
+
+
+def test_clicks_lead_to_the_report(panel, view):
+    """Plan, yes, run: the report is published at the end, and a second run needs a new yes."""
+    panel.choose_label("Newsletter")
+    panel.choose_hint("team")
+    view._plan_button.click()
+    assert "3,000 customers" in view._question.value
+    assert view._run.disabled
+    view._yes.value = True
+    assert not view._run.disabled
+    view._run.click()
+    panel.result()
+    for _ in range(500):
+        if view.published:
+            break
+        import time
+
+        time.sleep(0.02)
+    assert "kirim-report" in view.published[-1]
+    assert not panel.confirmed
+
+
+def test_values_are_escaped(box):
+    """Names of labels and columns never become markup."""
+    from kirim_pandas.api.models import Label
+    from kirim_pandas.notebook.panelview import PanelView, _label_html
+
+    assert "<b>" not in _label_html(Label("<b>", "<b>", "<b>", "<b>"))
+    with box.client() as client:
+        panel = box.contacts.rename(columns={"team": "<b>"}).kirim.panel(client=client)
+        view = PanelView(panel)
+        panel._view = view
+        panel.organization = "<b>Acme</b>"
+        panel.choose_label("Newsletter")
+        panel.choose_hint("<b>")
+        panel.confirm()
+        assert "<b>" not in view._head.value + view._question.value

@@ -1,0 +1,116 @@
+"""The bar, fed with events on a terminal that is a string."""
+
+import contextlib
+import io
+
+import numpy as np
+import pytest
+
+from kirim_pandas.api.errors import KirimError
+from kirim_pandas.labeling.batches import Counts
+from kirim_pandas.labeling.events import (
+    Call,
+    CallAnswered,
+    CallPlanned,
+    PhaseStarted,
+    Reply,
+    RoundEnded,
+    RunEnded,
+    Waiting,
+)
+from kirim_pandas.labeling.ledger import Ledger
+from kirim_pandas.labeling.tally import Tally
+from kirim_pandas.notebook import progress
+from kirim_pandas.notebook.progress import ProgressBar, resolve_note
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("LINES", "40")
+    monkeypatch.setattr(progress, "REDRAW_SECONDS", -1.0)  # draw every event
+    return Terminal()
+
+
+def call(number, phase="apply"):
+    return Call(number, phase, np.arange(1000), f"key{number}", batch=number)
+
+
+def ended(*, error=None, interrupted=False):
+    none = np.zeros(2000, dtype=np.int8)
+    return RunEnded(Ledger(2000).outcomes(none, none.astype(bool)), 4, error, interrupted)
+
+
+APPLY = [
+    PhaseStarted("apply", 2, 2000),
+    CallPlanned(call(0)),
+    CallAnswered(call(0), Reply(Counts(960, 25, 15), None), 1000),
+    Waiting("rate limit of 60 requests a minute", 1.0),
+    CallPlanned(call(1)),
+    CallAnswered(call(1), Reply(Counts(1000, 0, 0), None), 2000),
+]
+RESOLVE = [
+    PhaseStarted("resolve", 40, 1000),
+    CallPlanned(call(2, "resolve")),
+    CallAnswered(call(2, "resolve"), Reply(Counts(480, 12, 8), None), 2000),
+    RoundEnded(0, 400, 20.0),
+]
+
+
+def draw(events, terminal):
+    with contextlib.redirect_stdout(terminal):
+        bar = ProgressBar(2000, "attach", lambda: 60)
+        for event in events:
+            bar(event)
+        bar.close()
+
+
+def test_a_whole_run(terminal):
+    """The bar shows counts, requests, why it waits, what the resolve phase costs, and the end."""
+    draw([*APPLY, *RESOLVE, ended()], terminal)
+    text = terminal.getvalue()
+    for words in (
+        "1000/2000 contacts",
+        "1,960 applied, 40 skipped, request 2 of about 2",
+        "waiting: rate limit of 60 requests a minute",
+        "the skipped among 1,000 contacts takes about 40 more requests (under a minute",
+        "finding the skipped:",
+        "600 of 1,000 settled",
+        "100%",
+    ):
+        assert words in text, words
+
+
+@pytest.mark.parametrize(
+    ("end", "word"),
+    [(ended(interrupted=True), "stopped"), (ended(error=KirimError("no")), "failed")],
+)
+def test_a_bar_that_ends_early_says_why(terminal, end, word):
+    """A bar closed before its end says so in its text, not by its colour alone."""
+    draw([*APPLY, end], terminal)
+    assert f"attaching: {word}" in terminal.getvalue()
+
+
+def test_tally_counts_what_was_answered():
+    """The tally keeps the figures that all views show."""
+    tally = Tally(2000)
+    for event in [*APPLY, *RESOLVE]:
+        tally(event)
+    now = tally.progress
+    assert (now.answered, now.applied, now.skipped) == (2000, 1960, 40)
+    assert (now.to_resolve, now.undetermined) == (1000, 400)
+    assert (now.requests, now.requests_expected) == (3, 23)
+    tally(ended())
+    assert tally.progress.state == "finished"
+
+
+def test_resolve_note_reckons_in_minutes():
+    """The line before the resolve phase gives requests and minutes at the pace known."""
+    note = resolve_note(PhaseStarted("resolve", 600.4, 5000), 60)
+    assert "about 600 more requests (about 10 min at 60 a minute)" in note
+    assert "stop at any time without loss" in note
