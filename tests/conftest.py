@@ -1,5 +1,10 @@
 """Every test starts alone: no key, no default client, a journal of its own."""
 
+import os
+
+# The matrices here are small: on shared cores more threads only wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 
 from kirim_pandas import session

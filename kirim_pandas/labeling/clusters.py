@@ -47,10 +47,15 @@ class Node:
     failures: int = 0
     max_bits: int = 99
     bits: float = field(init=False)
+    ways_if_halved: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         size = len(self.positions)
-        self.bits = float(sum(log2_choose(size, count) for count in self.counts))
+        left = size // 2
+        self.bits = float(sum(log2_choose(size, count) for count in self.counts if count))
+        self.ways_if_halved = tuple(
+            min(count, left) - max(0, count - size + left) + 1 for count in self.counts
+        )
 
 
 class Cluster:
@@ -136,16 +141,23 @@ class Cluster:
         max_size
             Take in no more contacts than this.
         """
+        # More ways never make a cell cheaper to cut: what is too much now stays so to the end.
+        cheap = self._ways_if_halved() <= max_ways
         order = sorted(
-            ((bits, cell) for cell, bits in enumerate(self._cell_bits) if bits > 0), reverse=True
+            ((bits, cell) for cell, bits in enumerate(self._cell_bits) if bits > 0 and cheap[cell]),
+            reverse=True,
         )
         size, place = self.size, 0
+        way_counts = self.way_counts
         while order or place < len(queue):
             if place < len(queue) and (not order or queue[place].bits >= order[0][0]):
                 node = queue[place]
                 fits = not self.cells or (
                     size + len(node.positions) <= max_size
-                    and self._fits(node.counts, len(node.positions), max_ways)
+                    and all(
+                        ways * more <= max_ways
+                        for ways, more in zip(way_counts, node.ways_if_halved, strict=True)
+                    )
                 )
                 if not fits:
                     place += 1
@@ -159,16 +171,10 @@ class Cluster:
                 if max(self._ways_after(cell, len(self.cells[cell]) // 2)) > max_ways:
                     continue
             self._cut(cell, len(self.cells[cell]) // 2)
+            way_counts = self.way_counts
             for part in (cell, len(self.cells) - 1):
                 if self._cell_bits[part] > 0:
                     insort(order, (self._cell_bits[part], part), key=lambda pair: -pair[0])
-
-    def _fits(self, counts: tuple[int, ...], size: int, max_ways: int) -> bool:
-        left = size // 2
-        choices = [min(count, left) - max(0, count - size + left) + 1 for count in counts]
-        return all(
-            ways * more <= max_ways for ways, more in zip(self.way_counts, choices, strict=True)
-        )
 
     def choose(self, rng: np.random.Generator, probe_size: int, tries: int) -> None:
         """Find cells whose counts together tell most; sets the attributes."""
@@ -229,7 +235,7 @@ class Cluster:
         ]
         self._ways = [ways[:, ~known] for ways in self._ways]
         self.cells = [cell for cell, gone in zip(self.cells, known, strict=True) if not gone]
-        self._cell_bits = [self._missing(cell) for cell in range(len(self.cells))]
+        self._cell_bits = self._all_missing()
         self.changed = True
         return nodes
 
@@ -252,6 +258,24 @@ class Cluster:
             for channel, ways in enumerate(self._ways):
                 room = sizes - sum(low for other, low in enumerate(least) if other != channel)
                 self._keep(channel, (ways <= room).all(axis=1))
+
+    def _all_missing(self) -> list[float]:
+        """Return the expected missing bits of every cell."""
+        sizes = np.array([len(cell) for cell in self.cells], dtype=np.int64)
+        bits = np.zeros(len(sizes))
+        for ways, odds in zip(self._ways, self._odds, strict=True):
+            bits += odds @ log2_choose(sizes, ways.astype(np.int64))
+        return [float(value) for value in bits]
+
+    def _ways_if_halved(self) -> NDArray[np.int64]:
+        """Return for every cell the ways there would be, in the worst channel, were it halved."""
+        sizes = np.array([len(cell) for cell in self.cells], dtype=np.int64)
+        left = sizes // 2
+        after = [
+            (np.minimum(ways, left) - np.maximum(0, ways - (sizes - left)) + 1).sum(axis=0)
+            for ways in self._ways
+        ]
+        return np.asarray(np.max(after, axis=0))
 
     def _missing(self, cell: int) -> float:
         size = len(self.cells[cell])

@@ -66,15 +66,25 @@ def _best_cuts() -> NDArray[np.int64]:
     bits = np.zeros((_TABLE_SIZE + 1, _TABLE_SIZE + 1))
     cuts = np.ones((_TABLE_SIZE + 1, _TABLE_SIZE + 1), dtype=np.int64)
     for size in range(2, _TABLE_SIZE + 1):
-        for count in range(1, size):
-            costs = []
-            for left in range(1, size // 2 + 1):
-                values, shares = _odds(size, count, left)
-                later = bits[left, values] + bits[size - left, count - values]
-                costs.append(log2(len(values)) + float(shares @ later))
-            cuts[size, count] = 1 + int(np.argmin(np.round(costs, 9)))
-            bits[size, count] = min(costs)
+        counts = np.arange(1, size)
+        costs = np.stack([_cost(size, counts, left, bits) for left in range(1, size // 2 + 1)])
+        cuts[size, 1:size] = 1 + np.round(costs, 9).argmin(axis=0)
+        bits[size, 1:size] = costs.min(axis=0)
     return cuts
+
+
+def _cost(
+    size: int, counts: NDArray[np.int64], left: int, bits: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return for each count the digit bits it takes in the end to cut so, and then by `bits`."""
+    values = np.arange(left + 1)[:, np.newaxis]
+    right = size - left
+    possible = (values <= counts) & (counts - values <= right)
+    rest = np.where(possible, counts - values, 0)
+    logs = log2_choose(left, values) + log2_choose(right, rest) - log2_choose(size, counts)
+    shares = np.where(possible, np.exp2(logs), 0.0)
+    later = bits[left, values] + bits[right, rest]
+    return np.asarray(np.log2(possible.sum(axis=0)) + (shares * later).sum(axis=0))
 
 
 def question_of(node: Node, borders: NDArray[np.int64] | None = None) -> Question:
