@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 # Everything else is imported where it is used, so that importing this package stays cheap.
+# ``__tracebackhide__`` keeps our own frames out of a notebook's traceback: what an analyst needs
+# is the line of the cell and the message.
 if TYPE_CHECKING:
     from collections.abc import Hashable
     from pathlib import Path
@@ -107,6 +109,7 @@ class KirimAccessor:
         >>> list(result.columns)
         ['contact_id', 'status', 'reason', 'evidence', 'batch', 'request_id']
         """
+        __tracebackhide__ = True
         from kirim_pandas import verbs
 
         return verbs.bulk_label(
@@ -151,7 +154,8 @@ class KirimAccessor:
         -------
         LabelJob
             ``.result(timeout_seconds=None)`` waits and returns the result frame, or raises what
-            ended the run; ``await job`` does the same without blocking the kernel's loop.
+            ended the run; ``await job`` does the same without blocking the kernel's loop, but a
+            cancelled job raises ``asyncio.CancelledError`` there, with the same ``.result``.
             ``.cancel()`` stops in order, ``.done`` is a bool, ``.progress`` a
             :class:`kirim_pandas.Progress`, ``.run_id`` a str.
 
@@ -231,6 +235,7 @@ class KirimAccessor:
         >>> plan.contacts, plan.batches
         (2500, 3)
         """
+        __tracebackhide__ = True
         from kirim_pandas import verbs
 
         return verbs.plan(
@@ -300,6 +305,7 @@ class KirimAccessor:
         >>> [int((frame["reason"] == "stopped").sum()) for frame in (part, whole)]
         [500, 0]
         """
+        __tracebackhide__ = True
         from kirim_pandas import verbs
 
         return verbs.resume(

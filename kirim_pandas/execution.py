@@ -24,7 +24,7 @@ from kirim_pandas.frames.ids import ContactIds
 from kirim_pandas.frames.reports import RunFacts
 from kirim_pandas.frames.results import STATUSES, ContactOutcomes, contacts_frame, result_frame
 from kirim_pandas.labeling.batches import Counts
-from kirim_pandas.labeling.events import Call, Event, Listener, Reply, RunEnded
+from kirim_pandas.labeling.events import Call, Event, Idle, Listener, Reply, RunEnded
 from kirim_pandas.labeling.job import Job, PastCall
 from kirim_pandas.labeling.pool import CallPool
 from kirim_pandas.labeling.run import Run
@@ -126,6 +126,7 @@ def execute(
     RunInterrupted
         Somebody stopped it; likewise.
     """
+    __tracebackhide__ = True
     started = datetime.now().astimezone()
     pool = CallPool(_sender(client, order), max_in_flight=MAX_IN_FLIGHT)
     run = Run(order.job, pool, stop=stop, past=past)
@@ -160,7 +161,7 @@ def _listen(
         try:
             if book is not None:
                 book(ended)
-            if failed is None:
+            if failed is None and not isinstance(ended, Idle):  # nothing to see
                 for watcher in watchers:
                     watcher(ended)
         except BaseException as error:  # kept, and raised once the run has ended in order
@@ -221,6 +222,7 @@ def _result(order: Order, ended: RunEnded) -> pd.DataFrame:
 
 
 def _finish(order: Order, ended: RunEnded, frame: pd.DataFrame, *, resumable: bool) -> pd.DataFrame:
+    __tracebackhide__ = True
     if ended.interrupted:
         interrupted = RunInterrupted(f"Stopped. {_how_to_go_on(order, frame, resumable=resumable)}")
         interrupted.result, interrupted.run_id = frame, order.run_id

@@ -60,6 +60,7 @@ def bulk_label(
     journal: JournalChoice = None,
 ) -> pd.DataFrame:
     """Label the contacts of `obj`; documented where people look, at ``df.kirim.bulk_label``."""
+    __tracebackhide__ = True
     order = make_order(
         obj,
         label_id,
@@ -121,6 +122,7 @@ def resume(
     journal: str | Path | None = None,
 ) -> pd.DataFrame:
     """Go on with a run; documented where people look, at ``df.kirim.resume``."""
+    __tracebackhide__ = True
     problems = [*_resolve_problems(resolve or "rows"), *_cap_problems(max_requests)]
     if problems:
         raise InvalidInputError("\n".join(problems))
@@ -143,7 +145,8 @@ def resume(
             raise InvalidInputError(
                 f"Run {run_id} was sent to {record.target}, but this client sends to "
                 f"{client.target}. Nothing was sent there. Connect to the first address (base_url, "
-                "phone_number_id) to go on with the run."
+                "phone_number_id) to go on with the run; or, if the service has moved, label the "
+                "contacts again at the new one: a label that is set twice stays as it is."
             )
         book.reopen(replace(record, resolve=job.resolve))
         return run_watched(order, client, book, progress, past=past)
@@ -163,6 +166,7 @@ def make_order(
     max_requests: int | None,
 ) -> Order:
     """Check all arguments and the frame; report all problems at once."""
+    __tracebackhide__ = True
     problems = [
         *order_problems(label_id, op),
         *_resolve_problems(resolve),
@@ -181,6 +185,7 @@ def make_order(
 
 def choose_client(order: Order, client: Client | None) -> Client | None:
     """Return the client to send with; none, and no key, is needed to send nothing."""
+    __tracebackhide__ = True
     if client is not None or not order.contact_ids:
         return client
     return session.current_client()
@@ -226,6 +231,7 @@ def run_watched(
     **options: Any,
 ) -> pd.DataFrame:
     """Run the order in this thread, under the stop button, with its progress shown."""
+    __tracebackhide__ = True
     stop = StopButton()
     with watching(order, client, progress) as watcher, stop_on_signals(stop):
         watchers = [] if watcher is None else [watcher]

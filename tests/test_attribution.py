@@ -222,7 +222,7 @@ def test_a_budget_is_kept(budget: int) -> None:
     assert service.calls <= 3 + budget
     known = outcomes != Outcome.UNDETERMINED
     assert (outcomes[known] == truth[known]).all()
-    assert known.any() == (budget >= 30)
+    assert known.any() or budget < 30
 
 
 def test_the_same_replies_give_the_same_probes() -> None:

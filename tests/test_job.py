@@ -155,6 +155,23 @@ def test_await(slow, start):
     assert ticks > 3
 
 
+def test_cancelled_job_does_not_end_the_loop(slow, start):
+    """A cancelled job that is awaited in a task raises CancelledError, which no loop dies of."""
+
+    async def main():
+        job = start(slow)
+        job.cancel()
+        [gathered] = await asyncio.gather(job, return_exceptions=True)
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await job
+        return gathered, caught.value, job
+
+    gathered, error, job = asyncio.run(main())
+    assert isinstance(gathered, asyncio.CancelledError)
+    assert len(error.result) == 12_000
+    assert error.run_id == job.run_id
+
+
 def test_empty_frame_needs_no_client(contacts):
     """A frame without rows gives a finished job, without a key."""
     job = contacts.iloc[:0].kirim.bulk_label_job("lbl_01HXYZABCDEFGHJKMNPQRSTVWX", "attach")
@@ -169,10 +186,11 @@ def test_summary_is_escaped(box, start):
     facts = JobFacts("<run>", "<b>", "attach", 1, 1, ending.facts.started, label_name="<i>x</i>")
     from dataclasses import replace
 
-    from kirim_pandas.notebook.jobtext import heading_html
+    from kirim_pandas.notebook.jobtext import heading_html, note_html
 
     shown = replace(ending.ending, facts=facts, notes=["<script>"]).html
-    shown += heading_html(facts, ending.progress, facts.started)
+    shown += heading_html(facts, running=True)
+    shown += note_html(facts, ending.progress, facts.started)
     for text in ("<run>", "<i>", "<script>"):
         assert text not in shown
 

@@ -84,7 +84,7 @@ def test_every_contact_gets_its_true_outcome(size, share):
     assert ended.requests == len(service.calls)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     st.integers(1, 1300),
     st.sampled_from([0.0, 0.004, 0.02, 0.99, 1.0]),
@@ -217,7 +217,7 @@ def test_a_stored_failure_gets_a_new_key():
     assert (first.positions == second.positions).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     size=st.integers(1, 2200),
     share=st.sampled_from([0.0, 0.004, 1.0]),

@@ -197,7 +197,7 @@ def test_at_random_instants(scene):
     scene = scene(2500, skipped_share=0.002, faults=Faults(rates={"reset_after_commit": 0.05}))
     chance = random.Random(3)
     run_id = None
-    for _ in range(8):
+    for _ in range(5):
         timer = threading.Timer(chance.uniform(0.0, 0.4), interrupt)
         try:
             with stop_on_signals(StopButton()):  # a late press must not hit the test itself

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from kirim_pandas.labeling.batches import MAX_CONTACTS_PER_CALL, Positions
 from kirim_pandas.labeling.designs import Contradiction
+from kirim_pandas.labeling.spreads import climb, spread_of
 
 __all__ = ["Cluster", "Node", "log2_choose"]
 
@@ -29,7 +30,6 @@ Floats = NDArray[np.float64]
 _LOG2_FACTORIALS: Floats = np.concatenate(
     [[0.0], np.cumsum(np.log2(np.arange(1, 2 * MAX_CONTACTS_PER_CALL + 1)))]
 )
-_SPREAD_FLOOR = 0.08  # 1/12, the variance of rounding: keeps the logarithm of a spread finite
 
 
 def log2_choose(size: NDArray[np.int64] | int, part: NDArray[np.int64] | int) -> Floats:
@@ -180,13 +180,13 @@ class Cluster:
         """Find cells whose counts together tell most; sets the attributes."""
         sizes = np.array([len(cell) for cell in self.cells], dtype=np.int64)
         spreads = [
-            np.cov(ways.T, aweights=odds, bias=True).reshape(len(sizes), -1)
+            spread_of(ways, odds)
             for ways, odds in zip(self._ways, self._odds, strict=True)
             if len(odds) > 1
         ]
         self.information = -1.0
         for _ in range(tries):
-            asked = _climb(spreads, sizes, rng.random(len(sizes)) < 0.5, probe_size)
+            asked = climb(spreads, sizes, rng.random(len(sizes)) < 0.5, probe_size)
             information, lows, highs = 0.0, [], []
             for ways, odds in zip(self._ways, self._odds, strict=True):
                 answers = ways[:, asked].sum(axis=1, dtype=np.int64)
@@ -264,7 +264,7 @@ class Cluster:
         sizes = np.array([len(cell) for cell in self.cells], dtype=np.int64)
         bits = np.zeros(len(sizes))
         for ways, odds in zip(self._ways, self._odds, strict=True):
-            bits += odds @ log2_choose(sizes, ways.astype(np.int64))
+            bits += (odds[:, np.newaxis] * log2_choose(sizes, ways.astype(np.int64))).sum(axis=0)
         return [float(value) for value in bits]
 
     def _ways_if_halved(self) -> NDArray[np.int64]:
@@ -314,36 +314,3 @@ class Cluster:
         self.cells.append(positions[left:])
         self._cell_bits[cell] = self._missing(cell)
         self._cell_bits.append(self._missing(len(self.cells) - 1))
-
-
-def _climb(
-    spreads: list[Floats], sizes: NDArray[np.int64], start: NDArray[np.bool_], probe_size: int
-) -> NDArray[np.bool_]:
-    """Put cells in and out while the spread of the summed count grows.
-
-    For sums of many counts the spread tells the information, and is far cheaper than it.
-    """
-    asked = start.copy()
-    while sizes @ asked > probe_size:
-        asked[np.flatnonzero(asked)[0]] = False
-    held = int(sizes @ asked)
-    slopes = [spread @ asked for spread in spreads]
-    values = [float(asked @ slope) for slope in slopes]
-    diagonals = [spread.diagonal() for spread in spreads]
-    best = sum(float(np.log(max(value, 0.0) + _SPREAD_FLOOR)) for value in values)
-    for _ in range(3 * len(sizes)):
-        signs = 1 - 2 * asked.astype(np.int64)
-        gains = np.zeros(len(sizes))
-        for value, slope, diagonal in zip(values, slopes, diagonals, strict=True):
-            gains += np.log(np.maximum(value + 2 * signs * slope + diagonal, 0.0) + _SPREAD_FLOOR)
-        gains[~asked & (held + sizes > probe_size)] = -np.inf
-        cell = int(gains.argmax())
-        if gains[cell] <= best + 1e-9:
-            break
-        best, sign = float(gains[cell]), int(signs[cell])
-        for channel, spread in enumerate(spreads):
-            values[channel] += 2 * sign * slopes[channel][cell] + diagonals[channel][cell]
-            slopes[channel] = slopes[channel] + sign * spread[:, cell]
-        held += sign * int(sizes[cell])
-        asked[cell] = sign > 0
-    return asked

@@ -200,4 +200,10 @@ class LabelJob:
 
         while not self.done:
             await asyncio.sleep(POLL_SECONDS)
-        return self._outcome()
+        try:
+            return self._outcome()
+        except RunInterrupted as error:
+            # A KeyboardInterrupt that leaves a task ends its loop, and with it the kernel.
+            cancelled: Any = asyncio.CancelledError(str(error))
+            cancelled.result, cancelled.run_id = error.result, error.run_id
+            raise cancelled from None

@@ -55,7 +55,7 @@ class Ending:
     def text(self) -> str:
         """The summary as plain text."""
         facts = self.facts
-        lines = [f"{facts.sentence if self.error else facts.sentence_done}: {self.state}."]
+        lines = [f"{facts.order}: {self.state}."]
         if self.frame is not None:
             told = ", ".join(f"{rows:,} {status}" for status, rows in by_status(self.frame))
             lines.append(f"{many(len(self.frame), 'row')}: {told or 'none'}.")
@@ -64,7 +64,12 @@ class Ending:
 
     @property
     def html(self) -> str:
-        """The summary as an HTML element."""
+        """The whole summary as HTML."""
+        return self.html_of_rows + self.html_of_next_steps
+
+    @property
+    def html_of_rows(self) -> str:
+        """What became of the rows."""
         frame = self.frame
         parts = [f"<p><strong>{self.state.capitalize()}.</strong> {self._rows()}</p>"]
         if frame is not None and len(frame):
@@ -73,12 +78,17 @@ class Ending:
                 for status, rows in by_status(frame)
             )
             parts.append(f"{shares_html(frame)}<p>{counts}</p>")
-        parts.append(
+        return framed("".join(parts))
+
+    @property
+    def html_of_next_steps(self) -> str:
+        """What it cost, what to look at now, and what went wrong, if anything."""
+        cost = (
             f'<p class="soft">{html.escape(self.cost)} <code>.result()</code> has every row, '
             "<code>.result().kirim.report()</code> says why rows were skipped and what to do.</p>"
         )
-        parts += (f"<p>{html.escape(message)}</p>" for message in self._messages())
-        return framed("".join(parts))
+        messages = (f"<p>{html.escape(message)}</p>" for message in self._messages())
+        return framed("".join([cost, *messages]))
 
     def _rows(self) -> str:
         if self.frame is None:

@@ -23,6 +23,7 @@ __all__ = [
     "framed",
     "heading_html",
     "many",
+    "note_html",
     "pace_html",
     "phase_text",
     "state_text",
@@ -52,7 +53,6 @@ _STYLE: Final = """<style>
 </style>"""
 
 _DOING: Final = {"attach": "Attaching", "detach": "Detaching"}
-_DONE: Final = {"attach": "Attached", "detach": "Detached"}
 _TO: Final = {"attach": "to", "detach": "from"}
 _STEPS: Final = {"apply": 1, "resolve": 2, "certify": 3}
 
@@ -87,9 +87,9 @@ class JobFacts:
         return self._say(_DOING[self.operation])
 
     @property
-    def sentence_done(self) -> str:
-        """What was done, in a few words."""
-        return self._say(_DONE[self.operation])
+    def order(self) -> str:
+        """What was asked for, whatever became of it."""
+        return self._say(self.operation.capitalize())
 
     def _say(self, verb: str) -> str:
         what, to = self.label_name or self.label_id, _TO[self.operation]
@@ -152,22 +152,23 @@ def pace_html(progress: Progress, per_minute: float, seconds: float) -> str:
     return f"{' · '.join(parts)}<br>{f'Waiting: {waiting}' if waiting else '&nbsp;'}"
 
 
-def heading_html(facts: JobFacts, progress: Progress, now: datetime | None = None) -> str:
-    """Say what the job is; with `now`, also where it stands, for whoever reads it later."""
-    finished = progress.state == "finished"
-    sentence = facts.sentence_done if finished else facts.sentence
-    lines = [
+def heading_html(facts: JobFacts, *, running: bool) -> str:
+    """Say what the job is."""
+    sentence = facts.sentence if running else facts.order
+    return framed(
         f"<p><strong>{html.escape(sentence)}</strong> "
         f'<span class="soft">· started {facts.started:%H:%M:%S} · '
         f"<code>{html.escape(facts.run_id)}</code></span></p>"
-    ]
-    if now is not None:
-        lines.append(
-            f'<p class="soft">At {now:%H:%M:%S}: {state_text(progress)}. Nothing moves below? '
-            "<code>kp.runs()</code> tells where the run stands, "
-            f'<code>df.kirim.resume("{html.escape(facts.run_id)}")</code> goes on with it.</p>'
-        )
-    return framed("".join(lines))
+    )
+
+
+def note_html(facts: JobFacts, progress: Progress, now: datetime) -> str:
+    """Say where the job stands, for whoever reads it when the live view is gone."""
+    return framed(
+        f'<p class="soft">At {now:%H:%M:%S}: {state_text(progress)}. If nothing moves above, '
+        "<code>kp.runs()</code> tells where the run stands, and "
+        f'<code>df.kirim.resume("{html.escape(facts.run_id)}")</code> goes on with it.</p>'
+    )
 
 
 def duration_text(seconds: float) -> str:

@@ -1,12 +1,12 @@
-"""The look of a job in a notebook: live widgets, and under them text that outlives them.
+"""The look of a job in a notebook: live widgets between two pieces of text that outlive them.
 
-Two outputs stand in the cell.  The first is plain HTML: what the job is, and where it stood some
-seconds ago.  The second is live, and at the end its place is taken by the summary.  So whenever
+Three outputs stand in the cell: what the job is; the live view, whose place is taken by the
+summary at the end; and where the job stood some seconds ago, later what to do next.  So whenever
 the notebook is saved, closed or exported, what it says is true.
 
 Widgets are built in the thread of the cell.  Afterwards one thread of this module sets their
-traits, at most ten times a second, and updates the two outputs by their display ids: anything
-that it printed would land in another cell.
+traits, at most ten times a second, and updates the outputs by their display ids: anything that
+it printed would land in another cell.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from kirim_pandas.notebook.jobtext import (
     framed,
     heading_html,
     many,
+    note_html,
     pace_html,
     phase_text,
     state_text,
@@ -33,13 +34,14 @@ from kirim_pandas.notebook.jobtext import (
 
 if TYPE_CHECKING:
     from kirim_pandas.notebook.job import LabelJob
+    from kirim_pandas.notebook.jobend import Ending
 
 __all__ = ["JobDisplay", "JobWidgets", "follow"]
 
 TICK_SECONDS = 0.1
 """Ten pictures a second: more cost the front end and please nobody."""
 
-HEADING_SECONDS = 5.0
+NOTE_SECONDS = 5.0
 """How old the saved text may be."""
 
 STEPS = {"batches": 1, "rows": 2, "certified": 3}
@@ -123,13 +125,13 @@ class JobWidgets:
 
 
 class JobDisplay:
-    """A job where a cell shows it: the two outputs, kept up to date from outside the cell."""
+    """A job where a cell shows it: the outputs, kept up to date from outside the cell."""
 
     def __init__(self, job: LabelJob) -> None:
         self._job = job
         self._widgets: JobWidgets | None = None
         self._shown_in: object = None
-        self._heading_at = 0.0
+        self._noted_at = 0.0
 
     def show(self) -> None:
         """Show the job in the cell that runs, once."""
@@ -140,49 +142,52 @@ class JobDisplay:
             return
         self._shown_in = cell
         job = self._job
-        if job.done:
-            self._publish("heading", self._heading(), update=False)
-            self._publish("live", self._ending(), update=False)
+        if job.ending is not None:
+            self._publish_all(*self._ended(job.ending), update=False)
             return
         first = self._widgets is None
         if self._widgets is None:
             self._widgets = JobWidgets()
             self._widgets.watch(job)
-        self._publish("heading", self._heading(), update=False)
-        self._publish("live", self._live(self._widgets), update=False)
+        heading = _bundle(heading_html(job.facts, running=True), f"{job.facts.sentence}.")
+        self._publish_all(heading, self._live(self._widgets), self._note(), update=False)
         if first:
             follow(job, self._tick, self._end)
 
     def _tick(self) -> None:
         assert self._widgets is not None  # built before the thread was started
         self._widgets.draw()
-        if time.monotonic() - self._heading_at >= HEADING_SECONDS:
-            self._publish("heading", self._heading(), update=True)
+        if time.monotonic() - self._noted_at >= NOTE_SECONDS:
+            self._publish("note", self._note(), update=True)
 
     def _end(self) -> None:
         assert self._widgets is not None
+        assert self._job.ending is not None
         self._widgets.draw()
-        self._publish("heading", self._heading(), update=True)
-        self._publish("live", self._ending(), update=True)
+        self._publish_all(*self._ended(self._job.ending), update=True)
 
-    def _heading(self) -> dict[str, Any]:
+    def _note(self) -> dict[str, Any]:
         job = self._job
-        self._heading_at = time.monotonic()
-        if job.done:
-            return _bundle(heading_html(job.facts, job.progress), f"Run {job.run_id}.")
-        text = f"{job.facts.sentence}: {state_text(job.progress)}. Run {job.run_id}."
-        return _bundle(heading_html(job.facts, job.progress, datetime.now().astimezone()), text)
+        self._noted_at = time.monotonic()
+        page = note_html(job.facts, job.progress, datetime.now().astimezone())
+        return _bundle(page, f"{state_text(job.progress)}. Run {job.run_id}.")
 
-    def _ending(self) -> dict[str, Any]:
-        ending = self._job.ending
-        assert ending is not None  # asked only once the job is done
-        return _bundle(ending.html, ending.text)
+    def _ended(self, ending: Ending) -> list[dict[str, Any]]:
+        return [
+            _bundle(heading_html(ending.facts, running=False), f"{ending.facts.order}."),
+            _bundle(ending.html_of_rows, ending.text),
+            _bundle(ending.html_of_next_steps, ""),
+        ]
 
     def _live(self, shown: JobWidgets) -> dict[str, Any]:
         data: dict[str, Any] = shown.box._repr_mimebundle_()
         # For front ends without widgets, and for exports of a notebook saved half way.
         data["text/plain"] = "The live view needs the kernel that started the run."
         return data
+
+    def _publish_all(self, *outputs: dict[str, Any], update: bool) -> None:
+        for place, data in zip(("heading", "live", "note"), outputs, strict=True):
+            self._publish(place, data, update=update)
 
     def _publish(self, place: str, data: dict[str, Any], *, update: bool) -> None:
         from IPython.display import publish_display_data

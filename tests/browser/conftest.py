@@ -16,8 +16,8 @@ from .lab import Browser, Lab
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 HOW_TO_GET_IT = "needs a system Chromium: apt-get install -y chromium chromium-driver"
 HOW_TO_GET_OLD_KERNEL = (
-    "needs ipykernel 6.31 in an environment of its own: make one (python -m venv old-kernel; "
-    "old-kernel/bin/pip install . 'ipykernel==6.31.*') and set KIRIM_OLD_KERNEL_PYTHON to its "
+    "needs ipykernel 6.31 in an environment of its own: run tests/browser/install.sh FOLDER "
+    "and set KIRIM_OLD_KERNEL_PYTHON=FOLDER/bin/"
     "python"
 )
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
@@ -26,6 +26,11 @@ KERNELS = {"newest": sys.executable, "6.31": os.environ.get("KIRIM_OLD_KERNEL_PY
 
 
 def pytest_collection_modifyitems(items):
+    if os.environ.get("KIRIM_REQUIRE_BROWSER"):
+        missing = [HOW_TO_GET_IT] if not (CHROMIUM and DRIVER) else []
+        missing += [] if KERNELS["6.31"] else [HOW_TO_GET_OLD_KERNEL]
+        if missing:
+            raise pytest.UsageError("the browser tests may not be skipped here: " + missing[0])
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)

@@ -246,7 +246,7 @@ class Browser:
             bars[0],
         )
 
-    def overflowing(self, element):
+    def overflowing(self, number):
         """Texts of visible outputs that are wider than their place and cannot be reached."""
         return self.script(
             """
@@ -256,22 +256,29 @@ class Browser:
               !['auto', 'scroll'].includes(getComputedStyle(e).overflowX)
             ).map(e => e.className + ': ' + e.textContent.slice(0, 60))
             """,
-            element,
+            self.cell(number),
         )
 
-    def contrast(self, element):
-        """Contrast of an element's text to the first ground behind it that is not see-through."""
-        ink, ground = self.script(
+    def contrast(self, number):
+        """The least contrast, in a cell, of our text to the ground behind it."""
+        # All in one go: what is shown may be replaced at any moment.
+        pairs = self.script(
             """
             const see = c => /rgba\\(.*, 0\\)/.test(c) || c === 'transparent';
-            let e = arguments[0], ink = getComputedStyle(e).color;
-            while (e.parentElement && see(getComputedStyle(e).backgroundColor)) e = e.parentElement;
-            return [ink, getComputedStyle(e).backgroundColor];
+            return [...arguments[0].querySelectorAll('.kirim-job')].map(text => {
+              let ground = text;
+              while (ground.parentElement && see(getComputedStyle(ground).backgroundColor))
+                ground = ground.parentElement;
+              return [getComputedStyle(text).color, getComputedStyle(ground).backgroundColor];
+            })
             """,
-            element,
+            self.cell(number),
         )
-        light, dark = sorted((luminance(ink), luminance(ground)), reverse=True)
-        return (light + 0.05) / (dark + 0.05)
+        contrasts = []
+        for pair in pairs:
+            dark, light = sorted(luminance(colour) for colour in pair)
+            contrasts.append((light + 0.05) / (dark + 0.05))
+        return min(contrasts)
 
     # -- pictures and messages -------------------------------------------------------------
 

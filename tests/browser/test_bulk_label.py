@@ -71,7 +71,7 @@ def test_stop_button_while_a_job_is_awaited(lab, browser, crowded, setup, kernel
     browser.run_cell(4)
     wait_for(lambda: browser.prompt(4) == "[*]:", "the second waiting")
     browser.click(browser.button("Cancel", browser.cell(1)))
-    browser.wait_output(4, "RunInterrupted")
+    browser.wait_output(4, "CancelledError")
     browser.wait_output(1, "Stopped.")
     browser.run_cell(5)
     browser.wait_output(5, "2")

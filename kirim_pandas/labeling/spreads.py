@@ -1,0 +1,64 @@
+"""How the counts of a cluster's cells vary together, and which cells to ask about for it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["climb", "spread_of"]
+
+Floats = NDArray[np.float64]
+
+_ONE_THREAD_PRODUCTS = 200_000  # OpenBLAS works alone on up to 2**18 multiplications
+_SPREAD_FLOOR = 0.08  # 1/12, the variance of rounding: keeps the logarithm of a spread finite
+
+
+def spread_of(ways: NDArray[np.int16], odds: Floats) -> Floats:
+    """Return the covariance of the cells' counts.
+
+    In small pieces: on large products the linear algebra library starts threads, which wait for
+    each other on a busy machine, and whose number would change the last digits, and with them
+    the questions that a resumed run plans.
+    """
+    weights = odds[:, np.newaxis]
+    centred = ways - (ways * weights).sum(axis=0)
+    weighted = centred * weights
+    cells = ways.shape[1]
+    spread = np.zeros((cells, cells))
+    step = max(1, _ONE_THREAD_PRODUCTS // (cells * cells))
+    for start in range(0, len(ways), step):
+        spread += weighted[start : start + step].T @ centred[start : start + step]
+    return spread
+
+
+def climb(
+    spreads: list[Floats], sizes: NDArray[np.int64], start: NDArray[np.bool_], probe_size: int
+) -> NDArray[np.bool_]:
+    """Put cells in and out while the spread of the summed count grows.
+
+    For sums of many counts the spread tells the information, and is far cheaper than it.
+    """
+    asked = start.copy()
+    while sizes @ asked > probe_size:
+        asked[np.flatnonzero(asked)[0]] = False
+    held = int(sizes @ asked)
+    slopes = [spread[:, asked].sum(axis=1) for spread in spreads]
+    values = [float(slope[asked].sum()) for slope in slopes]
+    diagonals = [spread.diagonal() for spread in spreads]
+    best = sum(float(np.log(max(value, 0.0) + _SPREAD_FLOOR)) for value in values)
+    for _ in range(3 * len(sizes)):
+        signs = 1 - 2 * asked.astype(np.int64)
+        gains = np.zeros(len(sizes))
+        for value, slope, diagonal in zip(values, slopes, diagonals, strict=True):
+            gains += np.log(np.maximum(value + 2 * signs * slope + diagonal, 0.0) + _SPREAD_FLOOR)
+        gains[~asked & (held + sizes > probe_size)] = -np.inf
+        cell = int(gains.argmax())
+        if gains[cell] <= best + 1e-9:
+            break
+        best, sign = float(gains[cell]), int(signs[cell])
+        for channel, spread in enumerate(spreads):
+            values[channel] += 2 * sign * slopes[channel][cell] + diagonals[channel][cell]
+            slopes[channel] = slopes[channel] + sign * spread[:, cell]
+        held += sign * int(sizes[cell])
+        asked[cell] = sign > 0
+    return asked
