@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -129,8 +129,13 @@ def execute(
     __tracebackhide__ = True
     started = datetime.now().astimezone()
     pool = CallPool(_sender(client, order), max_in_flight=MAX_IN_FLIGHT)
-    run = Run(order.job, pool, stop=stop, past=past)
+    job = order.job
+    if client is not None and not past:  # a resumed run plans the probes that it planned before
+        job = replace(job, counts_changes=session.known_counting(client.target))
+    run = Run(job, pool, stop=stop, past=past)
     ended, watcher_error = _listen(run, book, watchers, stop)
+    if client is not None:
+        session.learn_counting(client.target, ended.counts_changes)
     resumable = book is not None and book.resumable
     frame = _result(order, ended)
     facts = RunFacts(

@@ -22,7 +22,9 @@ __all__ = [
     "current_client",
     "disconnect",
     "known_client",
+    "known_counting",
     "last_result",
+    "learn_counting",
     "recall",
     "remember",
 ]
@@ -41,6 +43,7 @@ class Remembered:
 
 _client: Client | None = None
 _last_result: pd.DataFrame | None = None
+_counts_changes: dict[str, bool] = {}
 _recent: OrderedDict[str, Remembered] = OrderedDict()
 
 
@@ -143,6 +146,17 @@ def remember(result: pd.DataFrame, run_id: str, source: object, facts: RunFacts)
 def recall(run_id: str | None) -> Remembered | None:
     """Return what is known of a recent run of this process."""
     return _recent.get(run_id) if run_id else None
+
+
+def learn_counting(target: str, counts_changes: bool | None) -> None:
+    """Keep what a run found out: whether the service's ``applied`` counts changes."""
+    if counts_changes is not None:
+        _counts_changes[target] = counts_changes
+
+
+def known_counting(target: str) -> bool | None:
+    """Return what an earlier run of this process found out about the service at `target`."""
+    return _counts_changes.get(target)
 
 
 def _ask_for_key() -> str | None:

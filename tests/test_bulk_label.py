@@ -147,6 +147,17 @@ def test_the_connected_client_is_the_default(box, label, monkeypatch):
     assert box.api_key not in repr(kp.connect())
 
 
+def test_a_repeated_run_where_applied_counts_changes():
+    """What the first run learnt of the service tells what a repetition's counts mean."""
+    switches = kp.sandbox.Switches(applied="changes")
+    with kp.sandbox.start(SIZE, write_per_minute=FAST, switches=switches) as sandbox:
+        df, label, client = sandbox.contacts, sandbox.labels["id"].iloc[0], sandbox.client()
+        for _ in range(2):
+            result = df.kirim.bulk_label(label, "attach", client=client, progress=False)
+            reported = result["reason"].fillna("applied").to_numpy(dtype=object)
+            assert (reported == expected(result, sandbox, label)).all()
+
+
 # -- bad input, one by one -----------------------------------------------------------------
 
 

@@ -173,6 +173,7 @@ class Attribution:
         ]
         self._history.add(probes, counts)
         if isinstance(asked, Plan):
+            self._notice_kind(probes, replies)
             self._tell_plan(asked, counts)
             return
         if isinstance(asked, Batch):
@@ -273,6 +274,14 @@ class Attribution:
         # One contact that moved in meanwhile is a change too, so 0 is not asked for.
         self.counts_changes = 2 * reply.applied < batch.applied
         self._release()
+
+    def _notice_kind(self, probes: Sequence[Positions], replies: Sequence[Counts | None]) -> None:
+        """Notice for later runs, where no batch left a remainder, that `applied` counts changes."""
+        if self.counts_changes is None:
+            known = [(len(p), r) for p, r in zip(probes, replies, strict=True) if r is not None]
+            passing = sum(size - reply.cross_org - reply.team_mismatch for size, reply in known)
+            if 2 * sum(reply.applied for _, reply in known) < passing:
+                self.counts_changes = True
 
     def _tell_plan(self, plan: Plan, counts: list[tuple[int, ...] | None]) -> None:
         self._frontier.take(plan)

@@ -148,12 +148,16 @@ class RoundEnded:
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """The last event of every run, however it ended."""
+    """The last event of every run, however it ended.
+
+    `counts_changes` is what the run knows of the service: whether ``applied`` counts changes.
+    """
 
     outcomes: Outcomes
     requests: int
     error: KirimError | None
     interrupted: bool
+    counts_changes: bool | None = None
 
 
 Event: TypeAlias = (

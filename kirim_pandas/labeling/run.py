@@ -105,7 +105,9 @@ class Run:
         self._clock = clock
         self._past = past
         self._ledger = Ledger(job.contact_count)
-        self._attribution = Attribution(job.contact_count, groups=job.groups)
+        self._attribution = Attribution(
+            job.contact_count, groups=job.groups, counts_changes=job.counts_changes
+        )
         self._round: list[Counts | None] = []  # replies to the probes being asked
         self._certificate: list[Positions] = []
         # One number a call, none left out: so a journal that lost a call is found out.
@@ -145,7 +147,8 @@ class Run:
                     self._attribution.tell(self._round)
         finally:
             self._pool.close()
-        yield RunEnded(self._outcomes(), self._requests, _ours(error), interrupted)
+        learnt = self._attribution.counts_changes
+        yield RunEnded(self._outcomes(), self._requests, _ours(error), interrupted, learnt)
 
     # -- the phases ------------------------------------------------------------------------
 
