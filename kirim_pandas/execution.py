@@ -238,7 +238,8 @@ def _finish(order: Order, ended: RunEnded, frame: pd.DataFrame, *, resumable: bo
         said = said[:1].upper() + said[1:].removesuffix(".")
         error.args = (f"{said}. {_how_to_go_on(order, frame, resumable=resumable)}",)
         error.result, error.run_id = frame, order.run_id
-        raise error
+        # From here: how a worker came by it would push the message off an analyst's screen.
+        raise error.with_traceback(None)
     return frame
 
 

@@ -22,6 +22,7 @@ from kirim_pandas.notebook.jobtext import JobFacts
 from kirim_pandas.notebook.panel import Choices, Panel
 from kirim_pandas.notebook.progress import in_notebook
 from kirim_pandas.verbs import (
+    DOCUMENTED_WRITES_PER_MINUTE,
     Hint,
     JournalChoice,
     Pandas,
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from kirim_pandas.labeling.book import RunBook
 
 __all__ = ["bulk_label_job", "panel", "start_job"]
-
-DOCUMENTED_WRITES_PER_MINUTE = 60
 
 
 def bulk_label_job(
