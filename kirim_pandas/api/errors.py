@@ -174,3 +174,14 @@ class RunInterrupted(KeyboardInterrupt):
 
     result: pd.DataFrame | None = None
     run_id: str | None = None
+
+
+def in_our_words(error: BaseException | None) -> KirimError | None:
+    """Make a `KirimError` of an error that nobody foresaw, so that a result is not lost with it."""
+    if error is None or isinstance(error, KirimError):
+        return error
+    told = KirimError(
+        f"kirim_pandas itself failed ({type(error).__name__}: {error}); please report this."
+    )
+    told.__cause__ = error
+    return told

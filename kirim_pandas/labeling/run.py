@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import count
 from typing import TypeAlias
 
-from kirim_pandas.api.errors import KirimError
+from kirim_pandas.api.errors import KirimError, in_our_words
 from kirim_pandas.labeling.attribution import Attribution
 from kirim_pandas.labeling.batches import Counts, Outcome, Positions
 from kirim_pandas.labeling.certificate import certificate, check_certificate
@@ -148,7 +148,7 @@ class Run:
         finally:
             self._pool.close()
         learnt = self._attribution.counts_changes
-        yield RunEnded(self._outcomes(), self._requests, _ours(error), interrupted, learnt)
+        yield RunEnded(self._outcomes(), self._requests, in_our_words(error), interrupted, learnt)
 
     # -- the phases ------------------------------------------------------------------------
 
@@ -339,14 +339,3 @@ class Run:
         if self._certificate:
             outcome = check_certificate(outcome, self._certificate, self._round)
         return self._ledger.outcomes(outcome, self._attribution.probed)
-
-
-def _ours(error: BaseException | None) -> KirimError | None:
-    """Put an error that nobody foresaw into our words, so that the result is not lost with it."""
-    if error is None or isinstance(error, KirimError):
-        return error
-    told = KirimError(
-        f"kirim_pandas itself failed ({type(error).__name__}: {error}); please report this."
-    )
-    told.__cause__ = error
-    return told
