@@ -6,6 +6,7 @@ prints what happened to whom, and checks every row against the sandbox's own tru
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 import pandas as pd
@@ -21,6 +22,7 @@ RICH = 300_000
 
 def main() -> int:
     """Run the demo; the exit code is 1 if a single row is wrong."""
+    argparse.ArgumentParser(prog="python -m kirim_pandas", description=__doc__).parse_args()
     with kp.sandbox.start(contacts=CONTACTS, seed=7, write_per_minute=WRITES_PER_MINUTE) as sandbox:
         df = kp.sandbox.messy(sandbox.contacts, seed=7)
         segment = df[df["spend"] > RICH]

@@ -40,7 +40,7 @@ SO_FAR = {
     "applied": "applied",
     "skipped": "skipped by the service",
     "failed": "refused by the service",
-    "undetermined": "sent, but not yet known whether applied or skipped",
+    "undetermined": "sent, but who of them was skipped is not known yet",
     "no_reply": "sent without an answer, so perhaps applied",
     "stopped": "not sent",
     "missing_id": "without a usable id",
@@ -65,6 +65,9 @@ class Order:
         How far to go.
     ids : ContactIds or None
         How the rows of a frame mean the contacts; None for one row a contact.
+    figures : dict or None
+        What the journal is to say of the rows at the end; None to count them. A run that is
+        resumed without its frame cannot count them.
     source : DataFrame, Series, Index or None
         What the ids were taken from.
     """
@@ -75,6 +78,7 @@ class Order:
     contact_ids: Sequence[str]
     job: Job
     ids: ContactIds | None = None
+    figures: dict[str, int] | None = None
     source: Any = None
 
     @property
@@ -147,11 +151,11 @@ def execute(
     )
     session.remember(frame, order.run_id, order.source, facts)
     if book is not None:
-        book.end(*_figures(frame, ended))
+        book.end(*_figures(order, frame, ended))
     # A press that found the run inside a callback stopped the run: that is what it was for.
     pressed = ended.interrupted and isinstance(watcher_error, KeyboardInterrupt)
     if watcher_error is not None and not pressed:
-        watcher_error.add_note(_how_to_go_on(order, frame, resumable=resumable))
+        watcher_error.add_note(_how_to_go_on(order, ended, frame, resumable=resumable))
         raise watcher_error
     return _finish(order, ended, frame, resumable=resumable)
 
@@ -199,10 +203,12 @@ def _sender(
 
 
 def _figures(
-    frame: pd.DataFrame, ended: RunEnded
+    order: Order, frame: pd.DataFrame, ended: RunEnded
 ) -> tuple[Literal["stopped", "failed", "finished"], dict[str, int]]:
     counts = frame["status"].value_counts()
     summary = {status: int(counts.get(status, 0)) for status in STATUSES}
+    if order.figures is not None:
+        summary = order.figures
     state: Literal["stopped", "failed", "finished"] = (
         "stopped" if ended.interrupted else "failed" if ended.error else "finished"
     )
@@ -229,22 +235,26 @@ def _result(order: Order, ended: RunEnded) -> pd.DataFrame:
 def _finish(order: Order, ended: RunEnded, frame: pd.DataFrame, *, resumable: bool) -> pd.DataFrame:
     __tracebackhide__ = True
     if ended.interrupted:
-        interrupted = RunInterrupted(f"Stopped. {_how_to_go_on(order, frame, resumable=resumable)}")
+        interrupted = RunInterrupted(
+            f"Stopped. {_how_to_go_on(order, ended, frame, resumable=resumable)}"
+        )
         interrupted.result, interrupted.run_id = frame, order.run_id
         raise interrupted
     if ended.error is not None:
         error = ended.error
         said = str(error).strip()
         said = said[:1].upper() + said[1:].removesuffix(".")
-        error.args = (f"{said}. {_how_to_go_on(order, frame, resumable=resumable)}",)
+        error.args = (f"{said}. {_how_to_go_on(order, ended, frame, resumable=resumable)}",)
         error.result, error.run_id = frame, order.run_id
         # From here: how a worker came by it would push the message off an analyst's screen.
         raise error.with_traceback(None)
     return frame
 
 
-def _how_to_go_on(order: Order, frame: pd.DataFrame, *, resumable: bool) -> str:
+def _how_to_go_on(order: Order, ended: RunEnded, frame: pd.DataFrame, *, resumable: bool) -> str:
     """Say where the customers stand and what to do next, in one breath."""
+    if not (ended.outcomes.batch >= 0).any() and not ended.interrupted:
+        return "Nothing was sent, and no customer was touched: put this right and call again."
     status = frame["status"].astype(str)
     reason = frame["reason"].astype(object).fillna("")
     kinds = status.where(~status.isin(["unknown", "not_sent"]), reason)
@@ -252,11 +262,18 @@ def _how_to_go_on(order: Order, frame: pd.DataFrame, *, resumable: bool) -> str:
     so_far = ", ".join(
         f"{counts[kind]:,} {words}" for kind, words in SO_FAR.items() if kind in counts
     )
+    counted = ""
+    if "undetermined" in counts:
+        answered = int(ended.outcomes.answered.sum())
+        counted = (
+            f"Of {answered:,} contacts the service counted {answered - ended.skipped:,} as passing "
+            f"and {ended.skipped:,} as skipped. "
+        )
     if resumable:
         go_on = f'df.kirim.resume("{order.run_id}") goes on from here'
     else:
         go_on = "calling again is safe: a label that is set twice stays as it is"
     return (
-        f"Rows so far: {so_far or 'none'}. Nothing that was done is lost: the exception's .result "
-        f"and kirim_pandas.last_result() hold every row, and {go_on}."
+        f"Rows so far: {so_far or 'none'}. {counted}Nothing that was done is lost: the exception's "
+        f".result and kirim_pandas.last_result() hold every row, and {go_on}."
     )

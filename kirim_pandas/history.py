@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from kirim_pandas import verbs
-from kirim_pandas.api.errors import JournalError
+from kirim_pandas.api.errors import InvalidInputError, JournalError
 from kirim_pandas.frames.results import STATUSES
 from kirim_pandas.labeling.job import Resolve
 from kirim_pandas.verbs import ProgressChoice
@@ -127,21 +127,27 @@ def forget(run_id: str, *, journal: str | Path | None = None) -> None:
     Parameters
     ----------
     run_id
-        The run; one that is not there is no error.
+        The run.
     journal
         A path, or None for the usual place.
 
     Raises
     ------
     InvalidInputError
-        What was given is no run id.
+        There is no such run in the journal, so nothing was deleted.
     JournalError
         The journal cannot be written, or the run is at work.
 
     Examples
     --------
     >>> import kirim_pandas as kp
-    >>> kp.forget("run_20260101_0123456789")
+    >>> with kp.sandbox.start(contacts=10, write_per_minute=60_000) as sandbox:
+    ...     result = sandbox.contacts.kirim.bulk_label(
+    ...         sandbox.labels["id"].iloc[0], "attach", client=sandbox.client(), progress=False
+    ...     )
+    >>> kp.forget(result.attrs["kirim_run_id"])
+    >>> len(kp.runs())
+    0
     """
     from kirim_pandas.labeling.book import lock_path
     from kirim_pandas.labeling.journal import Journal
@@ -150,10 +156,15 @@ def forget(run_id: str, *, journal: str | Path | None = None) -> None:
     book = Journal(journal)
     try:
         with RunLock(lock_path(book, run_id), run_id) as lock:
-            book.forget(run_id)
+            forgotten = book.forget(run_id)
             lock.mark(incomplete=False)
     finally:
         book.close()
+    if not forgotten:
+        raise InvalidInputError(
+            f"There is no run {run_id!r} in the journal {book.path}, so nothing was deleted. "
+            "kirim_pandas.runs() lists the runs it knows."
+        )
 
 
 def _state(book: Journal, record: RunRecord) -> str:

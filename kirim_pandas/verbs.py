@@ -137,8 +137,18 @@ def resume(
             resolve=resolve or cast(Resolve, record.resolve),
             max_requests=_cap_from_here(past, max_requests),
         )
+        figures = None
+        if obj is None and record.rows != len(record.contact_ids):
+            figures = record.summary or {} if record.state == "finished" else {}
         order = Order(
-            run_id, record.label_id, record.operation, record.contact_ids, job, ids, source=obj
+            run_id,
+            record.label_id,
+            record.operation,
+            record.contact_ids,
+            job,
+            ids,
+            figures,
+            source=obj,
         )
         client = choose_client(order, client)
         if client is not None and client.target != record.target:

@@ -171,6 +171,19 @@ def test_one_mover_makes_no_wrong_outcome(seed: int, changes: bool, skipped_firs
     assert not service.attached[outcomes > Outcome.APPLIED].any()
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_one_mover_and_a_budget_make_no_wrong_outcome(seed: int) -> None:
+    """What is confirmed under a cap is right, too: the closing probes are kept in reserve."""
+    rng = np.random.default_rng(seed)
+    truth = 1 + rng.choice(3, 240, p=[0.85, 0.05, 0.1])
+    moved = {int(rng.integers(3, 25)): (int(rng.integers(240)), int(rng.integers(1, 4)))}
+    service = Service(truth, moves=moved)
+    attribution = attribute(service, budget=int(rng.integers(2, 60)), probe_size=120)
+    outcomes = attribution.confirmed()
+    assert service.attached[outcomes == Outcome.APPLIED].all()
+    assert not service.attached[outcomes > Outcome.APPLIED].any()
+
+
 def test_only_possible_movers_are_left_open() -> None:
     """After a move into a skip, only contacts of that skip in that batch are undetermined."""
     truth = np.full(2000, Outcome.APPLIED)

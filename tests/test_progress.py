@@ -111,6 +111,6 @@ def test_tally_counts_what_was_answered():
 
 def test_resolve_note_reckons_in_minutes():
     """The line before the resolve phase gives requests and minutes at the pace known."""
-    note = resolve_note(PhaseStarted("resolve", 600.4, 5000), 60)
+    note = resolve_note(PhaseStarted("resolve", 600.4, 5000), "detach", 60)
     assert "about 600 more requests (about 10 min at 60 a minute)" in note
-    assert "stop at any time without loss" in note
+    assert "stop at any time without loss: the labels are already removed" in note

@@ -340,7 +340,7 @@ def test_report_tells_everything(result: pd.DataFrame, data: pd.DataFrame, tmp_p
         "2026-03-04 05:06 UTC",
         "run_7",
         "1,234",
-        "2 of 8 rows (25.0%) have the label",
+        "At least 2 of 8 rows are known to have the label",
         REASONS["team_mismatch"].meaning,
         REASONS["no_reply"].action,
         "contact_gone",
@@ -397,7 +397,7 @@ def test_report_needs_no_facts(result: pd.DataFrame) -> None:
     told = report(result)
     assert "run_7" in told.html
     assert "None" not in told.html
-    assert "25.0%" in repr(told)
+    assert "At least 2 of 8 rows are known" in repr(told)  # one is unknown
 
 
 # -- exports ------------------------------------------------------------------------------

@@ -178,6 +178,13 @@ def _title(facts: RunFacts) -> str:
     return f"Label {label or ''} {done} contacts".replace("  ", " ")
 
 
+_INFINITIVE: Final = {
+    "have the label": "have the label",
+    "are without the label": "be without the label",
+    "are done": "be done",
+}
+
+
 def _headline(counts: pd.DataFrame, operation: str | None) -> str:
     total = int(counts["rows"].sum())
     if not total:
@@ -192,7 +199,10 @@ def _headline(counts: pd.DataFrame, operation: str | None) -> str:
         for status in STATUSES[1:]
         if by_status[status]
     )
-    text = f"{applied:,} of {total:,} rows ({applied / total:.1%}) {state}"
+    if by_status["unknown"]:  # then a share would say that the unknown are without
+        text = f"At least {applied:,} of {total:,} rows are known to {_INFINITIVE[state]}"
+    else:
+        text = f"{applied:,} of {total:,} rows ({applied / total:.1%}) {state}"
     return f"{text}; {rest}." if rest else f"{text}."
 
 
@@ -257,14 +267,16 @@ def _what_happened(counts: pd.DataFrame) -> str:
 def _by_group(groups: Bars) -> str:
     totals = groups.counts.sum(axis=1)
     shown = [n for n in range(len(STATUSES)) if groups.counts[:, n].any()]
+    unknown = STATUSES.index("unknown")
     rows = [
         [
             _escape(name),
             _number(f"{totals[i]:,}"),
             *(_number(f"{groups.counts[i, n]:,}") for n in shown),
-            _number(f"{groups.counts[i, 0] / max(int(totals[i]), 1):.1%}"),
+            # Where some are unknown, nobody knows the share.
+            _number("–" if groups.counts[i, unknown] else f"{applied / max(totals[i], 1):.1%}"),
         ]
-        for i, name in enumerate(groups.names)
+        for i, (name, applied) in enumerate(zip(groups.names, groups.counts[:, 0], strict=True))
     ]
     head = [_escape(groups.by), "Rows", *(STATUSES[n] for n in shown), "Applied share"]
     return (

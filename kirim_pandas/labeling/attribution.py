@@ -21,8 +21,9 @@ contacts that were all sent before: it changes nothing and its counts tell a lit
    tell them apart. Contacts that pass at the end were in a late call, so the wanted state
    holds for them.
 
-Closing costs one probe for each batch that needed any. Not detected: two contacts of one
-batch that move in opposite directions between its first and its closing call (the counts are
+Closing costs one probe for each batch that needed any; a budget keeps them in reserve, and what
+ends before them leaves open whatever probes found (`confirmed`). Not detected: two contacts of
+one batch that move in opposite directions between its first and its closing call (the counts are
 the same), a contact that moves there and back, and whatever happens after the closing call.
 """
 
@@ -40,7 +41,7 @@ from kirim_pandas.labeling.clusters import Cluster, Node, log2_choose
 from kirim_pandas.labeling.designs import Contradiction
 from kirim_pandas.labeling.estimates import expected_probes_for, probes_for_bits
 from kirim_pandas.labeling.frontier import Frontier
-from kirim_pandas.labeling.history import History
+from kirim_pandas.labeling.history import History, shows_changes
 from kirim_pandas.labeling.planning import Plan
 
 __all__ = ["Attribution", "certificate", "check_certificate", "expected_probes_for"]
@@ -132,8 +133,14 @@ class Attribution:
             there is nothing more to ask.
         """
         self._round, self._probes = None, []
-        if budget is not None and budget <= 0:
-            return []
+        whole = budget
+        if budget is not None:
+            # What probes found counts for nothing until it is closed: keep the closing probes.
+            reserve = self._closer.reserve()
+            if budget <= reserve:
+                vouch = self.probed.any() and len(self._closer.unclosed()) <= budget
+                return self._close(budget) if vouch else []
+            budget -= reserve
         if self._waiting and self.counts_changes is None:
             # Any batch will do, if some of it was counted as applied.
             telling = max(self._batches, key=lambda batch: batch.applied * batch.sound)
@@ -142,19 +149,29 @@ class Attribution:
                 return self._probes
             self._release()
         if self._recounts:
+            self._closer.reopen()
             recounts = self._recounts[:budget]
             self._round, self._probes = recounts, [recount.positions for recount in recounts]
             return self._probes
         if self._frontier:
             plan = self._frontier.next_plan(budget, self._batch_of)
             if plan is not None:
+                self._closer.reopen()
                 self._round, self._probes = plan, plan.probes()
                 return self._probes
-        closings = self._closer.closings()[:budget]
-        self._round, self._probes = closings, [closing.positions for closing in closings]
+        return self._close(whole)
+
+    def _close(self, budget: int | None) -> list[Positions]:
+        closings = self._closer.closings()
         if not closings:
             self._closer.reconcile(self._history)
+        closings = closings[:budget]
+        self._round, self._probes = closings, [closing.positions for closing in closings]
         return self._probes
+
+    def confirmed(self) -> NDArray[np.int8]:
+        """Return `outcomes`, but undetermined where closing probes are still to vouch for them."""
+        return self._closer.confirmed(self.probed)
 
     def tell(self, replies: Sequence[Counts | None]) -> None:
         """Take the replies to the probes of `next_round`.
@@ -173,7 +190,8 @@ class Attribution:
         ]
         self._history.add(probes, counts)
         if isinstance(asked, Plan):
-            self._notice_kind(probes, replies)
+            if self.counts_changes is None and shows_changes(probes, replies):
+                self.counts_changes = True  # for later runs: in this one nothing hangs on it
             self._tell_plan(asked, counts)
             return
         if isinstance(asked, Batch):
@@ -274,14 +292,6 @@ class Attribution:
         # One contact that moved in meanwhile is a change too, so 0 is not asked for.
         self.counts_changes = 2 * reply.applied < batch.applied
         self._release()
-
-    def _notice_kind(self, probes: Sequence[Positions], replies: Sequence[Counts | None]) -> None:
-        """Notice for later runs, where no batch left a remainder, that `applied` counts changes."""
-        if self.counts_changes is None:
-            known = [(len(p), r) for p, r in zip(probes, replies, strict=True) if r is not None]
-            passing = sum(size - reply.cross_org - reply.team_mismatch for size, reply in known)
-            if 2 * sum(reply.applied for _, reply in known) < passing:
-                self.counts_changes = True
 
     def _tell_plan(self, plan: Plan, counts: list[tuple[int, ...] | None]) -> None:
         self._frontier.take(plan)

@@ -93,6 +93,7 @@ class Closer:
         self._probe_size = probe_size
         self._suspicious = False
         self._audits = 0
+        self._complete = False
         self._certified: NDArray[np.bool_] = np.zeros(len(outcomes), dtype=np.bool_)
 
     def suspect(self, positions: Positions) -> None:
@@ -126,8 +127,8 @@ class Closer:
         afresh = []
         for closing, count in zip(closings, counts, strict=True):
             found = self._outcomes[closing.positions]
-            fits = count == tuple(int((found == skip).sum()) for skip in SKIPS)
             if certifying:
+                fits = count == tuple(int((found == skip).sum()) for skip in SKIPS)
                 given_up = not fits and self._audits > _MAX_AUDITS
                 self._certified[closing.positions] = fits or given_up
                 if not fits:
@@ -136,13 +137,16 @@ class Closer:
                         afresh.append(closing.positions)
                 continue
             for batch in closing.batches:
+                tally = tuple(int((found == skip).sum()) for skip in SKIPS)
+                fits = count == (batch.counts if batch.sound else tally)
                 batch.failures += count is None
                 batch.closed = fits or batch.failures > MAX_FAILURES
-            self._suspicious |= count is not None and not fits
+                self._suspicious |= count is not None and not fits
         return afresh
 
     def reconcile(self, history: History) -> None:
         """Leave open who was applied first and skipped later, where the counts show one."""
+        self._complete = True
         if not self._suspicious:
             return
         self._suspicious = False
@@ -152,29 +156,40 @@ class Closer:
             for channel, skip in enumerate(SKIPS):
                 members = batch.positions[found == skip]
                 extra = len(members) - batch.counts[channel]
-                if batch.mixed and batch.sound and extra > 0:
+                if batch.mixed and not (found != Outcome.UNDETERMINED).all():
+                    # One of the contacts given up may be a skip that the first reply counted,
+                    # and then one of these came later, with the label on.
+                    self._outcomes[members] = Outcome.UNDETERMINED
+                elif batch.mixed and batch.sound and extra > 0:
                     suspects = history.suspects(members, channel, skip, self._outcomes, extra)
                     self._outcomes[suspects] = Outcome.UNDETERMINED
 
     def _whole_batches(self) -> list[Closing]:
-        """Pack batches into as few calls as fit without cutting."""
-        closings: list[Closing] = []
-        room = 0
+        """Every batch that needed probes, each alone: two movers must not cancel in one call."""
+        return [Closing(batch.positions, [batch]) for batch in self.unclosed()]
+
+    def unclosed(self) -> list[Batch]:
+        """Return the batches whose probes nothing has vouched for yet."""
+        return [batch for batch in self._batches if batch.mixed and not batch.closed]
+
+    def confirmed(self, probed: NDArray[np.bool_]) -> NDArray[np.int8]:
+        """Return what was found, without what is `probed` unless all of it is vouched for."""
+        if self._complete or not (self._suspicious or self.unclosed()):
+            return self._outcomes.copy()
+        return np.where(probed, np.int8(Outcome.UNDETERMINED), self._outcomes)
+
+    def reopen(self) -> None:
+        """Ask for closing probes (again), since there are further probes."""
+        self._complete = False
         for batch in self._batches:
-            if not batch.mixed or batch.closed:
-                continue
-            positions = batch.positions[self._known(batch.positions)]
-            for start in range(0, len(positions), self._probe_size):
-                part = positions[start : start + self._probe_size]
-                if len(part) > room:
-                    closings.append(Closing(part, [batch]))
-                    room = self._probe_size - len(part)
-                else:
-                    last = closings[-1]
-                    last.positions = np.concatenate([last.positions, part])
-                    last.batches.append(batch)
-                    room -= len(part)
-        return closings
+            batch.closed = False
+
+    def reserve(self) -> int:
+        """Return how many closing probes it takes should the next round be the last of its kind.
+
+        None under suspicion: then there is no telling what clearing it up will take.
+        """
+        return 0 if self._suspicious else sum(batch.mixed for batch in self._batches)
 
     def _known(self, positions: Positions) -> NDArray[np.bool_]:
         settled = self._outcomes[positions] != Outcome.UNDETERMINED

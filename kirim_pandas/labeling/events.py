@@ -77,11 +77,16 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class PhaseStarted:
-    """A phase begins: `requests` is what it is expected to cost, `contacts` whom it concerns."""
+    """A phase begins: `requests` is what it is expected to cost, `contacts` whom it concerns.
+
+    Of a resumed run, earlier sessions have `answered` contacts, `skipped` among them.
+    """
 
     phase: Phase
     requests: float
     contacts: int
+    answered: int = 0
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +155,8 @@ class RoundEnded:
 class RunEnded:
     """The last event of every run, however it ended.
 
-    `counts_changes` is what the run knows of the service: whether ``applied`` counts changes.
+    `counts_changes` is what the run knows of the service: whether ``applied`` counts changes;
+    `skipped` how many contacts the service counted as skipped, named or not.
     """
 
     outcomes: Outcomes
@@ -158,6 +164,7 @@ class RunEnded:
     error: KirimError | None
     interrupted: bool
     counts_changes: bool | None = None
+    skipped: int = 0
 
 
 Event: TypeAlias = (

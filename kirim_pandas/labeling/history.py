@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kirim_pandas.labeling.batches import Positions
+from kirim_pandas.labeling.batches import Counts, Positions
 
-__all__ = ["History"]
+__all__ = ["History", "shows_changes"]
 
 
 class History:
@@ -78,3 +78,10 @@ class History:
                 possible[probe] = False
         suspects = np.flatnonzero(possible)
         return suspects if len(suspects) else members
+
+
+def shows_changes(probes: Sequence[Positions], replies: Sequence[Counts | None]) -> bool:
+    """Tell from probes of labeled contacts whether `applied` counts changes, not contacts."""
+    known = [(len(p), reply) for p, reply in zip(probes, replies, strict=True) if reply is not None]
+    passing = sum(size - reply.cross_org - reply.team_mismatch for size, reply in known)
+    return 2 * sum(reply.applied for _, reply in known) < passing

@@ -161,10 +161,10 @@ class Journal:
                 found.append(records.read_run(row))
         return sorted(found, key=lambda record: record.started_at, reverse=True)
 
-    def forget(self, run_id: str) -> None:
-        """Delete a run for good."""
+    def forget(self, run_id: str) -> bool:
+        """Delete a run for good; tell whether there was one."""
         with self._translated("written"), self._db:
-            self._db.execute("DELETE FROM run WHERE run_id = ?", (run_id,))
+            return self._db.execute("DELETE FROM run WHERE run_id = ?", (run_id,)).rowcount > 0
 
     def write(self, run_id: str, entries: Sequence[Entry]) -> None:
         """Commit what is new of some calls, in one go; raises one of ``BROKEN``."""

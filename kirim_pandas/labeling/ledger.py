@@ -89,6 +89,12 @@ class Ledger:
         self._note_request(positions, request_id)
 
     @property
+    def counted(self) -> tuple[int, int]:
+        """Contacts the service has answered for, and how many of them it counted as skipped."""
+        skipped = sum(counts.cross_org + counts.team_mismatch for _, counts in self.nodes)
+        return self.answered_count, skipped
+
+    @property
     def answered_count(self) -> int:
         """How many contacts are in an answered batch call."""
         return int(self._answered.sum())

@@ -53,7 +53,7 @@ MAX_REFUSED_CONTACTS = 20
 """More refused ids than this is a wrong column, not bad luck: the run stops."""
 
 MAX_REKEYS = 3
-"""How often a call is sent again under a new key when the service stored a failure."""
+"""How often in a row a call is sent again under a new key when the service stored a failure."""
 
 UNPLANNED = -1
 """The number of a call that may still be left out."""
@@ -147,8 +147,9 @@ class Run:
                     self._attribution.tell(self._round)
         finally:
             self._pool.close()
-        learnt = self._attribution.counts_changes
-        yield RunEnded(self._outcomes(), self._requests, in_our_words(error), interrupted, learnt)
+        learnt, (_, skipped) = self._attribution.counts_changes, self._ledger.counted
+        ended = (self._outcomes(), self._requests, in_our_words(error), interrupted)
+        yield RunEnded(*ended, learnt, skipped)
 
     # -- the phases ------------------------------------------------------------------------
 
@@ -158,7 +159,8 @@ class Run:
         open_calls, rest = recall_batches(past, self._job.contact_count, self._ledger)
         todo = deque(open_calls)
         todo += (self._new_call("apply", positions, batch=batch) for batch, positions in rest)
-        yield PhaseStarted("apply", len(todo), self._job.contact_count)
+        answered, skipped = self._ledger.counted
+        yield PhaseStarted("apply", len(todo), self._job.contact_count, answered, skipped)
         try:
             yield from self._perform(todo, self._settle_batch)
         finally:
@@ -169,19 +171,23 @@ class Run:
 
     def _resolve(self) -> Events:
         """Probe until every skipped contact has a name, or the budget is spent."""
+        announced = False
         for number in count():
             budget = round_budget(self._past, number, self._budget_left())
             expected = self._attribution.expected_probes()
             probes = self._attribution.next_round(budget)
             if not probes:
                 return
-            if number == 0:
-                yield PhaseStarted("resolve", max(len(probes), expected), self._undetermined())
-            yield from self._ask("resolve", number, probes, budget)
+            todo = self._to_ask("resolve", number, probes, budget)
+            if todo and not announced:  # not for what earlier sessions have asked already
+                announced = True
+                yield PhaseStarted("resolve", max(len(todo), expected), self._undetermined())
+            yield from self._perform(todo, self._settle_probe)
             replies, self._round = self._round, []
             self._attribution.tell(replies)
-            left = self._attribution.expected_probes()
-            yield RoundEnded(number, self._undetermined(), left)
+            if announced:
+                left = self._attribution.expected_probes()
+                yield RoundEnded(number, self._undetermined(), left)
 
     def _certify(self) -> Events:
         """Ask once more, outcome by outcome, whether the names found are right."""
@@ -190,18 +196,18 @@ class Run:
             return
         yield PhaseStarted("certify", len(calls), sum(len(call) for call in calls))
         self._certificate = calls
-        yield from self._ask("certify", 0, calls, None)
+        yield from self._perform(self._to_ask("certify", 0, calls, None), self._settle_probe)
 
-    def _ask(
+    def _to_ask(
         self, phase: Phase, number: int, probes: list[Positions], budget: int | None
-    ) -> Events:
-        """Send the probes of a round that no earlier session has an answer to."""
+    ) -> deque[Call]:
+        """Return calls for the probes of a round that no earlier session has an answer to."""
         self._round, open_calls, unasked = recall_round(self._past, phase, number, probes)
         todo = deque(open_calls)
         for slot in unasked:
             place = {"round": number, "slot": slot, "budget": budget}
             todo.append(self._new_call(phase, probes[slot], **place))
-        yield from self._perform(todo, self._settle_probe)
+        return todo
 
     # -- what came back --------------------------------------------------------------------
 
@@ -298,6 +304,8 @@ class Run:
                 yield news
             elif news is not None:
                 self._proven = True
+                if news.reply is not None:
+                    self._rekeys_left = MAX_REKEYS
                 for item in settle(news):
                     if isinstance(item, Call):
                         todo.appendleft(item)
@@ -331,11 +339,11 @@ class Run:
         return None if cap is None else max(0, cap - self._requests)
 
     def _undetermined(self) -> int:
-        outcomes = self._outcomes()
-        return int((outcomes.answered & (outcomes.outcome == Outcome.UNDETERMINED)).sum())
+        found = self._ledger.outcomes(self._attribution.outcomes, self._attribution.probed)
+        return int((found.answered & (found.outcome == Outcome.UNDETERMINED)).sum())
 
     def _outcomes(self) -> Outcomes:
-        outcome = self._attribution.outcomes
+        outcome = self._attribution.confirmed()
         if self._certificate:
             outcome = check_certificate(outcome, self._certificate, self._round)
         return self._ledger.outcomes(outcome, self._attribution.probed)

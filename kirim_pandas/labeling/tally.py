@@ -43,7 +43,7 @@ class Progress:
     to_resolve : int
         What `undetermined` was when the resolve phase began.
     requests : int
-        Calls made so far, retries not counted.
+        Calls made so far in this session, retries not counted.
     requests_expected : int
         About how many calls the phase will have needed at its end, from the run's first call on.
     waiting : str or None
@@ -73,9 +73,12 @@ class Tally:
         """Take one event."""
         now = self.progress
         match event:
-            case PhaseStarted(phase, requests, contacts):
+            case PhaseStarted(phase, requests, contacts, answered, skipped):
                 expected = now.requests + round(requests)
                 now = replace(now, phase=phase, requests_expected=expected)
+                if phase == "apply":
+                    applied = answered - skipped
+                    now = replace(now, answered=answered, applied=applied, skipped=skipped)
                 if phase == "resolve":
                     now = replace(now, undetermined=contacts, to_resolve=contacts)
             case CallPlanned():
@@ -95,9 +98,9 @@ class Tally:
                 now = replace(now, undetermined=undetermined, requests_expected=expected)
             case Waiting(reason, _):
                 now = replace(now, waiting=reason)
-            case RunEnded(_, requests, error, interrupted):
+            case RunEnded(_, _, error, interrupted):
                 state: RunState = "stopped" if interrupted else "failed" if error else "finished"
-                now = replace(now, state=state, requests=requests, waiting=None)
+                now = replace(now, state=state, waiting=None)
             case _:
                 pass
         self.progress = now

@@ -114,7 +114,7 @@ class ProgressBar:
     def summarise(self, result: pd.DataFrame) -> None:
         """Print the one line that is still true when the notebook is opened again."""
         seconds = time.monotonic() - self._started
-        line = summary_line(result, self._operation, self._tally.progress.requests, seconds)
+        line = summary_line(result, self._operation, self._tally.progress, seconds)
         if self._place is None:
             print(line)
         else:
@@ -131,7 +131,8 @@ class ProgressBar:
 
     def _start_probing(self, event: PhaseStarted) -> None:
         if event.phase == "resolve":
-            print_note(self._bar, resolve_note(event, self._requests_per_minute()))
+            note = resolve_note(event, self._operation, self._requests_per_minute())
+            print_note(self._bar, note)
         self._requests_before = self._tally.progress.requests
         sought = "finding the skipped" if event.phase == "resolve" else "checking the names"
         self._bar.set_description_str(sought, refresh=False)
@@ -177,28 +178,44 @@ class ProgressBar:
         return ", ".join(parts)
 
 
-def resolve_note(event: PhaseStarted, requests_per_minute: float) -> str:
+def resolve_note(event: PhaseStarted, operation: str, requests_per_minute: float) -> str:
     """Say what finding the skipped contacts will cost, before it is spent."""
     requests = max(1, round(event.requests))
     minutes = requests / requests_per_minute
     duration = "under a minute" if minutes < 1 else f"about {minutes:,.0f} min"
+    state = {"attach": "set", "detach": "removed"}[operation]
     return (
-        f"All batches are sent. To name the skipped among {event.contacts:,} contacts takes about "
-        f"{requests:,} more requests ({duration} at {requests_per_minute:,.0f} a minute). "
-        "You can stop at any time without loss: the labels are already set."
+        f"All batches are sent. To name the skipped among {many(event.contacts, 'contact')} takes "
+        f"about {many(requests, 'more request')} ({duration} at {requests_per_minute:,.0f} a "
+        f"minute). You can stop at any time without loss: the labels are already {state}."
     )
 
 
-def summary_line(result: pd.DataFrame, operation: str, requests: int, seconds: float) -> str:
+def summary_line(result: pd.DataFrame, operation: str, progress: Progress, seconds: float) -> str:
     """Say in one line what became of the rows."""
     counts = result["status"].value_counts(sort=False)
     statuses = ", ".join(f"{rows:,} {status}" for status, rows in counts.items() if rows)
     minutes, rest = divmod(round(seconds), 60)
     took = f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+    run_id = result.attrs["kirim_run_id"]
+    spent = "Nothing was left to send."
+    if progress.requests:
+        spent = f"{many(progress.requests, 'request')} in {took}."
+    unsettled = ""
+    if counts["unknown"]:
+        unsettled = (
+            f" The service counted {progress.applied:,} contacts as passing and "
+            f"{progress.skipped:,} as skipped; df.kirim.resume({run_id!r}, resolve='rows') finds "
+            "out who."
+        )
     return (
-        f"{operation}: {len(result):,} rows: {statuses or 'none'}. "
-        f"{requests:,} requests in {took}. Run {result.attrs['kirim_run_id']}."
+        f"{operation}: {len(result):,} rows: {statuses or 'none'}. {spent} Run {run_id}.{unsettled}"
     )
+
+
+def many(number: int, noun: str) -> str:
+    """Write a number of things: ``1 request``, ``2 requests``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def print_note(bar: Any, text: str) -> None:
