@@ -96,11 +96,6 @@ class Cluster:
         return sum(self._cell_bits) + sum(float(np.log2(len(odds))) for odds in self._odds)
 
     @property
-    def cell_bits(self) -> float:
-        """Bits still to come from cutting cells."""
-        return sum(self._cell_bits)
-
-    @property
     def way_counts(self) -> list[int]:
         """Number of open ways in each channel."""
         return [len(odds) for odds in self._odds]
