@@ -166,7 +166,7 @@ def test_one_mover_makes_no_wrong_outcome(seed: int, changes: bool, skipped_firs
     target = int(rng.choice([outcome for outcome in (1, 2, 3) if outcome != truth[contact]]))
     moved = {int(rng.integers(2, quiet.calls + 2)): (contact, target)}
     service = Service(truth.copy(), changes=changes, moves=moved)
-    outcomes = attribute(service).outcomes
+    outcomes = attribute(service).confirmed()
     assert service.attached[outcomes == Outcome.APPLIED].all()
     assert not service.attached[outcomes > Outcome.APPLIED].any()
 
@@ -190,7 +190,7 @@ def test_only_possible_movers_are_left_open() -> None:
     truth[np.random.default_rng(5).permutation(2000)[:30]] = Outcome.TEAM_MISMATCH
     mover = int(np.flatnonzero(truth == Outcome.APPLIED)[100])
     service = Service(truth.copy(), moves={60: (mover, Outcome.TEAM_MISMATCH)})
-    outcomes = attribute(service).outcomes
+    outcomes = attribute(service).confirmed()
     open_ones = np.flatnonzero(outcomes == Outcome.UNDETERMINED)
     assert mover in open_ones or outcomes[mover] == Outcome.APPLIED
     assert (service.truth[open_ones] == Outcome.TEAM_MISMATCH).all()

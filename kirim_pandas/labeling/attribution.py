@@ -7,44 +7,54 @@ contacts that were all sent before: it changes nothing and its counts tell a lit
    known counts. Nodes are asked about in *designs* (`designs`), many to a probe, and in
    *clusters* (`clusters`), which carry several explanations along; `planning` picks the mixture
    that brings most bits for a request.
-2. Replies that contradict each other (a contact changed its team meanwhile) cost their
-   designs; the nodes are asked again in smaller ones, at last singly with fresh totals, and
-   left undetermined when that fails too often.
-3. When all is settled, each batch that needed probes is sent once more as a whole (the
-   *closing* probe). One contact that moved since the batch changes its counts, whatever the
-   probes made of it. If that happens, or anything contradicted before, then all contacts
-   found by probes are *certified*: sent once more outcome by outcome, and those that do not
-   come back pure are counted and sought afresh.
-4. A contact that was applied and moved out later is now skipped, with the label on it. When a
-   batch ends with more skips than it first reported, the contacts that may be the extra one
-   are left undetermined: in the worst case all of its kind in the batch, for the counts do not
-   tell them apart. Contacts that pass at the end were in a late call, so the wanted state
-   holds for them.
+2. Replies that contradict each other tell that a contact changed its team meanwhile. The search
+   goes back to a state (`backtrack`) that fresh counts of all that was open then confirm, but
+   for the one node or cluster that holds the mover (`doubt`).
+3. When all is settled, what probes found is sent once more, outcome by outcome (`closing`). A
+   call that does not come back pure is sought again from its fresh counts.
+4. A contact that passed in an early call and moved out later is skipped at the end, with the
+   label on. All replies of the run are compared with what was found (`history`): if they need a
+   mover, the contacts that can be it by the fewest moves are left undetermined.
 
-Closing costs one probe for each batch that needed any; a budget keeps them in reserve, and what
-ends before them leaves open whatever probes found (`confirmed`). Not detected: two contacts of
-one batch that move in opposite directions between its first and its closing call (the counts are
-the same), a contact that moves there and back, and whatever happens after the closing call.
+Contacts that pass at the end were in a late call, so the wanted state holds for them. What ends
+before its closing call is left open (`confirmed`), and a budget keeps these calls in reserve.
+Not detected, because no reply differs: a contact that moves out and another of its batch that
+moves in before any probe holds one of the two; and whatever happens after the closing call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kirim_pandas.labeling.backtrack import Backtrack
 from kirim_pandas.labeling.batches import MAX_CONTACTS_PER_CALL, Counts, Outcome, Positions
 from kirim_pandas.labeling.certificate import certificate, check_certificate
-from kirim_pandas.labeling.closing import MAX_FAILURES, SKIPS, Batch, Closer, Closing, Recount
-from kirim_pandas.labeling.clusters import Cluster, Node, log2_choose
+from kirim_pandas.labeling.closing import SKIPS, Batch, Closer
+from kirim_pandas.labeling.clusters import Cluster, Node
+from kirim_pandas.labeling.counters import Counters
 from kirim_pandas.labeling.designs import Contradiction
-from kirim_pandas.labeling.estimates import expected_probes_for, probes_for_bits
+from kirim_pandas.labeling.doubt import Claim, Doubt
+from kirim_pandas.labeling.estimates import expected_probes_for, probes_for_counts
 from kirim_pandas.labeling.frontier import Frontier
-from kirim_pandas.labeling.history import History, shows_changes
+from kirim_pandas.labeling.history import History
 from kirim_pandas.labeling.planning import Plan
 
 __all__ = ["Attribution", "certificate", "check_certificate", "expected_probes_for"]
+
+_MAX_RECOUNTS = 8
+"""How often a contact's counts may prove out of date before it is given up."""
+
+_MAX_RETURNS = 30
+"""Contradictions, besides one for each batch, after which all that is open is given up: a service
+that miscounts at random must not be asked for ever."""
+
+Replies: TypeAlias = Sequence[Counts | None]
+Take: TypeAlias = Callable[[list[Positions], Replies], None]
 
 
 class Attribution:
@@ -70,8 +80,6 @@ class Attribution:
         An `Outcome` for each position.
     probed : ndarray of bool
         Where probes were needed to know it.
-    counts_changes : bool or None
-        What is known of the service; worth passing on to the next run.
     """
 
     def __init__(
@@ -84,19 +92,29 @@ class Attribution:
     ) -> None:
         self.outcomes: NDArray[np.int8] = np.zeros(contact_count, dtype=np.int8)
         self.probed: NDArray[np.bool_] = np.zeros(contact_count, dtype=np.bool_)
-        self.counts_changes = counts_changes
+        self._counters = Counters(counts_changes)
         self._probe_size = probe_size
         self._frontier = Frontier(probe_size, groups)
         self._batches: list[Batch] = []
         self._batch_of: NDArray[np.int32] = np.full(contact_count, -1, dtype=np.int32)
         # The outcome of contacts that no skip counter counts.
         self._uncounted: NDArray[np.int8] = np.full(contact_count, Outcome.APPLIED, np.int8)
+        self._settled: NDArray[np.bool_] = np.zeros(contact_count, dtype=np.bool_)
+        self._arrays = (self.outcomes, self.probed, self._settled)
         self._waiting: list[Batch] = []
-        self._recounts: list[Recount] = []
-        self._round: Batch | list[Recount] | list[Closing] | Plan | None = None
+        self._doubts: list[Doubt] = []
+        self._backtrack = Backtrack(probe_size)
+        # How often fresh counts were asked for.
+        self._trouble: NDArray[np.int32] = np.zeros(contact_count, dtype=np.int32)
         self._probes: list[Positions] = []
+        self._take: Take | None = None
         self._history = History(contact_count)
-        self._closer = Closer(self.outcomes, self._uncounted, self._batches, probe_size)
+        self._closer = Closer(self.outcomes, self.probed, self._settled, self._batch_of, probe_size)
+
+    @property
+    def counts_changes(self) -> bool | None:
+        """Whether `Counts.applied` counts changes: worth passing on to the next run."""
+        return self._counters.changes
 
     def add_batch(self, positions: Positions, counts: Counts) -> None:
         """Take the reply to a call of the apply phase.
@@ -132,48 +150,42 @@ class Attribution:
             Distinct positions of earlier batches, at most `probe_size` in each; empty when
             there is nothing more to ask.
         """
-        self._round, self._probes = None, []
-        whole = budget
+        self._probes, self._take = self._next(budget)
+        return self._probes
+
+    def _next(self, budget: int | None) -> tuple[list[Positions], Take]:
+        """Return the next probes, and who takes them and the replies."""
+        reserve = 0
         if budget is not None:
-            # What probes found counts for nothing until it is closed: keep the closing probes.
-            reserve = self._closer.reserve()
+            # What probes found counts for nothing until it is closed: keep those calls.
+            reserve = self._closer.reserve(self._batches)
             if budget <= reserve:
-                vouch = self.probed.any() and len(self._closer.unclosed()) <= budget
-                return self._close(budget) if vouch else []
+                return self._closer.closings()[:budget], self._tell_closings
             budget -= reserve
         if self._waiting and self.counts_changes is None:
             # Any batch will do, if some of it was counted as applied.
             telling = max(self._batches, key=lambda batch: batch.applied * batch.sound)
             if telling.applied:
-                self._round, self._probes = telling, [telling.positions]
-                return self._probes
+                return [telling.positions], self._tell_kind
             self._release()
-        if self._recounts:
-            self._closer.reopen()
-            recounts = self._recounts[:budget]
-            self._round, self._probes = recounts, [recount.positions for recount in recounts]
-            return self._probes
+        if probes := self._backtrack.probes()[:budget]:
+            return probes, self._tell_backtrack
+        if self._doubts:
+            probes = [probe for doubt in self._doubts for probe in doubt.probes()][:budget]
+            return probes, self._tell_doubts
         if self._frontier:
+            self._backtrack.keep(self._frontier.snapshot(), self._arrays)
             plan = self._frontier.next_plan(budget, self._batch_of)
             if plan is not None:
-                self._closer.reopen()
-                self._round, self._probes = plan, plan.probes()
-                return self._probes
-        return self._close(whole)
-
-    def _close(self, budget: int | None) -> list[Positions]:
-        closings = self._closer.closings()
-        if not closings:
-            self._closer.reconcile(self._history)
-        closings = closings[:budget]
-        self._round, self._probes = closings, [closing.positions for closing in closings]
-        return self._probes
+                return plan.probes(), partial(self._tell_plan, plan)
+        whole = None if budget is None else budget + reserve
+        return self._closer.closings()[:whole], self._tell_closings
 
     def confirmed(self) -> NDArray[np.int8]:
-        """Return `outcomes`, but undetermined where closing probes are still to vouch for them."""
-        return self._closer.confirmed(self.probed)
+        """Return `outcomes`, but undetermined where no closing call vouches for them."""
+        return self._closer.confirmed(self._history)
 
-    def tell(self, replies: Sequence[Counts | None]) -> None:
+    def tell(self, replies: Replies) -> None:
         """Take the replies to the probes of `next_round`.
 
         Parameters
@@ -183,68 +195,29 @@ class Attribution:
         """
         if len(replies) != len(self._probes):
             raise ValueError(f"{len(replies)} replies to {len(self._probes)} probes")
-        asked, probes = self._round, self._probes
-        self._round, self._probes = None, []
-        counts = [
-            self._counts(len(probe), reply) for probe, reply in zip(probes, replies, strict=True)
-        ]
-        self._history.add(probes, counts)
-        if isinstance(asked, Plan):
-            if self.counts_changes is None and shows_changes(probes, replies):
-                self.counts_changes = True  # for later runs: in this one nothing hangs on it
-            self._tell_plan(asked, counts)
-            return
-        if isinstance(asked, Batch):
-            self._tell_kind(asked, replies[0])
-            return
-        closings = [item for item in asked or () if isinstance(item, Closing)]
-        if closings:
-            for positions in self._closer.tell(closings, counts):
-                self._recount(positions, 0)
-            return
-        for item, count in zip(asked or (), counts, strict=True):
-            if isinstance(item, Recount):
-                self._tell_recount(item, count)
+        probes, take = self._probes, self._take
+        self._probes, self._take = [], None
+        if take is not None:
+            self._backtrack.asked += len(probes)
+            take(probes, replies)
+            # Afterwards, for these very replies may tell how replies are to be read.
+            self._history.add_round(probes, self._counters.read(probes, replies))
 
     def expected_probes(self) -> float:
         """Estimate how many probes are left."""
-        waiting = sum(
-            probes_for_bits(
-                [float(log2_choose(len(b.positions), c)) for c in b.counts[:2]], b.counts
-            )
-            for b in self._waiting
-        )
-        closing = sum(
-            len(batch.positions) for batch in self._batches if batch.mixed and not batch.closed
-        )
-        return (
-            self._frontier.expected_probes()
-            + waiting
-            + bool(self._waiting)
-            + len(self._recounts)
-            + closing / self._probe_size
-        )
-
-    def _counts(self, size: int, reply: Counts | None) -> tuple[int, ...] | None:
-        """Return the counts of the three kinds of skip, None if they make no sense."""
-        if reply is None:
-            return None
-        skips = (reply.cross_org, reply.team_mismatch)
-        uncounted = size - reply.applied - sum(skips) if self._tracks_uncounted else 0
-        counts = (*skips, uncounted)
-        return counts if min(counts) >= 0 and sum(counts) <= size else None
-
-    @property
-    def _tracks_uncounted(self) -> bool:
-        return self.counts_changes is False
+        doubts = [self._backtrack.probes(), *(doubt.probes() for doubt in self._doubts)]
+        waiting = [probes_for_counts(len(b.positions), b.counts) for b in self._waiting]
+        known = self._frontier.expected_probes() + self._closer.expected(self._batches)
+        return known + sum(map(len, doubts)) + bool(waiting) + sum(waiting)
 
     def _open(self, batch: Batch) -> None:
         if not batch.sound:
             batch.mixed = True
-            self._recounts.append(Recount(batch.positions, 0))
+            self._recount(batch.positions)
             return
-        if not self._tracks_uncounted:
+        if self.counts_changes is not False:
             batch.counts = (*batch.counts[:2], 0)
+        self._history.add_batch(batch.positions, batch.counts)
         node = Node(batch.positions, batch.counts)
         batch.mixed = node.bits > 0
         self._put(node, probed=False)
@@ -252,24 +225,24 @@ class Attribution:
     def _put(self, node: Node, *, probed: bool = True) -> None:
         """Settle a node that one outcome explains; else keep it to be asked about."""
         if min(node.counts) < 0 or sum(node.counts) > len(node.positions):
-            self._recount(node.positions, node.failures + 1)
+            self._recount(node.positions)
             return
         self.probed[node.positions] |= probed
         if node.bits > 0:
             self._frontier.add(node)
-        elif not any(node.counts):
+            return
+        self._settled[node.positions] = True
+        if not any(node.counts):
             self.outcomes[node.positions] = self._uncounted[node.positions]
         else:
             self.outcomes[node.positions] = SKIPS[int(np.argmax(node.counts))]
 
-    def _recount(self, positions: Positions, failures: int) -> None:
-        """Ask for fresh counts, batch by batch, unless that has failed too often."""
-        self._closer.suspect(positions)
-        if failures > MAX_FAILURES:
-            return
-        batches = self._batch_of[positions]
-        for batch in np.unique(batches):
-            self._recounts.append(Recount(positions[batches == batch], failures))
+    def _recount(self, positions: Positions) -> None:
+        """Ask for fresh counts, unless that was done too often."""
+        tired = self._trouble[positions] > _MAX_RECOUNTS
+        self._closer.give_up(positions[tired])
+        if not tired.all():
+            self._doubts.append(Doubt([Claim(positions[~tired])], self._probe_size))
 
     def _release(self) -> None:
         """Open the batches that waited for the kind of service."""
@@ -281,70 +254,95 @@ class Attribution:
                 self._uncounted[batch.positions] = Outcome.UNDETERMINED
             self._open(batch)
 
-    def _tell_kind(self, batch: Batch, reply: Counts | None) -> None:
+    def _tell_kind(self, probes: list[Positions], replies: Replies) -> None:
         """Learn from a batch sent again whether `applied` counts contacts or changes."""
-        if reply is None:
-            batch.failures += 1
-            if batch.failures <= MAX_FAILURES:
-                return
+        batch = self._batches[self._batch_of[probes[0][0]]]
+        if replies[0] is None:
+            batch.applied = 0  # another one may do
+        else:
+            self._counters.learn(batch.applied, replies[0])
             self._release()
-            return
-        # One contact that moved in meanwhile is a change too, so 0 is not asked for.
-        self.counts_changes = 2 * reply.applied < batch.applied
-        self._release()
 
-    def _tell_plan(self, plan: Plan, counts: list[tuple[int, ...] | None]) -> None:
+    def _tell_plan(self, plan: Plan, probes: list[Positions], replies: Replies) -> None:
+        self._counters.notice(probes, replies)
+        counts = self._counters.read(probes, replies)
         self._frontier.take(plan)
-        lost = any(count is None for count in counts)
+        told = [count for count in counts if count is not None]
+        if len(told) < len(counts):
+            claims = [Claim.of(item) for item in plan.items]
+            self._trouble[np.concatenate([claim.positions for claim in claims])] += 1
+            self._doubts.append(Doubt(claims, self._probe_size))
+            return
         try:
-            if lost:
-                raise Contradiction
-            answers = plan.answers(np.array(counts, dtype=np.int64))
+            answers = plan.answers(np.array(told, dtype=np.int64))
+            for item, question, answer in zip(plan.items, plan.questions, answers, strict=True):
+                if isinstance(item, Node):
+                    self._divide(item, question.left, answer)
+                else:
+                    self._tell_cluster(item, answer)
         except Contradiction:
-            bits = plan.design.probe_count.bit_length() - 1
-            for item in plan.items:
-                self._doubt(item, bits, lost=lost)
-            return
-        for item, question, answer in zip(plan.items, plan.questions, answers, strict=True):
-            if isinstance(item, Node):
-                rest = tuple(a - b for a, b in zip(item.counts, answer, strict=True))
-                left, right = item.positions[: question.left], item.positions[question.left :]
-                if max(sum(answer) - len(left), sum(rest) - len(right)) > 0:
-                    self._recount(item.positions, item.failures + 1)
-                    continue
-                self._put(Node(left, answer, item.failures, item.max_bits))
-                self._put(Node(right, rest, item.failures, item.max_bits))
-                continue
-            held, others = item.parts()
-            try:
-                known = item.tell(answer)
-            except Contradiction:
-                self._recount(np.concatenate([held, others]), item.failures + 1)
-                continue
-            for node in known:
-                self._put(node)
-            if item.cells:
-                self._frontier.keep(item)
+            self._contradiction()
 
-    def _doubt(self, item: Node | Cluster, bits: int, *, lost: bool) -> None:
-        """Ask again in a smaller design, so that the faulty one of many is found by halving."""
-        item.failures += 1
-        positions = item.positions if isinstance(item, Node) else np.concatenate(item.cells)
-        if not lost:
-            self._closer.suspect(positions)
-            item.max_bits = min(item.max_bits, bits - 1)
-        if item.failures > MAX_FAILURES:
-            return
-        if item.max_bits < 0:
-            self._recount(positions, item.failures)
-        elif isinstance(item, Node):
-            self._frontier.add(item)
-        else:
-            self._frontier.keep(item)
+    def _divide(self, node: Node, size: int, answer: tuple[int, ...]) -> None:
+        left, right = node.positions[:size], node.positions[size:]
+        rest = tuple(a - b for a, b in zip(node.counts, answer, strict=True))
+        if sum(answer) > len(left) or sum(rest) > len(right):
+            raise Contradiction
+        self._put(Node(left, answer))
+        self._put(Node(right, rest))
 
-    def _tell_recount(self, recount: Recount, counts: tuple[int, ...] | None) -> None:
-        self._recounts.remove(recount)
-        if counts is None:
-            self._recount(recount.positions, recount.failures + 1)
+    def _tell_cluster(self, cluster: Cluster, answer: tuple[int, ...]) -> None:
+        for node in cluster.tell(answer):
+            self._put(node)
+        if cluster.cells:
+            self._frontier.put_back(cluster)
+
+    def _tell_doubts(self, probes: list[Positions], replies: Replies) -> None:
+        counts = self._counters.read(probes, replies)
+        for doubt in self._doubts:
+            asked = len(doubt.probes())
+            doubt.tell(counts[:asked])
+            counts = counts[asked:]
+        over = [doubt for doubt in self._doubts if not doubt.probes()]
+        self._doubts = [doubt for doubt in self._doubts if doubt.probes()]
+        for doubt in over:
+            for holder in doubt.right:
+                positions = Claim.of(holder).positions
+                if (self._trouble[positions] > _MAX_RECOUNTS).all():
+                    self._closer.give_up(positions)
+                else:
+                    self._frontier.put_back(holder)
+            self._believe(doubt)
+
+    def _believe(self, doubt: Doubt) -> None:
+        """Go on with fresh counts."""
+        for node in doubt.counted:
+            self._trouble[node.positions] += 1
+            self._put(node)
+        for positions in doubt.lost:
+            self._closer.give_up(positions)
+
+    def _tell_backtrack(self, probes: list[Positions], replies: Replies) -> None:
+        found = self._backtrack.tell(self._counters.read(probes, replies))
+        if found is not None:
+            checkpoint, doubt = found
+            for now, then in zip(self._arrays, checkpoint.arrays, strict=True):
+                now[:] = then
+            self._frontier.restore(checkpoint.frontier, doubt.right)
+            self._believe(doubt)
+
+    def _contradiction(self) -> None:
+        self._doubts = []
+        if self._backtrack.started < _MAX_RETURNS + len(self._batches):
+            self._backtrack.start()
         else:
-            self._put(Node(recount.positions, counts, recount.failures))
+            self._frontier.clear()
+            self._closer.give_up(np.flatnonzero((self._batch_of >= 0) & ~self._settled))
+
+    def _tell_closings(self, probes: list[Positions], replies: Replies) -> None:
+        for call in self._closer.tell(probes, self._counters.read(probes, replies)):
+            if call.counts is None:
+                self._recount(call.positions)
+            else:
+                self._put(Node(call.positions, call.counts))
+        self._backtrack.forget()

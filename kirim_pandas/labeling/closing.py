@@ -1,4 +1,11 @@
-"""What is asked for as a whole: batches to close, and contacts to count afresh."""
+"""Closing: what probes found is sent once more, outcome by outcome, before it is believed.
+
+Contacts found applied go together, as do those of each kind of skip, up to a probe's size and
+whatever their batches. A call that comes back pure proves its contacts: those applied have
+passed in it, so the wanted state holds for them from then on; those skipped are skipped now,
+and whether one of them passed earlier is what `history` tells. A call that does not come back
+pure has fresh counts, with which its contacts are sought again.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +18,19 @@ from numpy.typing import NDArray
 from kirim_pandas.labeling.batches import Outcome, Positions
 from kirim_pandas.labeling.history import History
 
-__all__ = ["MAX_FAILURES", "SKIPS", "Batch", "Closer", "Closing", "Recount"]
+__all__ = ["SKIPS", "Batch", "Closer", "Impure"]
 
 SKIPS = (Outcome.CROSS_ORG, Outcome.TEAM_MISMATCH, Outcome.NOT_COUNTED)
 """The kinds of skip, in the order in which counts are kept."""
 
-MAX_FAILURES = 8
-"""Contradictions and lost replies after which a node is given up: a service that miscounts at
-random must not be asked for ever."""
+_MAX_IMPURE_ROUNDS = 8
+"""A service whose contacts never stand still, or that miscounts, must not be asked for ever."""
 
-_MAX_AUDITS = 3
+_FEW = 2
+"""Contacts of a batch that may be given up without giving up its skips: their part in the
+batch's first counts is unknown, and with more of them the counts tell nothing."""
+
+Mask = NDArray[np.bool_]
 
 
 @dataclass(slots=True, eq=False)
@@ -35,10 +45,6 @@ class Batch:
         Whether these make sense.
     mixed
         Whether probes are needed.
-    closed
-        Whether its closing probe is done with.
-    failures
-        Closing probes that contradicted or were lost.
     """
 
     positions: Positions
@@ -46,24 +52,14 @@ class Batch:
     counts: tuple[int, ...]
     sound: bool
     mixed: bool = False
-    closed: bool = False
-    failures: int = 0
 
 
-@dataclass(slots=True, eq=False)
-class Recount:
-    """Contacts of one batch whose counts are asked for afresh."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Impure:
+    """A closing call that did not come back as found: its contacts, and their fresh counts."""
 
     positions: Positions
-    failures: int
-
-
-@dataclass(slots=True, eq=False)
-class Closing:
-    """A probe that holds batches as a whole."""
-
-    positions: Positions
-    batches: list[Batch]
+    counts: tuple[int, ...] | None
 
 
 class Closer:
@@ -71,129 +67,97 @@ class Closer:
 
     Parameters
     ----------
-    outcomes, uncounted
-        What was found for each position, and the outcome of contacts that no counter counts;
-        both are kept up to date by the caller, and `outcomes` is corrected here.
-    batches
-        All batches; kept up to date by the caller.
+    outcomes, probed, settled
+        What was found for each position, where it took probes, and where the search is over;
+        kept up to date by the caller.
+    batch_of
+        For each position the number of its batch, -1 for none; kept up to date by the caller.
     probe_size
-        The most contacts a probe may hold.
+        The most contacts a call may hold.
     """
 
     def __init__(
         self,
         outcomes: NDArray[np.int8],
-        uncounted: NDArray[np.int8],
-        batches: list[Batch],
+        probed: Mask,
+        settled: Mask,
+        batch_of: NDArray[np.int32],
         probe_size: int,
     ) -> None:
         self._outcomes = outcomes
-        self._uncounted = uncounted
-        self._batches = batches
+        self._probed = probed
+        self._settled = settled
+        self._batch_of = batch_of
         self._probe_size = probe_size
-        self._suspicious = False
-        self._audits = 0
-        self._complete = False
-        self._certified: NDArray[np.bool_] = np.zeros(len(outcomes), dtype=np.bool_)
+        self._closed: Mask = np.zeros(len(outcomes), dtype=np.bool_)
+        self._given_up: Mask = np.zeros(len(outcomes), dtype=np.bool_)
+        self._impure_rounds = 0
 
-    def suspect(self, positions: Positions) -> None:
-        """Note that something did not fit; all that probes found will be certified."""
-        self._suspicious = True
-        self._certified[positions] = False
+    def give_up(self, positions: Positions) -> None:
+        """Leave contacts undetermined for good."""
+        self._given_up[positions] = True
+        self._settled[positions] = False
+        self._outcomes[positions] = Outcome.UNDETERMINED
 
-    def closings(self) -> list[Closing]:
-        """Return what to send: batches as a whole, or under suspicion outcome by outcome."""
-        if not self._suspicious:
-            return self._whole_batches()
-        mixed = [batch.positions for batch in self._batches if batch.mixed]
-        rows = np.concatenate([np.zeros(0, dtype=np.int64), *mixed])
-        rows = rows[self._known(rows) & ~self._certified[rows]]
+    def closings(self) -> list[Positions]:
+        """Return the calls to send, of one outcome each."""
+        rows = np.flatnonzero(self._probed & self._settled & ~self._closed)
         return [
-            Closing(part, [])
+            chosen[start : start + self._probe_size]
             for outcome in Outcome
-            for part in np.split(
-                rows[self._outcomes[rows] == outcome],
-                np.arange(self._probe_size, len(rows), self._probe_size),
-            )
-            if len(part)
+            for chosen in [rows[self._outcomes[rows] == outcome]]
+            for start in range(0, len(chosen), self._probe_size)
         ]
 
     def tell(
-        self, closings: Sequence[Closing], counts: Sequence[tuple[int, ...] | None]
-    ) -> list[Positions]:
-        """Take the counts; return the contacts that are to be counted and sought afresh."""
-        certifying = self._suspicious
-        self._audits += certifying
-        afresh = []
-        for closing, count in zip(closings, counts, strict=True):
-            found = self._outcomes[closing.positions]
-            if certifying:
-                fits = count == tuple(int((found == skip).sum()) for skip in SKIPS)
-                given_up = not fits and self._audits > _MAX_AUDITS
-                self._certified[closing.positions] = fits or given_up
-                if not fits:
-                    self._outcomes[closing.positions] = Outcome.UNDETERMINED
-                    if not given_up:
-                        afresh.append(closing.positions)
-                continue
-            for batch in closing.batches:
-                tally = tuple(int((found == skip).sum()) for skip in SKIPS)
-                fits = count == (batch.counts if batch.sound else tally)
-                batch.failures += count is None
-                batch.closed = fits or batch.failures > MAX_FAILURES
-                self._suspicious |= count is not None and not fits
-        return afresh
+        self, closings: Sequence[Positions], counts: Sequence[tuple[int, ...] | None]
+    ) -> list[Impure]:
+        """Take the counts; return what is to be sought again."""
+        impure = []
+        for positions, count in zip(closings, counts, strict=True):
+            found = self._outcomes[positions[0]]
+            if count == tuple(len(positions) * int(found == skip) for skip in SKIPS):
+                self._closed[positions] = True
+            else:
+                self._settled[positions] = False
+                self._outcomes[positions] = Outcome.UNDETERMINED
+                impure.append(Impure(positions, count))
+        self._impure_rounds += bool(impure)
+        if self._impure_rounds > _MAX_IMPURE_ROUNDS:
+            for call in impure:
+                self.give_up(call.positions)
+            return []
+        return impure
 
-    def reconcile(self, history: History) -> None:
-        """Leave open who was applied first and skipped later, where the counts show one."""
-        self._complete = True
-        if not self._suspicious:
-            return
-        self._suspicious = False
-        for batch in self._batches:
-            batch.closed = True
-            found = self._outcomes[batch.positions]
-            for channel, skip in enumerate(SKIPS):
-                members = batch.positions[found == skip]
-                extra = len(members) - batch.counts[channel]
-                if batch.mixed and not (found != Outcome.UNDETERMINED).all():
-                    # One of the contacts given up may be a skip that the first reply counted,
-                    # and then one of these came later, with the label on.
-                    self._outcomes[members] = Outcome.UNDETERMINED
-                elif batch.mixed and batch.sound and extra > 0:
-                    suspects = history.suspects(members, channel, skip, self._outcomes, extra)
-                    self._outcomes[suspects] = Outcome.UNDETERMINED
+    def confirmed(self, history: History) -> NDArray[np.int8]:
+        """Return what was found, without what nothing vouches for.
 
-    def _whole_batches(self) -> list[Closing]:
-        """Every batch that needed probes, each alone: two movers must not cancel in one call."""
-        return [Closing(batch.positions, [batch]) for batch in self.unclosed()]
-
-    def unclosed(self) -> list[Batch]:
-        """Return the batches whose probes nothing has vouched for yet."""
-        return [batch for batch in self._batches if batch.mixed and not batch.closed]
-
-    def confirmed(self, probed: NDArray[np.bool_]) -> NDArray[np.int8]:
-        """Return what was found, without what is `probed` unless all of it is vouched for."""
-        if self._complete or not (self._suspicious or self.unclosed()):
-            return self._outcomes.copy()
-        return np.where(probed, np.int8(Outcome.UNDETERMINED), self._outcomes)
-
-    def reopen(self) -> None:
-        """Ask for closing probes (again), since there are further probes."""
-        self._complete = False
-        for batch in self._batches:
-            batch.closed = False
-
-    def reserve(self) -> int:
-        """Return how many closing probes it takes should the next round be the last of its kind.
-
-        None under suspicion: then there is no telling what clearing it up will take.
+        Contacts found applied need their closing call. Those found skipped need that of their
+        whole batch, for any of them may have passed in the batch's own call.
         """
-        return 0 if self._suspicious else sum(batch.mixed for batch in self._batches)
+        sure = self._settled & (self._closed | ~self._probed)
+        open_rows = (self._batch_of >= 0) & ~sure
+        given_up = np.bincount(self._batch_of[self._given_up], minlength=1)
+        open_batches = np.union1d(
+            self._batch_of[open_rows & ~self._given_up], np.flatnonzero(given_up > _FEW)
+        )
+        skipped = self._probed & (self._outcomes > Outcome.APPLIED)
+        unknown = open_rows | (skipped & np.isin(self._batch_of, open_batches))
+        outcomes = self._outcomes.copy()
+        outcomes[unknown] = Outcome.UNDETERMINED
+        unknown |= self._given_up
+        outcomes[history.late_skips(outcomes, self._batch_of, unknown)] = Outcome.UNDETERMINED
+        return outcomes
 
-    def _known(self, positions: Positions) -> NDArray[np.bool_]:
-        settled = self._outcomes[positions] != Outcome.UNDETERMINED
-        # Where the kind of service is unknown, it is known that no counter counts them.
-        hidden = self._uncounted[positions] == Outcome.UNDETERMINED
-        known: NDArray[np.bool_] = settled | hidden
-        return known
+    def reserve(self, batches: Sequence[Batch]) -> int:
+        """Return how many closing calls it takes at most to finish what probes have touched."""
+        return self._calls([b for b in batches if self._probed[b.positions].any()])
+
+    def expected(self, batches: Sequence[Batch]) -> int:
+        """Return how many closing calls it takes at most to finish all."""
+        return self._calls([batch for batch in batches if batch.mixed])
+
+    def _calls(self, batches: Sequence[Batch]) -> int:
+        rows = sum(int((~self._closed[batch.positions]).sum()) for batch in batches)
+        kinds = sum(any(batch.counts[kind] for batch in batches) for kind in range(len(SKIPS)))
+        return -(-rows // self._probe_size) + kinds if rows else 0

@@ -14,6 +14,7 @@ list for each kind replaces a long one for all.
 from __future__ import annotations
 
 from bisect import insort
+from copy import copy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,8 +45,6 @@ class Node:
 
     positions: Positions
     counts: tuple[int, ...]
-    failures: int = 0
-    max_bits: int = 99
     bits: float = field(init=False)
     ways_if_halved: tuple[int, ...] = field(init=False)
 
@@ -73,8 +72,6 @@ class Cluster:
 
     def __init__(self, channel_count: int) -> None:
         self.cells: list[Positions] = []
-        self.max_bits = 99
-        self.failures = 0
         self.changed = True
         self.asked: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
         self.lows: tuple[int, ...] = ()
@@ -103,13 +100,20 @@ class Cluster:
     def add(self, node: Node) -> None:
         """Take in a node as one more cell."""
         self.cells.append(node.positions)
-        self.max_bits = min(self.max_bits, node.max_bits)
-        self.failures = max(self.failures, node.failures)
         for channel, ways in enumerate(self._ways):
             counts = np.full(len(ways), node.counts[channel], dtype=np.int16)
             self._ways[channel] = np.column_stack([ways, counts])
         self._cell_bits.append(node.bits)
         self.changed = True
+
+    def copy(self) -> Cluster:
+        """Return a cluster that goes its own way; the arrays are shared, none is written to."""
+        twin = copy(self)
+        twin.cells = list(self.cells)
+        twin._ways = list(self._ways)
+        twin._odds = list(self._odds)
+        twin._cell_bits = list(self._cell_bits)
+        return twin
 
     def merge(self, other: Cluster) -> None:
         """Take in all of another cluster; the ways multiply."""
@@ -120,8 +124,6 @@ class Cluster:
             self._odds[channel] = self._odds[channel][first] * other._odds[channel][second]
         self.cells += other.cells
         self._cell_bits += other._cell_bits
-        self.max_bits = min(self.max_bits, other.max_bits)
-        self.failures = max(self.failures, other.failures)
         self.changed = True
 
     def grow(self, queue: list[Node], max_ways: int, max_size: int) -> None:
@@ -223,8 +225,6 @@ class Cluster:
             Node(
                 self.cells[cell],
                 tuple(int(ways[0, cell]) for ways in self._ways),
-                self.failures,
-                self.max_bits,
             )
             for cell in np.flatnonzero(known)
         ]

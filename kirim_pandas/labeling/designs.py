@@ -95,7 +95,7 @@ class Design:
         self.probe_count = 1 << bits
         self.columns: list[Ints] = []
         self.loads: Ints = np.zeros(self.probe_count, dtype=np.int64)
-        self._bits = bits
+        self.bits = bits
         self._probe_size = probe_size
         self._sizes = np.array([block.bit_count() for block in range(self.probe_count)])
         self._capacity = 1 << self._sizes
@@ -154,7 +154,7 @@ class Design:
     def _place(self, block: int, spans: tuple[int, ...], left: int, right: int) -> bool:
         channels = [channel for channel, span in enumerate(spans) if span > 1]
         weight = 1 + int(self._reach[block, channels].max())
-        places, signs = _block(self._bits, block)
+        places, signs = _block(self.bits, block)
         values = signs
         if weight < len(signs):
             # Any points will do: take those whose probes hold the fewest contacts.
@@ -205,7 +205,7 @@ class Design:
         values = np.zeros(len(self.columns), dtype=np.int64)
         residue = sums.astype(np.int64)
         for blocks in self._blocks_by_size:
-            transform = _hadamard(self._bits) @ residue
+            transform = _hadamard(self.bits) @ residue
             settled: list[int] = []
             for block in blocks:
                 number, odd = divmod(

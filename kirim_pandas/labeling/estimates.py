@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from math import log2
 
 from kirim_pandas.labeling.batches import MAX_CONTACTS_PER_CALL
+from kirim_pandas.labeling.clusters import log2_choose
 
-__all__ = ["expected_probes_for", "probes_for_bits"]
+__all__ = ["expected_probes_for", "probes_for_bits", "probes_for_counts"]
 
 _BEST_RATE = 4.2  # bits for a probe that large runs reach
 
@@ -24,6 +25,11 @@ def probes_for_bits(bits: Sequence[float], skips: Sequence[float]) -> float:
         if need > 0 and count > 0
     ]
     return max(needs) + 0.4 * (sum(needs) - max(needs)) if needs else 0.0
+
+
+def probes_for_counts(size: int, counts: Sequence[int]) -> float:
+    """Estimate the probes that name so many skips of each kind among `size` contacts."""
+    return probes_for_bits([float(log2_choose(size, count)) for count in counts], counts)
 
 
 def expected_probes_for(
@@ -50,9 +56,10 @@ def expected_probes_for(
     batches = contact_count / size
     skips = [share * contact_count for share in shares]
     bits = [_entropy(share) * contact_count for share in shares]
-    # A batch without skips needs no probe, and names its kind of outcome for free.
+    # A batch without skips needs no probe; of the others each outcome is sent once more.
     touched = batches * (1 - (1 - min(1.0, sum(shares))) ** size)
-    return probes_for_bits(bits, skips) + touched
+    kinds = sum(share > 0 for share in shares)
+    return probes_for_bits(bits, skips) + touched + kinds
 
 
 def _entropy(share: float) -> float:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +13,7 @@ from kirim_pandas.labeling.clusters import Cluster, Node
 from kirim_pandas.labeling.estimates import probes_for_bits
 from kirim_pandas.labeling.planning import MAX_DESIGN_BITS, Plan, Question, best_plan, question_of
 
-__all__ = ["Frontier"]
+__all__ = ["Frontier", "Snapshot"]
 
 # Measured: more clusters share the later designs, fewer leave less unfinished at the end.
 _BITS_PER_CLUSTER = 150
@@ -26,6 +29,19 @@ _MAX_WAYS = 1024
 _TRIES = 3
 _GROUP_CONTACTS = 30  # smaller groups than this are no better a border than the middle
 _CHANNELS = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """What was open at some time."""
+
+    nodes: dict[Node, Question]
+    grouped: dict[Node, Question]
+    clusters: list[Cluster]
+
+    def items(self) -> list[Node | Cluster]:
+        """Return all of it."""
+        return [*self.nodes, *self.grouped, *self.clusters]
 
 
 class Frontier:
@@ -54,9 +70,16 @@ class Frontier:
         else:
             self._grouped[node] = question_of(node, borders)
 
-    def keep(self, cluster: Cluster) -> None:
-        """Take back a cluster that was asked about."""
-        self._clusters.append(cluster)
+    def put_back(self, item: Node | Cluster) -> None:
+        """Take back what was asked about."""
+        if isinstance(item, Node):
+            self.add(item)
+        else:
+            self._clusters.append(item)
+
+    def clear(self) -> None:
+        """Remove everything."""
+        self._nodes, self._grouped, self._clusters = {}, {}, []
 
     def take(self, plan: Plan) -> None:
         """Remove what a plan asks about."""
@@ -65,6 +88,18 @@ class Frontier:
                 self._clusters.remove(item)
             elif self._nodes.pop(item, None) is None:
                 del self._grouped[item]
+
+    def snapshot(self) -> Snapshot:
+        """Return what is open, for `restore`."""
+        clusters = [cluster.copy() for cluster in self._clusters]
+        return Snapshot(dict(self._nodes), dict(self._grouped), clusters)
+
+    def restore(self, snapshot: Snapshot, items: Sequence[Node | Cluster]) -> None:
+        """Go back to those of the `items` of a snapshot; the snapshot is used up."""
+        chosen = set(map(id, items))
+        self._nodes = {n: q for n, q in snapshot.nodes.items() if id(n) in chosen}
+        self._grouped = {n: q for n, q in snapshot.grouped.items() if id(n) in chosen}
+        self._clusters = [cluster for cluster in snapshot.clusters if id(cluster) in chosen]
 
     def expected_probes(self) -> float:
         """Estimate how many probes the open nodes and clusters need."""
@@ -147,9 +182,8 @@ class Frontier:
         max_ways = _MAX_WAYS if missing <= _LARGE_BITS else _MAX_WAYS_LARGE
         width = max(len(clusters), 1).bit_length() - 1
         reserve = int(width * (1 << width) / 2 * 1.3) + 1 if width else 0
-        trusted = [node for node in nodes if node.max_bits > 90]
-        fine = [n for n in trusted if max(self._nodes[n].spans) <= 2]
-        coarse = [n for n in trusted if max(self._nodes[n].spans) > 2]
+        fine = [n for n in nodes if max(self._nodes[n].spans) <= 2]
+        coarse = [n for n in nodes if max(self._nodes[n].spans) > 2]
         queue = coarse + fine[reserve:]
         queue.sort(key=lambda node: -node.bits)
         while len(clusters) < wanted and (queue or not clusters):

@@ -236,7 +236,7 @@ def _fill(
             if len(last) == places:
                 break
             size = max(question.left, question.right) if bits else question.left
-            if item.max_bits >= bits and held + size <= limit and question.cost > 0:
+            if held + size <= limit and question.cost > 0:
                 last.append((item, question))
                 held += size
     taken = {id(item) for item, _ in last}
@@ -244,7 +244,7 @@ def _fill(
     room = np.where(kinds, bits * places / 2 + 2, 0.0)
     digits = []
     for item, question in by_thrift if bits else ():
-        if id(item) in taken or item.max_bits < bits or question.cost > bits:
+        if id(item) in taken or question.cost > bits:
             continue
         channels = [channel for channel, span in enumerate(question.spans) if span > 1]
         if all(room[channel] >= question.cost for channel in channels):

@@ -191,7 +191,7 @@ class Run:
 
     def _certify(self) -> Events:
         """Ask once more, outcome by outcome, whether the names found are right."""
-        calls = certificate(self._attribution.outcomes, self._attribution.probed)
+        calls = certificate(self._attribution.confirmed(), self._attribution.probed)
         if not calls:
             return
         yield PhaseStarted("certify", len(calls), sum(len(call) for call in calls))
