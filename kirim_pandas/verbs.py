@@ -100,11 +100,12 @@ def plan(
     )
     assert order.ids is not None  # an order made from a frame
     client = client or session.known_client()
-    probes = expected_probes_for if resolve != "batches" else (lambda _contacts, _share: 0.0)
     return plan_frame(
         order.ids,
-        requests_for=probes,
+        requests_for=expected_probes_for,
         write_per_minute=client.write_per_minute if client else DOCUMENTED_WRITES_PER_MINUTE,
+        resolve=resolve,
+        max_requests=max_requests,
         label_id=label_id,
         operation=op,
     )

@@ -141,17 +141,70 @@ def test_no_column_found_lists_what_was_found() -> None:
         "'note': nothing but missing",
         "'ref': contact ids in the wrong case",
         "and 6 more",
-        "id_column=",
+        "column 'ref': Ids are upper case behind ctc_",
     ):
         assert part in message
     assert "812" not in message
     assert "Budi" not in message
 
 
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (["2024-01-31", "2023-12-01"], "dates"),
+        (["31/01/2024 10:20", "1.2.24"], "dates"),
+        (["31 Jan 2024", "Jan 3, 2024"], "dates"),
+        (["1.500.000", "750.000"], "numbers"),
+        (["15000000", "-7"], "numbers"),
+        (["3171234567890123", "1.2e+18"], "numbers"),
+        (["0812-3456-7890", "+62 812 0000 0001"], "phone numbers"),
+        (["(021) 555-1234"], "phone numbers"),
+        (["628120000001"], "long numbers, perhaps phone numbers"),
+        (["a@example.com"], "e-mail addresses"),
+        (["Budi", "12:30"], "text"),
+        (["a@example.com", "Budi", "b@example.com"], "mostly e-mail addresses"),
+    ],
+)
+def test_text_is_called_what_it_is(values: list[str], words: str) -> None:
+    """Dates, numbers, phone numbers, e-mail addresses and other text are told apart."""
+    assert f"Found: column 'x': {words}. " in refusal(pd.DataFrame({"x": values}))
+
+
+@pytest.mark.parametrize(
+    ("columns", "advice"),
+    [
+        ({"since": "2024-01-31", "spend": 1.5}, "Add the contact ids first"),
+        ({"contact_id": 7, "phone": "+628120000001"}, "dtype={'contact_id': str}"),
+        ({"customerId": "1234567890123456789"}, "dtype={'customerId': str}"),
+        ({"valid": 1.5, "phone": "+628120000001"}, "column 'phone': Look the contacts up"),
+        ({"ref": C.lower(), "phone": "+628120000001"}, "column 'ref': Ids are upper case"),
+        ({"mail": "a@example.com"}, "column 'mail': Merge the contact ids"),
+    ],
+)
+def test_advice_fits_what_was_found(columns: dict[str, object], advice: str) -> None:
+    """The advice is about a column that is there, and only one is given."""
+    message = refusal(pd.DataFrame(columns, index=[0]))
+    assert advice in message
+    told = ("Add the contact", "dtype=", "Look the", "Ids are upper", "Merge the contact")
+    assert sum(words in message for words in told) == 1
+
+
+def test_examples_give_nobody_away() -> None:
+    """Phone numbers and addresses are shown without their middle, other text not at all."""
+    phones = [f"+62 812 5551 {n:04d}" for n in range(9)]
+    message = refusal(pd.Series([*phones, "Budi Santoso"]))
+    assert "found mostly phone numbers, such as '+62…00', '+62…01', '+62…02'; expected" in message
+    mail = refusal(pd.Series(["siti.rahma@example.com", "budi@budisantoso.id"]))
+    assert "'s…@….com', 'b…@….id'" in mail
+    for secret in ("5551", "Budi", "rahma", "santoso"):
+        assert secret not in message + mail
+
+
 def test_less_than_half_is_no_candidate() -> None:
     """A column of remarks with an id in it is never taken by itself, but may be named."""
     df = pd.DataFrame({"note": [A, "call back", "moved"]})
-    assert "1 contact ids among 3 values" in refusal(df)
+    assert "1 contact id among 3 values" in refusal(df)
+    assert "id_column='note'" in refusal(df)
     assert collect_ids(df, "note").contacts == 1
 
 
@@ -274,7 +327,13 @@ def test_strange_objects_are_malformed_never_an_exception() -> None:
     assert found.ids.tolist() == [A, B]
     assert {type(i) for i in found.ids} == {str}
     assert found.unusable.tolist() == [USABLE, USABLE] + [MALFORMED] * (len(values) - 2)
-    assert all(re.fullmatch("[ -~…]+", example) for example in found.examples)
+    kinds = {kind.shape: kind.rows for kind in found.malformed_kinds}
+    assert kinds["objects of type _NoText"] == 1
+    assert kinds["numbers"] == 2
+    assert sum(kinds.values()) == found.malformed
+    shown = [example for kind in found.malformed_kinds for example in kind.examples]
+    assert shown
+    assert all(re.fullmatch("[ -~…]+", example) for example in shown)
     alone = pd.DataFrame({"who": pd.Series([_NoText()], dtype=object)})
     assert "objects of type _NoText" in refusal(alone, "who")
     assert "objects of type _NoText" in refusal(alone)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -23,25 +24,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kirim_pandas.api.errors import InvalidInputError
-from kirim_pandas.frames.places import Place, find_place, listed, places_of
-from kirim_pandas.frames.reading import MALFORMED_CODE, MISSING_CODE, Reading, read_ids
-from kirim_pandas.frames.shapes import (
-    CONTACT_ID,
-    holds_no_text,
-    name_of,
-    remedy_for,
-    shape_of,
-    shorten,
+from kirim_pandas.frames.malformed import Kind, kinds_of
+from kirim_pandas.frames.noids import (
+    Found,
+    no_candidate,
+    no_id_among,
+    no_text_in,
+    several_candidates,
 )
+from kirim_pandas.frames.places import Place, find_place, places_of
+from kirim_pandas.frames.reading import MALFORMED_CODE, MISSING_CODE, Reading, read_ids
+from kirim_pandas.frames.shapes import CONTACT_ID, holds_no_text, name_of, shape_of, told_shape
 
 __all__ = ["MALFORMED", "MISSING", "USABLE", "ContactIds", "collect_ids"]
 
 USABLE: Final = 0
 MISSING: Final = 1
 MALFORMED: Final = 2
-
-_EXAMPLES = 3
-"""Malformed ids shown in a message."""
 
 _SAMPLE_ROWS = 200
 """Rows that show whether a long column is worth reading: of a column that is half contact ids,
@@ -71,10 +70,12 @@ class ContactIds:
         Where the ids were found, such as ``"column 'contact_id'"``.
     stripped : int
         Rows whose id had white space around it.
-    examples : tuple of str
-        Up to three malformed values, shortened.
-    malformed_shape : str
-        What the malformed values look like, such as ``"label ids"``; empty if there are none.
+    odd : list
+        Malformed values, as `Reading` has them.
+    odd_rows : list of int
+        How many rows have each.
+    hint : tuple of str
+        The columns of the hint, as a message names them; empty without a hint.
     """
 
     ids: NDArray[np.object_]
@@ -85,8 +86,9 @@ class ContactIds:
     index: pd.Index[Any]
     source: str
     stripped: int
-    examples: tuple[str, ...]
-    malformed_shape: str
+    odd: list[object]
+    odd_rows: list[int]
+    hint: tuple[str, ...]
 
     @property
     def rows(self) -> int:
@@ -107,6 +109,11 @@ class ContactIds:
     def malformed(self) -> int:
         """Rows whose value is no contact id."""
         return int(np.count_nonzero(self.unusable == MALFORMED))
+
+    @cached_property  # judging a column of other things takes a while, and only a plan asks
+    def malformed_kinds(self) -> tuple[Kind, ...]:
+        """What the malformed values look like, those of most rows first."""
+        return kinds_of(self.odd, self.odd_rows)
 
     @property
     def duplicates(self) -> int:
@@ -170,7 +177,8 @@ stripped=0)
         problems.append(str(error))
     if problems or reading is None:
         raise InvalidInputError("\n".join(problems))
-    return _in_sending_order(reading, groups, frame.index, str(place or "no column"))
+    labels = _hint_labels(hint)
+    return _in_sending_order(reading, groups, frame.index, str(place or "no column"), labels)
 
 
 def _as_frame(obj: object) -> tuple[pd.DataFrame, Place | None]:
@@ -210,50 +218,33 @@ def _id_place(
 
 def _read_chosen(place: Place) -> Reading:
     """Read a column that the caller chose, unless it can only be the wrong one."""
-    wrong = holds_no_text(place.array.dtype)
-    if wrong is not None and not bool(pd.isna(place.array).all()):
-        as_text = "str" if place.label is None else f"{{{name_of(place.label)}: str}}"
-        remedy = (
-            "A number cannot keep an id (a float loses digits from the 16th on): read the file "
-            f"again with pd.read_csv(..., dtype={as_text})."
-            if wrong == "numbers"
-            else "Name the column of contact ids with id_column=."
-        )
-        raise InvalidInputError(
-            f"{place} holds {wrong} ({place.array.dtype}), expected contact ids, "
-            f"which are text (ctc_ and 26 characters). {remedy}"
-        )
+    held = holds_no_text(place.array.dtype)
+    if held is not None and not bool(pd.isna(place.array).all()):
+        raise no_text_in(place, held)
     reading = read_ids(place.array)
     if reading.present and not reading.usable:
-        shape = shape_of(reading.odd)
-        # Only what looks like an id is quoted: other columns hold names and numbers of people.
-        quoted = [shorten(value) for value in reading.odd[:_EXAMPLES]] if " ids" in shape else []
-        raise InvalidInputError(
-            f"{place}: none of its {reading.present} values is a contact id; found "
-            f"{shape}{f' such as {listed(quoted)}' if quoted else ''}, expected ctc_ and 26 "
-            "characters of 0-9 and A-Z without I, L, O, U. "
-            f"{remedy_for(shape) or 'Is it the wrong column? Name the right one with id_column=.'}"
-        )
+        raise no_id_among(place, reading)
     return reading
 
 
 def _the_candidate(frame: pd.DataFrame) -> tuple[Place, Reading]:
     """Find the one column or level that holds contact ids."""
     candidates: list[tuple[Place, Reading]] = []
-    found: list[str] = []
+    found: list[Found] = []
     for place in places_of(frame):
-        shape = holds_no_text(place.array.dtype)
-        if shape is None:
-            sample = _sample(place.array)
-            # Blanks are missing, so a sample of blanks says nothing about the rest.
-            if any(_is_id_or_blank(value) for value in sample):
-                reading = read_ids(place.array)
-                if reading.usable and 2 * reading.usable >= reading.present:
-                    candidates.append((place, reading))
-                shape = f"{reading.usable} contact ids among {reading.present} values"
-            else:
-                shape = shape_of(sample)
-        found.append(f"{place}: {shape}")
+        held = holds_no_text(place.array.dtype)
+        if held is not None:
+            found.append(Found(place, held, held))
+            continue
+        sample = _sample(place.array)
+        # Blanks are missing, so a sample of blanks says nothing about the rest.
+        if any(_is_id_or_blank(value) for value in sample):
+            reading = read_ids(place.array)
+            if reading.usable and 2 * reading.usable >= reading.present:
+                candidates.append((place, reading))
+            found.append(_found(place, reading))
+        else:
+            found.append(Found(place, shape_of(sample), told_shape(sample)))
     repeated = frame.columns[frame.columns.duplicated()]
     for place, _ in candidates:
         if place.kind == "column" and place.label in repeated:
@@ -261,18 +252,16 @@ def _the_candidate(frame: pd.DataFrame) -> tuple[Place, Reading]:
     if len(candidates) == 1:
         return candidates[0]
     if candidates:
-        names = listed([str(place) for place, _ in candidates])
-        raise InvalidInputError(
-            f"found {len(candidates)} places with contact ids, expected one: {names}. "
-            "Say which with id_column=, or drop or rename the others (an index without a name "
-            "gets one with df.rename_axis('contact_id'))."
-        )
-    raise InvalidInputError(
-        "found no column or index level of which at least half of the values are contact ids "
-        f"(ctc_ and 26 characters). Found: {listed(found) or 'no columns at all'}. "
-        "Name the column with id_column=; a column of ids that was read as numbers has to be "
-        "read again as text, pd.read_csv(..., dtype=str)."
-    )
+        raise several_candidates([place for place, _ in candidates])
+    raise no_candidate(found)
+
+
+def _found(place: Place, reading: Reading) -> Found:
+    told = told_shape(reading.odd)
+    if reading.usable:
+        number = f"{reading.usable:,} contact id{'' if reading.usable == 1 else 's'}"
+        told = f"{number} among {reading.present:,} values"
+    return Found(place, shape_of(reading.odd), told, reading.usable)
 
 
 def _sample(array: Any) -> list[object]:
@@ -287,11 +276,15 @@ def _is_id_or_blank(value: object) -> bool:
     return type(value) is str and (not value or CONTACT_ID.fullmatch(value) is not None)
 
 
+def _hint_labels(hint: Hashable | list[Hashable] | None) -> list[Hashable]:
+    return hint if isinstance(hint, list) else [] if hint is None else [hint]
+
+
 def _hint_codes(
     frame: pd.DataFrame, hint: Hashable | list[Hashable] | None
 ) -> NDArray[np.int64] | None:
     """Number each row by its hint values, in order of first appearance, first hint first."""
-    labels = hint if isinstance(hint, list) else [] if hint is None else [hint]
+    labels = _hint_labels(hint)
     if not labels:
         return None
     combined = np.zeros(len(frame), dtype=np.int64)
@@ -310,7 +303,11 @@ def _hint_codes(
 
 
 def _in_sending_order(
-    reading: Reading, row_groups: NDArray[np.int64] | None, index: pd.Index[Any], source: str
+    reading: Reading,
+    row_groups: NDArray[np.int64] | None,
+    index: pd.Index[Any],
+    source: str,
+    hint: list[Hashable],
 ) -> ContactIds:
     unusable = np.full(len(reading.codes), USABLE, dtype=np.int8)
     unusable[reading.codes == MISSING_CODE] = MISSING
@@ -343,6 +340,7 @@ def _in_sending_order(
         index=index,
         source=source,
         stripped=reading.stripped,
-        examples=tuple(shorten(value) for value in reading.odd[:_EXAMPLES]),
-        malformed_shape=shape_of(reading.odd) if reading.odd else "",
+        odd=reading.odd,
+        odd_rows=reading.odd_rows,
+        hint=tuple(name_of(label) for label in hint),
     )

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from kirim_pandas.frames.ids import ContactIds
+from kirim_pandas.frames.malformed import Kind
 from kirim_pandas.frames.shapes import remedy_for
 from kirim_pandas.labeling.batches import MAX_CONTACTS_PER_CALL
 
-__all__ = ["SKIP_SHARES", "Plan", "plan_frame"]
+__all__ = ["SKIP_SHARES", "Plan", "minutes_for", "plan_frame"]
 
 SKIP_SHARES: Final = (0.0, 0.01, 0.05, 0.20)
 """Shares of skipped contacts a plan is worked out for."""
@@ -23,6 +24,9 @@ SKIP_SHARES: Final = (0.0, 0.01, 0.05, 0.20)
 PROBES_PER_HINT_VALUE: Final = 3
 """Probes that a hint which decides the skips may cost for each of its values: batches change from
 one outcome to the other where the hint's value changes, and nowhere else."""
+
+BUCKET_SHARE: Final = 0.9
+"""Part of the organisation's bucket that a run uses; a client leaves the rest to others."""
 
 _NO_HINT, _PERFECT_HINT = "none", "perfect"
 
@@ -40,15 +44,21 @@ class Plan:
     batches : int
         Requests that put the label on (or off): the least a run costs.
     write_per_minute : int
-        The rate the minutes are reckoned with.
+        The rate the minutes are reckoned with, from a bucket that is full at the start.
     table : DataFrame
         One row for each share of skipped contacts and hint: skipped_share (float64, 0 to 1),
         hint (string, ``none`` or ``perfect``: one that decides who is skipped), requests (int64,
         expected, batches and probes), minutes (float64).
-    examples : tuple of str
-        Up to three malformed values, shortened.
-    malformed_shape : str
-        What they look like; empty if there are none.
+    malformed_kinds : tuple of Kind
+        What the malformed ids look like.
+    hint : tuple of str
+        The columns of the hint, as they are shown; empty without one.
+    hint_values : int
+        Distinct values of the hint; 0 without one.
+    resolve : str
+        How far the run would go: ``rows``, ``batches`` or ``certified``.
+    max_requests : int or None
+        Its cap.
     label_id, operation : str or None
         What would be done.
     """
@@ -63,15 +73,18 @@ class Plan:
     batches: int
     write_per_minute: int
     table: pd.DataFrame
-    examples: tuple[str, ...]
-    malformed_shape: str
+    malformed_kinds: tuple[Kind, ...]
+    hint: tuple[str, ...] = ()
+    hint_values: int = 0
+    resolve: str = "rows"
+    max_requests: int | None = None
     label_id: str | None = None
     operation: str | None = None
 
     @property
     def minutes(self) -> float:
-        """Minutes the batches take at the given rate, without probes."""
-        return self.batches / self.write_per_minute
+        """Minutes the batches wait for the given rate, without probes; 0 if they need not."""
+        return minutes_for(self.batches, self.write_per_minute)
 
     def to_frame(self) -> pd.DataFrame:
         """Return a copy of `table`."""
@@ -82,11 +95,8 @@ class Plan:
         if self.stripped:
             lines.append(f"{_count(self.stripped, 'id')} with white space around, to be removed.")
         if self.malformed:
-            lines.append(
-                f"{_count(self.malformed, 'row')} with a malformed id, not to be sent "
-                f"({self.malformed_shape}, such as {', '.join(self.examples)}). "
-                f"{remedy_for(self.malformed_shape)}".strip()
-            )
+            lines.append(f"{_count(self.malformed, 'row')} with a malformed id, not to be sent:")
+            lines += [f"- {_told(kind)}" for kind in self.malformed_kinds]
         if self.missing:
             lines.append(f"{_count(self.missing, 'row')} without an id, not to be sent.")
         if self.duplicates:
@@ -94,11 +104,33 @@ class Plan:
                 f"{_count(self.duplicates, 'row')} of a contact that an earlier row has: "
                 "sent once, all its rows share the outcome."
             )
+        if not self.contacts:
+            return [*lines, "Nothing would be sent."]
+        if self.hint:
+            lines.append(f"Hint: {', '.join(self.hint)} ({_count(self.hint_values, 'value')}).")
+        burst = _burst(self.write_per_minute)
         lines.append(
-            f"{_count(self.batches, 'request')} at least, {_duration(self.minutes)} at "
-            f"{self.write_per_minute:,} a minute; finding out who was skipped takes more:"
+            f"{_cost(self.batches, self.minutes)} at least, at {self.write_per_minute:,} a minute "
+            f"(the first {burst:,.0f} at once, if nobody has sent any in the minute before)."
         )
+        if self.max_requests is not None:
+            short = self.max_requests < self.batches
+            lines.append(
+                f"{_count(self.max_requests, 'request')} at most (max_requests)"
+                f"{', too few for all contacts' * short}."
+            )
+        if self.resolve == "batches":
+            lines.append(
+                "Who was skipped is not asked (resolve='batches'): the rows of a batch that is "
+                "skipped in part stay unknown."
+            )
+        else:
+            lines.append("Finding out who was skipped takes more, by the share that is skipped:")
         return lines
+
+    @property
+    def _has_table(self) -> bool:
+        return self.contacts > 0 and self.resolve != "batches"
 
     def _title(self) -> str:
         what = " ".join(part for part in (self.operation, self.label_id) if part)
@@ -116,11 +148,16 @@ class Plan:
             cells = [f"{100 * share:g} %"]
             for frame in by_hint.values():
                 line = frame.loc[share]
-                cells.append(f"{int(line['requests']):,} ({_duration(line['minutes'])})")
+                cells.append(_cost(int(line["requests"]), line["minutes"], noun=""))
             body.append(cells)
-        return ["skipped", "requests", "with a hint that decides the skips"], body
+        heads = ["requests", "with a hint that decides the skips"]
+        if self.hint:
+            heads = ["requests if the hint tells nothing", "if it decides the skips"]
+        return ["skipped", *heads], body
 
     def __repr__(self) -> str:
+        if not self._has_table:
+            return "\n".join([self._title(), *self._facts()])
         head, body = self._cells()
         widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
         table = (
@@ -133,10 +170,13 @@ class Plan:
         head, body = self._cells()
         facts = "<br>".join(html.escape(line) for line in self._facts())
         rows = "".join(f"<tr>{''.join(f'<td>{c}</td>' for c in line)}</tr>" for line in body)
+        table = (
+            f"<table><thead><tr>{''.join(f'<th>{c}</th>' for c in head)}</tr></thead>"
+            f"<tbody>{rows}</tbody></table>"
+        )
         return (
             f'<div class="kirim-plan"><strong>{html.escape(self._title())}</strong><br>{facts}'
-            f"<table><thead><tr>{''.join(f'<th>{c}</th>' for c in head)}</tr></thead>"
-            f"<tbody>{rows}</tbody></table></div>"
+            f"{table if self._has_table else ''}</div>"
         )
 
 
@@ -147,6 +187,8 @@ def plan_frame(
     write_per_minute: int,
     batch_size: int = MAX_CONTACTS_PER_CALL,
     skip_shares: Sequence[float] = SKIP_SHARES,
+    resolve: str = "rows",
+    max_requests: int | None = None,
     label_id: str | None = None,
     operation: str | None = None,
 ) -> Plan:
@@ -165,6 +207,10 @@ def plan_frame(
         Contacts of one call.
     skip_shares
         Shares to reckon with.
+    resolve
+        With ``"batches"`` no probes are reckoned, with ``"certified"`` some at the end.
+    max_requests
+        Cap on the requests; None for none.
     label_id, operation
         Shown in the plan.
 
@@ -175,19 +221,23 @@ def plan_frame(
     """
     batches = ceil(ids.contacts / batch_size)
     # A hint that decides the skips has two values at least: of those skipped and the others.
-    hint_values = 2 if ids.groups is None else max(2, int(ids.groups.max(initial=0)) + 1)
+    hint_values = 0 if ids.groups is None else len(np.unique(ids.groups))
     lines: list[dict[str, Any]] = []
     for share in skip_shares:
-        probes = ceil(requests_for(ids.contacts, share)) if share and ids.contacts else 0
-        hinted = min(probes, PROBES_PER_HINT_VALUE * hint_values)
+        asks = share > 0 and ids.contacts > 0 and resolve != "batches"
+        probes = ceil(requests_for(ids.contacts, share)) if asks else 0
+        hinted = min(probes, PROBES_PER_HINT_VALUE * max(2, hint_values))
+        # Certifying asks once more about each thousand that probes have named.
+        last = batches if asks and resolve == "certified" else 0
         for hint, extra in ((_NO_HINT, probes), (_PERFECT_HINT, hinted)):
-            requests = batches + extra
+            requests = batches + extra + last
+            requests = requests if max_requests is None else min(requests, max_requests)
             lines.append(
                 {
                     "skipped_share": float(share),
                     "hint": hint,
                     "requests": requests,
-                    "minutes": requests / write_per_minute,
+                    "minutes": minutes_for(requests, write_per_minute),
                 }
             )
     table = pd.DataFrame(lines, columns=["skipped_share", "hint", "requests", "minutes"])
@@ -202,11 +252,50 @@ def plan_frame(
         batches=batches,
         write_per_minute=write_per_minute,
         table=table.astype({"hint": "string", "requests": np.int64}),
-        examples=ids.examples,
-        malformed_shape=ids.malformed_shape,
+        malformed_kinds=ids.malformed_kinds,
+        hint=ids.hint,
+        hint_values=hint_values,
+        resolve=resolve,
+        max_requests=max_requests,
         label_id=label_id,
         operation=operation,
     )
+
+
+def minutes_for(requests: float, write_per_minute: float) -> float:
+    """Reckon how long the pace holds so many requests back, from a full bucket.
+
+    Parameters
+    ----------
+    requests
+        To be made.
+    write_per_minute
+        Size of the bucket, and tokens that come back a minute.
+
+    Returns
+    -------
+    float
+        Minutes until the last one leaves; 0 where all may leave at once.
+    """
+    return max(0.0, requests - _burst(write_per_minute)) / write_per_minute
+
+
+def _burst(write_per_minute: float) -> float:
+    """Requests that a full bucket lets go at once; the reserve stays in it."""
+    return max(BUCKET_SHARE * write_per_minute, 1.0)
+
+
+def _told(kind: Kind) -> str:
+    such = f", such as {', '.join(kind.examples)}" if kind.examples else ""
+    return f"{kind.shape}: {_count(kind.rows, 'row')}{such}. {remedy_for(kind.shape)}".rstrip()
+
+
+def _cost(requests: int, minutes: float, noun: str = "request") -> str:
+    """Say how many requests and how long; without waits the service's speed counts."""
+    number = _count(requests, noun) if noun else f"{requests:,}"
+    if not requests:
+        return number
+    return f"{number} ({_duration(minutes) if minutes else 'seconds'})"
 
 
 def _count(number: int, noun: str) -> str:
@@ -216,7 +305,7 @@ def _count(number: int, noun: str) -> str:
 def _duration(minutes: float) -> str:
     """Say a duration the way people do."""
     if minutes < 1:
-        return f"{max(1, round(minutes * 60))} s" if minutes else "0 s"
+        return f"{max(1, round(minutes * 60))} s"
     if minutes < 10:
         return f"{minutes:.1f} min"
     if minutes < 90:

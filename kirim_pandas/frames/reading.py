@@ -35,13 +35,16 @@ class Reading:
     stripped : int
         Rows whose id had white space around it.
     odd : list
-        Distinct malformed strings, and the first malformed value that is no string.
+        Distinct malformed strings, and of each other type the first malformed value.
+    odd_rows : list of int
+        How many rows have each, or a value of its type.
     """
 
     codes: NDArray[np.int64]
     texts: list[str]
     stripped: int
     odd: list[object]
+    odd_rows: list[int]
 
     @property
     def usable(self) -> int:
@@ -72,7 +75,8 @@ def read_ids(array: Any) -> Reading:
     texts = [value.strip() if type(value) is str else None for value in distinct]
     is_id = CONTACT_ID.fullmatch
     good = np.array([text is not None and is_id(text) is not None for text in texts], dtype=bool)
-    odd = [i for i in np.flatnonzero(~good) if texts[i] != ""]  # blank is missing, not odd
+    # Blank is missing, not odd.
+    odd = np.array([i for i in np.flatnonzero(~good) if texts[i] != ""], dtype=np.int64)
     padded = np.array(
         [
             text is not None and len(text) < len(value)
@@ -95,6 +99,7 @@ def read_ids(array: Any) -> Reading:
         texts=ids.tolist(),
         stripped=int(np.count_nonzero(stripped)),
         odd=[distinct[i] for i in odd],
+        odd_rows=np.bincount(value_codes[value_codes >= 0], minlength=len(distinct))[odd].tolist(),
     )
 
 
@@ -106,7 +111,7 @@ def _distinct(array: Any) -> tuple[NDArray[np.int64], list[Any]]:
     codes : ndarray of int64, shape (rows,)
         Into `distinct`; -1 where the value is missing.
     distinct : list
-        Plain str objects; one last entry may stand for everything that is no text.
+        Plain str objects; the last entries may stand for what is no text, one for each type.
     """
     if isinstance(array, pd.Categorical):
         codes, distinct = _distinct(array.categories.array)
@@ -121,7 +126,10 @@ def _distinct(array: Any) -> tuple[NDArray[np.int64], list[Any]]:
     codes, uniques = pd.factorize(texts)
     other = (codes == -1) & ~pd.isna(objects)
     distinct = list(uniques)
-    if other.any():
-        codes[other] = len(distinct)
-        distinct.append(objects[other.argmax()])
+    types: dict[type, int] = {}
+    for row in np.flatnonzero(other):
+        code = types.setdefault(type(objects[row]), len(distinct))
+        if code == len(distinct):
+            distinct.append(objects[row])
+        codes[row] = code
     return codes.astype(np.int64, copy=False), distinct

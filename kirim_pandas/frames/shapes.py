@@ -16,7 +16,16 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-__all__ = ["CONTACT_ID", "holds_no_text", "name_of", "remedy_for", "shape_of", "shorten"]
+__all__ = [
+    "CONTACT_ID",
+    "holds_no_text",
+    "name_of",
+    "remedy_for",
+    "shape_of",
+    "shape_of_one",
+    "shorten",
+    "told_shape",
+]
 
 CONTACT_ID: Final = re.compile(r"ctc_[0-9A-HJKMNP-TV-Z]{26}")
 """A contact id, for ``fullmatch`` (``$`` would let a newline through).
@@ -27,25 +36,45 @@ Upper-case Crockford base32 behind the prefix (Kirim API docs, "IDs"); nothing e
 _SAMPLE = 200
 """Values looked at to name a shape; a name needs no more."""
 
+_MOSTLY = "mostly "
+
+_YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
+_MONTH_NAME = "[A-Za-z]{3,9}"
+_DATE = re.compile(
+    rf"(?:{_YEAR}[-/.]{_MONTH}(?:[-/.]{_DAY})?|{_DAY}[-/.]{_MONTH}[-/.](?:{_YEAR}|\d\d)"
+    rf"|{_MONTH}[-/.]{_DAY}[-/.](?:{_YEAR}|\d\d)|{_DAY}[ -]{_MONTH_NAME}[ -]{_YEAR}"
+    rf"|{_MONTH_NAME} {_DAY}, {_YEAR})(?:[T ,]+\d\d?:\d\d.{{0,20}})?"
+)
+"""A date as files have them, with or without a time."""
+
 _SHAPES: Final = (
     ("contact ids", CONTACT_ID),
     ("contact ids with invisible or foreign characters", re.compile(r"(?s)(?=.*[^ -~]).*ctc_.*")),
     ("contact ids in the wrong case", re.compile(r"ctc_[0-9a-z]{26}", re.IGNORECASE)),
     ("contact ids with characters missing, added or changed", re.compile(r"ctc_.*", re.DOTALL)),
     ("label ids", re.compile(r"lbl_.*", re.DOTALL)),
-    ("numbers", re.compile(r"-?\d{1,7}|-?\d+[.,]\d+(e[+-]?\d+)?", re.IGNORECASE)),
-    ("phone numbers", re.compile(r"\+?[\d(][\d\s().-]{6,20}")),
     ("e-mail addresses", re.compile(r"\S+@\S+\.\S+")),
+    ("dates", _DATE),  # before phone numbers: it looks like one
+    # With separators of thousands, which differ from country to country.
+    ("numbers", re.compile(r"-?\d{1,3}(?:\.\d{3})+(?:,\d+)?|-?\d{1,3}(?:,\d{3})+(?:\.\d+)?")),
+    ("numbers", re.compile(r"-?[1-9]\d{0,8}|0|-?\d+[.,]\d+(?:e[+-]?\d+)?", re.IGNORECASE)),
+    ("phone numbers", re.compile(r"(?=(?:\D*\d){8,15}\D*\Z)(?:\+|\(|0|\d+[\s.()-])[\d\s().-]+")),
+    ("long numbers, perhaps phone numbers", re.compile(r"\d{10,15}")),
+    ("numbers", re.compile(r"-?\d+")),
 )
+
+_BY_PHONE = "look the contacts up by phone number first, and merge their ids."
 
 _REMEDIES: Final = {
     "contact ids in the wrong case": "Ids are upper case behind ctc_, and are not changed here: "
     "take them from their source again.",
     "contact ids with invisible or foreign characters": "Remove those characters at the source.",
+    "contact ids with characters missing, added or changed": "Take them from their source again.",
     "label ids": "A label id is the first argument; the column has to hold contacts.",
-    "phone numbers": "Look the contacts up by phone number first, and merge their ids.",
+    "phone numbers": _BY_PHONE.capitalize(),
+    "long numbers, perhaps phone numbers": f"If they are, {_BY_PHONE}",
     "e-mail addresses": "Merge the contact ids from the export first.",
-    "numbers": "If these were ids, they lost digits: read the file again with dtype=str.",
+    "numbers": "A contact id is no number: if ids stood there, read the file again with dtype=str.",
 }
 
 
@@ -84,7 +113,14 @@ def holds_no_text(dtype: Any) -> str | None:
     return None
 
 
-def _shape_of_one(value: object) -> str:
+def shape_of_one(value: object) -> str:
+    """Name what one value looks like; none of its own methods is called.
+
+    Parameters
+    ----------
+    value
+        Anything but a missing value.
+    """
     kind = type(value)  # not isinstance(), which asks the value for its __class__
     if issubclass(kind, str):
         text = str.strip(value)  # type: ignore[arg-type]  # it is a str
@@ -110,8 +146,21 @@ def shape_of(values: Iterable[object]) -> str:
     str
         Such as ``"label ids"``; ``"nothing but missing values"`` for no value at all.
     """
-    shapes = Counter(_shape_of_one(value) for value in islice(values, _SAMPLE))
-    return shapes.most_common(1)[0][0] if shapes else "nothing but missing values"
+    return told_shape(values).removeprefix(_MOSTLY)
+
+
+def told_shape(values: Iterable[object]) -> str:
+    """Name what the values look like, and say "mostly" where some look otherwise.
+
+    Parameters
+    ----------
+    values
+        As for `shape_of`.
+    """
+    shapes = Counter(shape_of_one(value) for value in islice(values, _SAMPLE))
+    if not shapes:
+        return "nothing but missing values"
+    return f"{_MOSTLY if len(shapes) > 1 else ''}{shapes.most_common(1)[0][0]}"
 
 
 def shorten(value: object) -> str:
