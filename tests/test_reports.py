@@ -154,7 +154,7 @@ def test_no_rows(result: pd.DataFrame, data: pd.DataFrame) -> None:
     """A result without rows has an empty summary, an empty comparison, a chart and a report."""
     empty, no_data = result.iloc[:0], data.iloc[:0]
     assert summary(empty, "team", data=no_data).shape == (0, 6)
-    assert compare(empty, result).empty
+    assert compare(empty, empty).empty
     assert "no rows" in report(empty, by="team", data=no_data).headline
     plot(empty, "team", data=no_data).figure.clear()
     plot(empty).figure.clear()
@@ -178,20 +178,44 @@ def test_every_reason_has_words() -> None:
 # -- compare ------------------------------------------------------------------------------
 
 
-def test_compare_lists_changed_contacts_once(result: pd.DataFrame) -> None:
-    """One line per contact of both results whose status or reason differs."""
+@pytest.fixture
+def later(result: pd.DataFrame) -> pd.DataFrame:
     later = result.iloc[::-1].copy()
     later.loc[later["contact_id"] == "ctc_2", ["status", "reason"]] = ["applied", pd.NA]
     later.loc[later["contact_id"] == "ctc_3", "reason"] = "team_mismatch"
     later.loc[later["contact_id"] == "ctc_6", "contact_id"] = "ctc_9"
+    return later
+
+
+def test_compare_lists_changed_contacts_once(result: pd.DataFrame, later: pd.DataFrame) -> None:
+    """One line per contact whose status or reason differs, or that only one of the results has."""
     changed = compare(result, later)
     assert lines(changed) == [
-        ["ctc_2", "skipped", "team_mismatch", "applied", None],
-        ["ctc_3", "skipped", "cross_org", "skipped", "team_mismatch"],
+        ["ctc_2", "changed", "skipped", "team_mismatch", "applied", None],
+        ["ctc_3", "changed", "skipped", "cross_org", "skipped", "team_mismatch"],
+        ["ctc_6", "only_a", "applied", None, None, None],
+        ["ctc_9", "only_b", None, None, "applied", None],
     ]
-    columns = ["contact_id", "status_a", "reason_a", "status_b", "reason_b"]
+    columns = ["contact_id", "change", "status_a", "reason_a", "status_b", "reason_b"]
     assert list(changed.columns) == columns
+    kinds = ["string", "category", "category", "string", "category", "string"]
+    assert [str(dtype) for dtype in changed.dtypes] == kinds
     assert compare(result, result).empty
+
+
+def test_compare_adds_up(result: pd.DataFrame, later: pd.DataFrame) -> None:
+    """With the unchanged ones, every contact of either result is counted in one category."""
+    counts = compare(result, later, unchanged=True)["change"].value_counts()
+    assert counts.to_dict() == {"changed": 2, "only_a": 1, "only_b": 1, "unchanged": 3}
+    ids = pd.concat([result, later])["contact_id"]
+    assert counts.sum() == ids.nunique()
+    none = result.iloc[:0]
+    assert compare(none, none, unchanged=True).empty
+    for pair, change in (((result, none), "only_a"), ((none, result), "only_b")):
+        found = compare(*pair)
+        assert found["change"].eq(change).all()
+        assert len(found) == result["contact_id"].nunique()
+        assert list(found.dtypes) == list(compare(result, later).dtypes)
 
 
 # -- charts -------------------------------------------------------------------------------
@@ -431,3 +455,13 @@ def test_formulas_in_levels_and_repeated_labels() -> None:
     assert safe.columns.tolist() == [("'=g", 1)]
     assert safe.index.tolist() == [("'@i", 2)]
     assert spreadsheet_safe(pd.DataFrame()).empty
+
+
+def test_saving_says_which_folder_is_missing(result: pd.DataFrame, tmp_path: Path) -> None:
+    """A report that cannot be written where it should says why and what to do."""
+    told = report(result)
+    with pytest.raises(InvalidInputError, match=r"folder .*monday does not exist.*mkdir"):
+        told.save(tmp_path / "monday" / "report.html")
+    with pytest.raises(InvalidInputError, match=r"is a folder, expected a file.*report\.html"):
+        told.save(tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from fractions import Fraction
+from urllib.parse import urlsplit
 
 import pandas as pd
 import pytest
@@ -728,3 +729,15 @@ def test_unusable_options_say_so(capsys):
     with pytest.raises(SystemExit):
         main(["--fault", "nonsense=1"])
     assert "no fault is called 'nonsense'" in capsys.readouterr().err
+
+
+def test_command_line_names_a_port_in_use(capsys):
+    """A port that another program has is one clear line, without the usage."""
+    from kirim_pandas.sandbox.__main__ import main
+
+    with sandbox.start(contacts=1) as box:
+        port = urlsplit(box.base_url).port
+        assert main(["--port", str(port), "--contacts", "1"]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1
+    assert f"port {port} is in use; choose another with --port" in told[0]

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from kirim_pandas.api.errors import InvalidInputError
 from kirim_pandas.frames.charts import Bars, bars, plot, svg_chart
 from kirim_pandas.frames.exports import spreadsheet_safe
 from kirim_pandas.frames.reasons import REASONS, STATUS_MEANINGS, Reason, reason_for
@@ -105,8 +106,24 @@ class Report:
         -------
         Path
             Where it stands.
+
+        Raises
+        ------
+        InvalidInputError
+            The folder does not exist, or the path is a folder; nothing was written.
         """
         target = Path(path)
+        if target.is_dir():
+            raise InvalidInputError(
+                f"{target} is a folder, expected a file: for example "
+                f"{str(target / 'report.html')!r}. Nothing was written."
+            )
+        if not target.parent.is_dir():
+            raise InvalidInputError(
+                f"The folder {target.parent} does not exist, so {target.name} was not written. "
+                f"Make it first, with Path({str(target.parent)!r}).mkdir(parents=True), or choose "
+                "another."
+            )
         target.write_text(self.html, encoding="utf-8")
         return target
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,9 @@ __all__ = ["By", "Grouping", "compare", "groupings", "result_column", "statuses_
 
 By: TypeAlias = Hashable | Any | list[Any]
 """A column name, an aligned Series or array, or a list of these."""
+
+_CHANGES: Final = ("changed", "only_a", "only_b", "unchanged")
+"""What may differ between two results, and what may not."""
 
 _OWN_COLUMNS = ("status", "reason", "rows", "contacts", "share")
 
@@ -261,32 +264,63 @@ def _reason_codes(column: pd.Series[Any]) -> tuple[NDArray[np.int64], Any]:
     return codes, pd.array(order, dtype="string")
 
 
-def compare(result_a: pd.DataFrame, result_b: pd.DataFrame) -> pd.DataFrame:
-    """List the contacts whose status or reason differs between two results.
+def compare(
+    result_a: pd.DataFrame, result_b: pd.DataFrame, *, unchanged: bool = False
+) -> pd.DataFrame:
+    """List the contacts that differ between two results: another outcome, or in one of them only.
 
     Parameters
     ----------
     result_a, result_b
-        Two results; contacts that only one of them has are left out.
+        Two results.  Rows without a usable id are no contacts and are left out.
+    unchanged
+        True lists the contacts with the same outcome, too; then every contact of either result
+        has its row, so that ``["change"].value_counts()`` adds up.
 
     Returns
     -------
     DataFrame
-        One row per contact, in the order of `result_a`, with a RangeIndex: contact_id (string),
-        status_a (category), reason_a (string), status_b (category), reason_b (string).
+        One row per contact, those of `result_a` in its order, then those of `result_b` alone, with
+        a RangeIndex: contact_id (string), change (category: changed, only_a, only_b, unchanged),
+        status_a (category), reason_a (string), status_b (category), reason_b (string).  Status and
+        reason are missing on the side that does not have the contact.
 
     Raises
     ------
     InvalidInputError
         One of them is no result frame.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> first = pd.DataFrame({"contact_id": ["ctc_1", "ctc_2", "ctc_3"],
+    ...                       "status": ["applied", "skipped", "applied"],
+    ...                       "reason": [None, "cross_org", None]})
+    >>> later = first.iloc[:2].assign(status="applied", reason=None)
+    >>> compare(first, later)[["contact_id", "change", "status_a", "status_b"]]
+      contact_id   change status_a status_b
+    0      ctc_2  changed  skipped  applied
+    1      ctc_3   only_a  applied      NaN
+    >>> len(compare(first, later, unchanged=True))
+    3
     """
     a, b = _by_contact(result_a), _by_contact(result_b)
-    both = a.merge(b, on="contact_id", how="inner", suffixes=("_a", "_b"))
-    same = both["status_a"].eq(both["status_b"]) & both["reason_a"].fillna("").eq(
-        both["reason_b"].fillna("")
+    both = a.merge(b, on="contact_id", how="left", suffixes=("_a", "_b"))
+    alone = b[~b["contact_id"].isin(a["contact_id"])]
+    alone = alone.rename(columns={"status": "status_b", "reason": "reason_b"})
+    every = pd.concat([both, alone], ignore_index=True)
+    same = every["status_a"].eq(every["status_b"]) & every["reason_a"].fillna("").eq(
+        every["reason_b"].fillna("")
     )
-    columns = ["contact_id", "status_a", "reason_a", "status_b", "reason_b"]
-    return both.loc[~same, columns].reset_index(drop=True)
+    kinds = np.full(len(every), _CHANGES.index("changed"))
+    kinds[same.to_numpy(dtype=bool)] = _CHANGES.index("unchanged")
+    kinds[every["status_b"].isna().to_numpy()] = _CHANGES.index("only_a")
+    kinds[len(both) :] = _CHANGES.index("only_b")
+    every["change"] = pd.Categorical.from_codes(kinds, categories=list(_CHANGES))
+    every = every.astype({"status_a": STATUS_DTYPE, "reason_a": "string"})
+    columns = ["contact_id", "change", "status_a", "reason_a", "status_b", "reason_b"]
+    shown = every if unchanged else every[every["change"] != "unchanged"]
+    return shown[columns].reset_index(drop=True)
 
 
 def _by_contact(result: pd.DataFrame) -> pd.DataFrame:

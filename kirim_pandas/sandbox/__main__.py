@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import signal
 import sys
 import threading
@@ -181,7 +182,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             skipped_share=given.skipped_share,
             in_progress_wait_seconds=given.in_progress_wait_seconds,
         )
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        # Not made.error: what the options are is no help here.
+        print(f"{made.prog}: {_refused_port(error, given.port)}", file=sys.stderr)
+        return 2
+    except (ValueError, OverflowError) as error:
         made.error(str(error))
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
@@ -198,6 +203,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(file=sys.stderr)
         print(f"closed after {len(box.requests()):,} requests", flush=True)
     return 0
+
+
+def _refused_port(error: OSError, port: int) -> str:
+    what = {
+        errno.EADDRINUSE: f"port {port} is in use",
+        errno.EACCES: f"port {port} is not yours to use",
+    }.get(error.errno or 0)
+    if what is None:
+        return str(error)
+    return f"{what}; choose another with --port, or leave --port out for a free one"
 
 
 def _welcome(box: Sandbox, saved: str | None) -> str:
