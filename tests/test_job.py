@@ -190,9 +190,23 @@ def test_summary_is_escaped(box, start):
 
     shown = replace(ending.ending, facts=facts, notes=["<script>"]).html
     shown += heading_html(facts, running=True)
-    shown += note_html(facts, ending.progress, facts.started)
+    shown += note_html(facts, facts.started)
     for text in ("<run>", "<i>", "<script>"):
         assert text not in shown
+
+
+def test_note_does_not_contradict_the_bar():
+    """What stands under the live bar, some seconds old, has a time and no counts."""
+    from datetime import UTC, datetime
+
+    from kirim_pandas.notebook.jobtext import note_html
+
+    now = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+    page = note_html(JobFacts("run_1", "lbl_1", "attach", 12_000, 12_000, now), now)
+    assert "at 05:06:07 the run was at work" in page
+    assert "kp.runs()" in page
+    assert 'df.kirim.resume("run_1")' in page
+    assert "12,000" not in page
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,26 @@ def test_a_whole_run(terminal):
         assert words in text, words
 
 
+@pytest.mark.parametrize("columns", [80, 100, 160])
+def test_words_give_way_to_the_bar(terminal, columns):
+    """On a terminal of 80 columns, too, a bar of 16 is left, and the words say what fits."""
+    with contextlib.redirect_stdout(terminal):
+        bar = ProgressBar(2000, "attach", lambda: 60)
+        bar._bar.dynamic_ncols = lambda _file: (columns, 40)
+        for event in [*APPLY, *RESOLVE]:
+            bar(event)
+        bar.close()
+    drawn = [line for line in terminal.getvalue().split("\r") if "|" in line and "[" in line]
+    assert drawn
+    for line in drawn[1:]:
+        assert len(line.strip("\n")) <= columns
+        assert len(line.split("|")[1]) >= 16, line
+    text = terminal.getvalue()
+    assert "request 3" in text
+    assert "waiting" in text
+    assert ("1,960 applied" in text) == (columns > 80)
+
+
 @pytest.mark.parametrize(
     ("end", "word"),
     [(ended(interrupted=True), "stopped"), (ended(error=KirimError("no")), "failed")],
@@ -112,5 +132,7 @@ def test_tally_counts_what_was_answered():
 def test_resolve_note_reckons_in_minutes():
     """The line before the resolve phase gives requests and minutes at the pace known."""
     note = resolve_note(PhaseStarted("resolve", 600.4, 5000), "detach", 60)
-    assert "about 600 more requests (about 10 min at 60 a minute)" in note
+    assert "about 600 more requests (about 9 min at 60 a minute)" in note  # a full bucket helps
+    spent = resolve_note(PhaseStarted("resolve", 600.4, 5000), "detach", 60, made=54)
+    assert "(about 10 min at 60 a minute)" in spent
     assert "stop at any time without loss: the labels are already removed" in note

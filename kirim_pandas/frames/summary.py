@@ -24,6 +24,8 @@ By: TypeAlias = Hashable | Any | list[Any]
 _CHANGES: Final = ("changed", "only_a", "only_b", "unchanged")
 """What may differ between two results, and what may not."""
 
+_CHANGE_DTYPE: Final = pd.CategoricalDtype(list(_CHANGES))
+
 _OWN_COLUMNS = ("status", "reason", "rows", "contacts", "share")
 
 
@@ -316,7 +318,7 @@ def compare(
     kinds[same.to_numpy(dtype=bool)] = _CHANGES.index("unchanged")
     kinds[every["status_b"].isna().to_numpy()] = _CHANGES.index("only_a")
     kinds[len(both) :] = _CHANGES.index("only_b")
-    every["change"] = pd.Categorical.from_codes(kinds, categories=list(_CHANGES))
+    every["change"] = pd.Categorical.from_codes(kinds, dtype=_CHANGE_DTYPE)
     every = every.astype({"status_a": STATUS_DTYPE, "reason_a": "string"})
     columns = ["contact_id", "change", "status_a", "reason_a", "status_b", "reason_b"]
     shown = every if unchanged else every[every["change"] != "unchanged"]

@@ -30,7 +30,9 @@ class BarPlace:
         self._display_id = f"kirim-bar-{uuid4()}"
         # Words of any length: inside the bar's own row they would push the bar aside.
         self._words = widgets.HTML(layout=widgets.Layout(margin="0"))
-        box = widgets.VBox([container, self._words], layout=widgets.Layout(max_width="760px"))
+        self._notice = widgets.HTML(layout=widgets.Layout(margin="0"))
+        parts = [self._notice, container, self._words]
+        box = widgets.VBox(parts, layout=widgets.Layout(max_width="760px"))
         data = box._repr_mimebundle_()
         data["text/plain"] = "The bar needs the kernel that drew it."
         self._publish(data, update=False)
@@ -38,6 +40,10 @@ class BarPlace:
     def say(self, text: str) -> None:
         """Show words under the bar."""
         self._words.value = framed(f'<span class="soft">{html.escape(text)}</span>')
+
+    def announce(self, text: str) -> None:
+        """Show a sentence over the bar; like the bar, it is gone at the end."""
+        self._notice.value = framed(f"<p>{html.escape(text)}</p>")
 
     def settle(self, text: str, before: str = "") -> None:
         """Put words in the place of the bar; `before` is HTML that stands above them."""

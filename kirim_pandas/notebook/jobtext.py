@@ -162,12 +162,13 @@ def heading_html(facts: JobFacts, *, running: bool) -> str:
     )
 
 
-def note_html(facts: JobFacts, progress: Progress, now: datetime) -> str:
-    """Say where the job stands, for whoever reads it when the live view is gone."""
+def note_html(facts: JobFacts, now: datetime) -> str:
+    """Say what to do when the live view is gone; no counts, which the bar above would outrun."""
     return framed(
-        f'<p class="soft">At {now:%H:%M:%S}: {state_text(progress)}. If nothing moves above, '
-        "<code>kp.runs()</code> tells where the run stands, and "
-        f'<code>df.kirim.resume("{html.escape(facts.run_id)}")</code> goes on with it.</p>'
+        '<p class="soft">Should this stand still before the run has ended (its kernel is gone, or '
+        f"this is a copy): at {now:%H:%M:%S} the run was at work. <code>kp.runs()</code> tells "
+        f'where it stands, and <code>df.kirim.resume("{html.escape(facts.run_id)}")</code> goes on '
+        "with it.</p>"
     )
 
 

@@ -1,7 +1,7 @@
 """The look of a job in a notebook: live widgets between two pieces of text that outlive them.
 
 Three outputs stand in the cell: what the job is; the live view, whose place is taken by the
-summary at the end; and where the job stood some seconds ago, later what to do next.  So whenever
+summary at the end; and when the job was last at work, later what to do next.  So whenever
 the notebook is saved, closed or exported, what it says is true.
 
 Widgets are built in the thread of the cell.  Afterwards one thread of this module sets their
@@ -169,8 +169,9 @@ class JobDisplay:
     def _note(self) -> dict[str, Any]:
         job = self._job
         self._noted_at = time.monotonic()
-        page = note_html(job.facts, job.progress, datetime.now().astimezone())
-        return _bundle(page, f"{state_text(job.progress)}. Run {job.run_id}.")
+        now = datetime.now().astimezone()
+        text = f"At {now:%H:%M:%S}: {state_text(job.progress)}. Run {job.run_id}."
+        return _bundle(note_html(job.facts, now), text)
 
     def _ended(self, ending: Ending) -> list[dict[str, Any]]:
         return [

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from kirim_pandas.frames.plan import minutes_for
 from kirim_pandas.labeling.events import Event, PhaseStarted, RunEnded, Waiting
 from kirim_pandas.labeling.tally import Progress, Tally
 from kirim_pandas.notebook.barplace import BarPlace
@@ -25,6 +26,9 @@ VERBS = {"attach": "attaching", "detach": "detaching"}
 
 REDRAW_SECONDS = 0.1
 """Each drawing is several messages to a browser; a fast run has hundreds of events a second."""
+
+LEAST_BAR_COLUMNS = 16
+"""A shorter bar shows nothing: on a narrow terminal the words give way."""
 
 IN_CONTACTS = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} contacts [{elapsed}{postfix}]"
 IN_REQUESTS = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}{postfix}]"
@@ -130,9 +134,14 @@ class ProgressBar:
         self._closed = True
 
     def _start_probing(self, event: PhaseStarted) -> None:
+        now = self._tally.progress
         if event.phase == "resolve":
-            note = resolve_note(event, self._operation, self._requests_per_minute())
-            print_note(self._bar, note)
+            rate = self._requests_per_minute()
+            note = resolve_note(event, self._operation, rate, made=now.requests)
+            if self._place is None:
+                print_note(self._bar, note)
+            else:
+                self._place.announce(note)
         self._requests_before = self._tally.progress.requests
         sought = "finding the skipped" if event.phase == "resolve" else "checking the names"
         self._bar.set_description_str(sought, refresh=False)
@@ -148,7 +157,7 @@ class ProgressBar:
             expected = max(now.requests_expected - self._requests_before, made, 1)
             self._bar.n = made / expected
         if self._place is None:
-            self._bar.set_postfix_str(self._postfix(now), refresh=False)
+            self._bar.set_postfix_str(self._fitting(now), refresh=False)
         else:
             self._place.say(self._postfix(now))
         self._bar.refresh()
@@ -162,6 +171,17 @@ class ProgressBar:
             self._bar.set_description_str(f"{self._verb}: {now.state}", refresh=False)
         self._bar.refresh()
         self.close()
+
+    def _fitting(self, now: Progress) -> str:
+        """Say as much as the terminal has room for beside a bar that can be read."""
+        columns = self._bar.format_dict["ncols"]
+        wordings = [self._postfix(now), *short_postfixes(now)]
+        if not columns:
+            return wordings[0]
+        # With a width of None tqdm draws a bar of ten.
+        bare = self._bar.format_meter(**(self._bar.format_dict | {"postfix": None, "ncols": None}))
+        room = columns - (len(bare) - 10) - len(", ") - LEAST_BAR_COLUMNS
+        return next((words for words in wordings if len(words) <= room), wordings[-1])
 
     @staticmethod
     def _postfix(now: Progress) -> str:
@@ -178,10 +198,38 @@ class ProgressBar:
         return ", ".join(parts)
 
 
-def resolve_note(event: PhaseStarted, operation: str, requests_per_minute: float) -> str:
-    """Say what finding the skipped contacts will cost, before it is spent."""
+def short_postfixes(now: Progress) -> list[str]:
+    """Say it in fewer and fewer words; that the run waits comes before its counts."""
+    about = max(now.requests_expected, now.requests)
+    requests = f"request {now.requests:,}/{about:,}"
+    counts = f"{now.applied:,} applied, {now.skipped:,} skipped"
+    if now.waiting:
+        return [f"{requests}, waiting: {now.waiting}", f"{requests}, waiting", "waiting"]
+    if now.to_resolve:
+        settled = now.to_resolve - now.undetermined
+        return [f"{settled:,}/{now.to_resolve:,} settled, {requests}", requests]
+    return [f"{counts}, {requests}", requests]
+
+
+def resolve_note(
+    event: PhaseStarted, operation: str, requests_per_minute: float, *, made: int = 0
+) -> str:
+    """Say what finding the skipped contacts will cost, before it is spent.
+
+    Parameters
+    ----------
+    event
+        The start of the phase.
+    operation
+        ``"attach"`` or ``"detach"``.
+    requests_per_minute
+        The pace.
+    made
+        Requests the run has made: a full bucket lets the first ones go at once.
+    """
     requests = max(1, round(event.requests))
-    minutes = requests / requests_per_minute
+    before = minutes_for(made, requests_per_minute)
+    minutes = minutes_for(made + requests, requests_per_minute) - before
     duration = "under a minute" if minutes < 1 else f"about {minutes:,.0f} min"
     state = {"attach": "set", "detach": "removed"}[operation]
     return (

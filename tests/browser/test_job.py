@@ -50,6 +50,27 @@ def test_bar_moves_and_finishes(lab, browser, box, setup, kernel):
     assert "Finished." in exported(lab.path(again))
 
 
+def test_page_reload_while_a_job_runs(lab, browser, crowded, setup, kernel):
+    """A page that is loaded again shows the job going on, and its Cancel button still works."""
+    name = f"reload-{kernel}"
+    address = lab.notebook(name, [setup(crowded), JOB, "job"], kernel)
+    browser.open(address)
+    browser.run_cell(0)
+    browser.run_cell(1)
+    browser.wait_output(1, "Waiting: rate limit")
+    browser.save()
+    browser.open(address)
+    browser.wait_output(1, "so far")
+    before = browser.output(1)
+    wait_for(lambda: "so far" in (now := browser.output(1)) and now != before, "the time to go on")
+    browser.picture(f"{name}-running")
+    browser.click(browser.button("Cancel", browser.cell(1)))
+    browser.wait_output(1, "The run has ended: stopped")
+    browser.run_cell(2)
+    browser.wait_output(2, "Stopped.")
+    browser.picture(f"{name}-finished")
+
+
 def test_cancel_while_another_cell_runs(lab, browser, crowded, setup, kernel):
     """Cancel stops the run at once, although another cell keeps the kernel busy."""
     cells = [setup(crowded), JOB, "import time; time.sleep(30)"]
