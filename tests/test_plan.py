@@ -70,7 +70,7 @@ def test_tells_what_was_found() -> None:
 @pytest.mark.parametrize(
     ("rate", "words"),
     [
-        (60, "(seconds) at least, at 60"),
+        (60, "25 requests (seconds) at least. The limit is 60"),
         (24, "(8 s)"),
         (1, "(24 min)"),
         (6, "3.3 min"),

@@ -110,8 +110,8 @@ class Plan:
             lines.append(f"Hint: {', '.join(self.hint)} ({_count(self.hint_values, 'value')}).")
         burst = _burst(self.write_per_minute)
         lines.append(
-            f"{_cost(self.batches, self.minutes)} at least, at {self.write_per_minute:,} a minute "
-            f"(the first {burst:,.0f} at once, if nobody has sent any in the minute before)."
+            f"{_cost(self.batches, self.minutes)} at least. The limit is {self.write_per_minute:,} "
+            f"a minute; after a quiet minute {burst:,.0f} go at once."
         )
         if self.max_requests is not None:
             short = self.max_requests < self.batches

@@ -52,5 +52,7 @@ def test_pictures_for_the_readme(lab, browser, box, setup):
     browser.click(browser.button("Show the plan", browser.cell(2)))
     browser.wait_output(2, "customers of")
     browser.click(browser.visible("input[type=checkbox]", browser.cell(2))[0])
+    run = browser.button("Run now", browser.cell(2))
+    wait_for(lambda: run.is_enabled(), "the run to be allowed")
     browser.picture("readme-panel", browser.cell(2))
     browser.size(1300)
