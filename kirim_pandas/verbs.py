@@ -106,6 +106,7 @@ def plan(
         write_per_minute=client.write_per_minute if client else DOCUMENTED_WRITES_PER_MINUTE,
         resolve=resolve,
         max_requests=max_requests,
+        limit_is_known=client is not None and client.known_limit,
         label_id=label_id,
         operation=op,
     )

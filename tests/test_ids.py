@@ -141,7 +141,7 @@ def test_no_column_found_lists_what_was_found() -> None:
         "'note': nothing but missing",
         "'ref': contact ids in the wrong case",
         "and 6 more",
-        "column 'ref': Ids are upper case behind ctc_",
+        "Column 'ref': Ids are upper case behind ctc_",
     ):
         assert part in message
     assert "812" not in message
@@ -176,17 +176,33 @@ def test_text_is_called_what_it_is(values: list[str], words: str) -> None:
         ({"since": "2024-01-31", "spend": 1.5}, "Add the contact ids first"),
         ({"contact_id": 7, "phone": "+628120000001"}, "dtype={'contact_id': str}"),
         ({"customerId": "1234567890123456789"}, "dtype={'customerId': str}"),
-        ({"valid": 1.5, "phone": "+628120000001"}, "column 'phone': Look the contacts up"),
-        ({"ref": C.lower(), "phone": "+628120000001"}, "column 'ref': Ids are upper case"),
-        ({"mail": "a@example.com"}, "column 'mail': Merge the contact ids"),
+        ({"valid": 1.5, "phone": "+628120000001"}, "Column 'phone': Look the contacts up"),
+        ({"ref": C.lower(), "phone": "+628120000001"}, "Column 'ref': Ids are upper case"),
+        ({"contact_id": None, "spend": 1.5}, "Column 'contact_id' has no value in any row: fill"),
+        ({"mail": "a@example.com"}, "Column 'mail': Merge the contact ids"),
     ],
 )
 def test_advice_fits_what_was_found(columns: dict[str, object], advice: str) -> None:
     """The advice is about a column that is there, and only one is given."""
     message = refusal(pd.DataFrame(columns, index=[0]))
     assert advice in message
-    told = ("Add the contact", "dtype=", "Look the", "Ids are upper", "Merge the contact")
+    told = (
+        "Add the contact",
+        "fill the ids in",
+        "dtype=",
+        "Look the",
+        "Ids are upper",
+        "Merge the contact",
+    )
     assert sum(words in message for words in told) == 1
+
+
+def test_a_series_is_not_told_to_name_a_column() -> None:
+    """Where there is no column to choose from, no message asks for its name."""
+    for values in ([1.5], ["Budi"], pd.to_datetime(["2024-01-01"])):
+        message = refusal(pd.Series(values, name="x"))
+        assert "Take the one of contact ids." in message
+        assert "id_column=" not in message
 
 
 def test_examples_give_nobody_away() -> None:

@@ -155,3 +155,14 @@ def test_a_call_and_its_plan_agree() -> None:
     assert contacts.kirim.plan(label_id, "attach", max_requests=5).table["requests"].max() == 5
     assert "stay unknown" in repr(contacts.kirim.plan(label_id, "attach", resolve="batches"))
     assert "Hint: 'team'" in repr(contacts.kirim.plan(label_id, "attach", hint="team"))
+
+
+def test_says_whether_the_limit_is_known() -> None:
+    """A limit that the service has not told yet is not called its limit."""
+    label_id = "lbl_01HXYZABCDEFGHJKMNPQRSTVWX"
+    with kp.sandbox.start(contacts=100, write_per_minute=300) as box, box.client() as client:
+        plan = box.contacts.kirim.plan(label_id, "attach", client=client)
+        assert "Reckoned with 60 a minute, as the service has not told" in repr(plan)
+        client.me()
+        plan = box.contacts.kirim.plan(label_id, "attach", client=client)
+        assert "The limit is 300 a minute" in repr(plan)

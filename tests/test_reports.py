@@ -465,3 +465,10 @@ def test_saving_says_which_folder_is_missing(result: pd.DataFrame, tmp_path: Pat
     with pytest.raises(InvalidInputError, match=r"is a folder, expected a file.*report\.html"):
         told.save(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_headline_of_a_result_nobody_knows(result: pd.DataFrame) -> None:
+    """Where no row is known to have the label, the headline says so, and not "at least 0"."""
+    unsettled = result.iloc[[6]]
+    told = report(unsettled, RunFacts(operation="attach"))
+    assert told.headline == "None of 1 rows is known yet to have the label; 1 unknown."

@@ -11,11 +11,10 @@ from kirim_pandas.api.errors import InvalidInputError
 from kirim_pandas.frames.malformed import examples_of
 from kirim_pandas.frames.places import Place, listed
 from kirim_pandas.frames.reading import Reading
-from kirim_pandas.frames.shapes import name_of, remedy_for, shape_of, told_shape
+from kirim_pandas.frames.shapes import NOTHING, name_of, remedy_for, shape_of, told_shape
 
 __all__ = ["Found", "no_candidate", "no_id_among", "no_text_in", "several_candidates"]
 
-_WRONG_COLUMN = "Is it the wrong column? Name the right one with id_column=."
 _CALLS_ITSELF_ID: Final = re.compile(r"(?i:(?:^|[\W_])id(?:$|[\W_])|contact|kontak)|[a-z]I[dD]$")
 """A label that promises ids: ``id``, ``contact_id``, ``CustomerId`` …"""
 
@@ -55,14 +54,12 @@ def no_text_in(place: Place, held: str) -> InvalidInputError:
     if held == "numbers":
         remedy = (
             "A number cannot keep an id (a float loses digits from the 16th on): if the file has "
-            f"ids there, read it again with {_read_as_text(place.label)}. {_WRONG_COLUMN}"
+            f"ids there, read it again with {_read_as_text(place.label)}. {_right_one(place)}"
         )
-    elif place.kind == "values":
-        remedy = "Take the column of contact ids."
     else:
-        remedy = "Name the column of contact ids with id_column=."
+        remedy = _right_one(place)
     return InvalidInputError(
-        f"{place} holds {held} ({place.array.dtype}), expected contact ids, which are text (ctc_ "
+        f"{place}: found {held} ({place.array.dtype}), expected contact ids, which are text (ctc_ "
         f"and 26 characters). {remedy}"
     )
 
@@ -83,7 +80,7 @@ def no_id_among(place: Place, reading: Reading) -> InvalidInputError:
     return InvalidInputError(
         f"{place}: none of its {reading.present:,} values is a contact id; found "
         f"{told_shape(reading.odd)}{such}; expected ctc_ and 26 characters of 0-9 and A-Z without "
-        f"I, L, O, U. {remedy_for(shape) or _WRONG_COLUMN}"
+        f"I, L, O, U. {remedy_for(shape) or _right_one(place)}"
     )
 
 
@@ -120,18 +117,34 @@ def _advice(found: list[Found]) -> str:
         return f"If one of these is meant, name it: id_column={' or id_column='.join(some[:3])}."
     for one in found:
         if one.shape.startswith("contact ids"):
-            return f"{one.place}: {remedy_for(one.shape)}"
+            return f"{_head(one.place)}: {remedy_for(one.shape)}"
     for one in named:
-        if one.shape == "numbers" and _CALLS_ITSELF_ID.search(str(one.place.label)):
+        if not _CALLS_ITSELF_ID.search(str(one.place.label)):
+            continue
+        if one.shape == "numbers":
             return (
-                f"{one.place}: a contact id is no number; if the file has ids there, read it again "
-                f"with {_read_as_text(one.place.label)}."
+                f"{_head(one.place)}: a contact id is no number; if the file has ids there, read "
+                f"it again with {_read_as_text(one.place.label)}."
             )
+        if one.shape == NOTHING:
+            return f"{_head(one.place)} has no value in any row: fill the ids in from their source."
     for shape in ("phone numbers", "long numbers, perhaps phone numbers", "e-mail addresses"):
         for one in found:
             if one.shape == shape:
-                return f"{one.place}: {remedy_for(shape)}"
+                return f"{_head(one.place)}: {remedy_for(shape)}"
     return "Add the contact ids first, as Kirim has them, for example with df.merge()."
+
+
+def _head(place: Place) -> str:
+    """Name a place at the head of a sentence."""
+    text = str(place)
+    return text[:1].upper() + text[1:]
+
+
+def _right_one(place: Place) -> str:
+    if place.kind == "values":  # a Series: there is nothing to choose from
+        return "Is it the wrong column? Take the one of contact ids."
+    return "Is it the wrong column? Name the right one with id_column=."
 
 
 def _read_as_text(label: Hashable) -> str:

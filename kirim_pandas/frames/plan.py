@@ -59,6 +59,8 @@ class Plan:
         How far the run would go: ``rows``, ``batches`` or ``certified``.
     max_requests : int or None
         Its cap.
+    limit_is_known : bool
+        Whether the service has told its limit; else the free plan's is reckoned with.
     label_id, operation : str or None
         What would be done.
     """
@@ -78,6 +80,7 @@ class Plan:
     hint_values: int = 0
     resolve: str = "rows"
     max_requests: int | None = None
+    limit_is_known: bool = True
     label_id: str | None = None
     operation: str | None = None
 
@@ -93,7 +96,8 @@ class Plan:
     def _facts(self) -> list[str]:
         lines = [f"{_count(self.rows, 'row')}, {_count(self.contacts, 'contact')} ({self.source})."]
         if self.stripped:
-            lines.append(f"{_count(self.stripped, 'id')} with white space around, to be removed.")
+            padded = _count(self.stripped, "row")
+            lines.append(f"{padded} with white space around the id, which is taken off.")
         if self.malformed:
             lines.append(f"{_count(self.malformed, 'row')} with a malformed id, not to be sent:")
             lines += [f"- {_told(kind)}" for kind in self.malformed_kinds]
@@ -109,9 +113,15 @@ class Plan:
         if self.hint:
             lines.append(f"Hint: {', '.join(self.hint)} ({_count(self.hint_values, 'value')}).")
         burst = _burst(self.write_per_minute)
+        limit = f"The limit is {self.write_per_minute:,} a minute"
+        if not self.limit_is_known:
+            limit = (
+                f"Reckoned with {self.write_per_minute:,} a minute, as the service has not told "
+                "its limit yet"
+            )
         lines.append(
-            f"{_cost(self.batches, self.minutes)} at least. The limit is {self.write_per_minute:,} "
-            f"a minute; after a quiet minute {burst:,.0f} go at once."
+            f"{_cost(self.batches, self.minutes)} at least. {limit}; after a quiet minute "
+            f"{burst:,.0f} go at once."
         )
         if self.max_requests is not None:
             short = self.max_requests < self.batches
@@ -189,6 +199,7 @@ def plan_frame(
     skip_shares: Sequence[float] = SKIP_SHARES,
     resolve: str = "rows",
     max_requests: int | None = None,
+    limit_is_known: bool = True,
     label_id: str | None = None,
     operation: str | None = None,
 ) -> Plan:
@@ -211,6 +222,8 @@ def plan_frame(
         With ``"batches"`` no probes are reckoned, with ``"certified"`` some at the end.
     max_requests
         Cap on the requests; None for none.
+    limit_is_known
+        Whether the service has told its limit.
     label_id, operation
         Shown in the plan.
 
@@ -257,6 +270,7 @@ def plan_frame(
         hint_values=hint_values,
         resolve=resolve,
         max_requests=max_requests,
+        limit_is_known=limit_is_known,
         label_id=label_id,
         operation=operation,
     )

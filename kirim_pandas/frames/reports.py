@@ -218,6 +218,8 @@ def _headline(counts: pd.DataFrame, operation: str | None) -> str:
     )
     if by_status["unknown"]:  # then a share would say that the unknown are without
         text = f"At least {applied:,} of {total:,} rows are known to {_INFINITIVE[state]}"
+        if not applied:
+            text = f"None of {total:,} rows is known yet to {_INFINITIVE[state]}"
     else:
         text = f"{applied:,} of {total:,} rows ({applied / total:.1%}) {state}"
     return f"{text}; {rest}." if rest else f"{text}."

@@ -18,6 +18,7 @@ from pandas.api import types
 
 __all__ = [
     "CONTACT_ID",
+    "NOTHING",
     "holds_no_text",
     "name_of",
     "remedy_for",
@@ -32,6 +33,8 @@ CONTACT_ID: Final = re.compile(r"ctc_[0-9A-HJKMNP-TV-Z]{26}")
 
 Upper-case Crockford base32 behind the prefix (Kirim API docs, "IDs"); nothing else is ever sent.
 """
+
+NOTHING: Final = "nothing but missing values"
 
 _SAMPLE = 200
 """Values looked at to name a shape; a name needs no more."""
@@ -159,7 +162,7 @@ def told_shape(values: Iterable[object]) -> str:
     """
     shapes = Counter(shape_of_one(value) for value in islice(values, _SAMPLE))
     if not shapes:
-        return "nothing but missing values"
+        return NOTHING
     return f"{_MOSTLY if len(shapes) > 1 else ''}{shapes.most_common(1)[0][0]}"
 
 
