@@ -29,6 +29,7 @@ _MAX_WAYS = 1024
 _TRIES = 3
 _GROUP_CONTACTS = 30  # smaller groups than this are no better a border than the middle
 _CHANNELS = 3
+_CAPPED_RATE = 2.5  # bits a probe when a cap leaves a few batches only
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,9 +160,9 @@ class Frontier:
         for node in nodes:
             by_batch.setdefault(int(batch_of[node.positions[0]]), []).append(node)
         chosen: list[Node] = []
-        spent = sum(cluster.bits for cluster in self._clusters) / 3
+        spent = sum(cluster.bits for cluster in self._clusters) / _CAPPED_RATE
         for members in sorted(by_batch.values(), key=lambda ns: sum(n.bits for n in ns)):
-            spent += sum(node.bits for node in members) / 3 + 1
+            spent += sum(node.bits for node in members) / _CAPPED_RATE + 1
             if spent > budget and (chosen or self._clusters):
                 break
             chosen += members
