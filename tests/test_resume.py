@@ -172,7 +172,8 @@ def test_a_stale_call_that_is_refused_stays_unknown(monkeypatch):
             result = kp.resume(caught.value.run_id, **settings)
             assert result["status"].tolist() == ["unknown"]
             assert result["reason"].tolist() == ["no_reply"]
-        assert box.requests()["idempotency_key"].nunique() == 2
+        # Nothing has shown that the key is the organisation's: so the third one asked afresh.
+        assert box.requests()["idempotency_key"].nunique() == 3
 
 
 def test_a_copied_journal_does_no_harm(box, label, tmp_path):
@@ -243,3 +244,73 @@ def test_a_contact_that_moves_in_the_middle(box, label, certified):
     gone = {box.contacts["contact_id"].iloc[inside[2]]}
     still = box.outcome(label).drop(box.contacts["contact_id"].iloc[inside], errors="ignore")
     assert lies(result, box.members(label), still, gone) == []
+
+
+def lost_call(box, label, number, **settings):
+    """A session that ends with call `number` lost after it was carried out."""
+    box._server._faults = Faults(script=dict.fromkeys(range(number, 99), "reset_after_commit"))
+    with pytest.raises(kp.TransportError) as caught:
+        start(box, label, client=box.client(max_tries=1), **settings)
+    box._server._faults = Faults()
+    return caught.value
+
+
+def test_48_another_organisations_key_says_nothing_wrong(box, label):
+    """What was under way stays unknown; the message names both causes and what to do for each."""
+    first = lost_call(box, label, 1)
+    foreign = box.client(api_key=box.add_key(organization="other"))
+    with pytest.raises(kp.NotFoundError) as caught:
+        box.contacts.kirim.resume(first.run_id, client=foreign, progress=False)
+    result, message = caught.value.result, str(caught.value)
+    pd.testing.assert_series_equal(result["status"], first.result["status"])
+    assert (result["reason"] == "no_reply").sum() == 200
+    for words in (
+        "The label was there when this run began",
+        "deleted since",
+        "make a new label in Kirim",
+        "another organisation: connect with a key of the organisation that the run began in",
+        first.run_id,
+    ):
+        assert words in message
+    check(box, label, kp.resume(first.run_id, client=box.client(), progress=False))
+
+
+def test_51_a_deleted_label_is_called_deleted(box, label):
+    """Where this very key has found the label, no other organisation is suspected."""
+    box._server._faults = Faults(events={1: "delete_label"})
+    with pytest.raises(kp.NotFoundError, match="deleted since") as caught:
+        start(box, label)
+    assert "organisation" not in str(caught.value)
+
+
+def test_53_a_lost_call_that_is_refused():
+    """Under the right key a refused repeat of a lost call costs the bad row only, and for good."""
+    with kp.sandbox.start(
+        1400, write_per_minute=FAST, skipped_share=0.0, switches=Switches(unknown_ids="400")
+    ) as box:
+        label = box.labels["id"].iloc[0]
+        box._server._faults = Faults(script=dict.fromkeys(range(99), "reset_before_commit"))
+        with pytest.raises(kp.TransportError) as caught:
+            start(box, label, client=box.client(max_tries=1))
+        assert (caught.value.result["reason"] == "no_reply").sum() == 1000
+        box._server._faults = Faults()
+        box.delete_contact(7)
+        settings = {"client": box.client(), "progress": False}
+        result = box.contacts.kirim.resume(caught.value.run_id, **settings)
+        assert np.flatnonzero(result["status"] == "failed").tolist() == [7]
+        assert (result["status"].drop(result.index[7]) == "applied").all()
+        before = len(box.requests())
+        again = box.contacts.kirim.resume(caught.value.run_id, **settings)
+        assert len(box.requests()) == before
+        pd.testing.assert_frame_equal(again, result)
+
+
+def test_56_a_resumed_run_remembers_the_size(box, label):
+    """What a 413 taught one session the next one keeps; nothing is planned otherwise for it."""
+    box._server._faults = Faults(script={0: "error_413"})
+    part = start(box, label, max_requests=3)
+    assert box.requests()["contacts"].tolist() == [1000, 500, 500]
+    whole = kp.resume(part.attrs["kirim_run_id"], client=box.client(), progress=False)
+    assert box.requests()["contacts"].iloc[1:].max() <= 500
+    check(box, label, whole)
+    assert set(whole["status"]) == {"applied", "skipped"}

@@ -27,7 +27,8 @@ from kirim_pandas.labeling.events import (
 )
 from kirim_pandas.labeling.job import Job, PastCall
 from kirim_pandas.labeling.pool import CallPool
-from kirim_pandas.labeling.run import MAX_REFUSED_CONTACTS, Run
+from kirim_pandas.labeling.run import Run
+from kirim_pandas.labeling.settling import MAX_REFUSED_CONTACTS
 from kirim_pandas.labeling.stop import StopButton
 
 
@@ -319,15 +320,176 @@ def test_what_may_have_happened_is_never_denied(state, error):
     service.fault = lambda number, call: error
     past = [lost(0, [0], batch=0, state=state)]
     outcomes = go(service, past=past)[-1].outcomes
-    assert service.calls[0].key == ("A" if state == "sent" else service.calls[0].key)
-    if state == "sent" and isinstance(error, InvalidRequestError):
-        # The same key would have brought the first reply: so there was none.
-        assert outcomes.refusal[0] == 0
-        return
     assert service.calls[0].key == "A" or state == "stale"
     assert outcomes.batch[0] == 0
     assert outcomes.refusal[0] == -1
     assert not outcomes.answered[0]
+
+
+def other_organisation(number, call):
+    """What the key of another organisation meets where ids are checked before the label."""
+    code, param = "invalid_field_value", "contact_ids[0]"
+    return InvalidRequestError("no such contact", status=400, code=code, param=param)
+
+
+def test_refusals_under_a_foreign_key_are_not_believed():
+    """Fault 48: of calls under way nothing is known, and what was refused is asked again."""
+    service = ModelService(random_world(6, 0.0))
+    answered = PastCall(
+        Call(0, "apply", np.array([0, 1]), "A", 0), "answered", Reply(Counts(2, 0, 0), "r")
+    )
+    past = [answered, lost(1, [2, 3], "B", batch=0)]
+    service.fault = other_organisation
+    events = go(service, past=past)
+    outcomes = events[-1].outcomes
+    assert outcomes.answered.tolist() == [True, True, False, False, False, False]
+    assert (outcomes.batch[2:4] == 0).all()
+    assert outcomes.refusal.tolist() == [-1, -1, -1, -1, *outcomes.refusal[4:]]
+    assert (outcomes.refusal[4:] >= 0).all()  # certainly not labeled, so this is no lie
+    service.fault = lambda number, call: None
+    outcomes = go(service, past=merged(past, events))[-1].outcomes
+    assert outcomes.outcome.tolist() == [Outcome.APPLIED] * 6
+
+
+def merged(past, events):
+    """The journal after a further session."""
+    calls = {known.call.number: known for known in past}
+    return sorted(
+        (calls | {known.call.number: known for known in as_past(events)}).values(),
+        key=lambda known: known.call.number,
+    )
+
+
+@pytest.mark.parametrize("positions", [[0], [0, 1]])
+def test_refusals_are_believed_once_the_key_has_proved_itself(positions):
+    """A call that is counted shows whose key it is; then a refusal is the key's first reply."""
+    service = ModelService(random_world(4, 0.0), bad=frozenset({0}))
+    past = [lost(0, positions, batch=0)]
+    events = go(service, past=past)
+    outcomes = events[-1].outcomes
+    assert outcomes.refusal[0] >= 0
+    assert outcomes.answered.tolist() == [False, True, True, True]
+    before = len(service.calls)
+    again = go(service, past=merged(past, events))[-1].outcomes
+    assert len(service.calls) == before
+    assert again.refusal[0] >= 0
+
+
+def test_probes_refused_under_a_foreign_key_end_the_run():
+    """Fault 48: nobody asks another organisation about contacts of this one for ever."""
+    service = ModelService(random_world(1000, 0.05))
+    events = go(service, Job(1000, resolve="batches"))
+    before = len(service.calls)
+    service.fault = other_organisation
+    ended = go(service, Job(1000), past=as_past(events))[-1]
+    assert "belongs to another organisation" in str(ended.error)
+    assert len(service.calls) - before <= MAX_REFUSED_CONTACTS + 8
+    assert_true(service, ended.outcomes)
+
+
+@pytest.mark.parametrize(
+    ("found", "told", "not_told"),
+    [
+        ("now", "was deleted since", "another organisation"),
+        ("before", "this key belongs to another organisation", "check the label id"),
+        ("never", "check the label id", "was there when"),
+    ],
+)
+def test_51_a_label_that_was_there_is_said_so(found, told, not_told):
+    """A 404 for the label says what it can mean: that depends on who has found it before."""
+    service = ModelService(random_world(2000, 0.0))
+    missing = NotFoundError("check the label id", status=404, code="x", param="label_id")
+    fails_from = {"now": 1, "before": 0, "never": 0}[found]
+    service.fault = lambda number, call: missing if number >= fails_from else None
+    past = []
+    if found == "before":
+        reply = Reply(Counts(1000, 0, 0), "r")
+        past = [PastCall(Call(0, "apply", np.arange(1000), "A", 0), "answered", reply)]
+    error = go(service, past=past)[-1].error
+    assert told in str(error)
+    assert not_told not in str(error)
+
+
+def refuse_above(size, kinds=("apply", "resolve", "certify")):
+    """A service, or something before it, that takes no more than `size` contacts a call."""
+
+    def fault(number, call):
+        if len(call.positions) > size and call.phase in kinds:
+            return InvalidRequestError("too large", status=413, code="whatever")
+        return None
+
+    return fault
+
+
+@pytest.mark.parametrize("resolve", ["rows", "certified"])
+@pytest.mark.parametrize("size", [500, 499, 60])
+def test_56_a_size_once_refused_is_not_sent_again(size, resolve):
+    """After a 413 the run halves until it fits, and every later call, probes too, is so small."""
+    service = ModelService(random_world(3300, 0.01), fault=refuse_above(size))
+    ended = go(service, Job(3300, resolve=resolve))[-1]
+    assert ended.error is None
+    assert (ended.outcomes.outcome == service.world).all()
+    too_large = [len(call.positions) for call in service.calls if len(call.positions) > size]
+    assert too_large == [1000, 500, 250, 125, 63][: len(too_large)]
+
+
+def test_56_probes_that_are_too_large_are_asked_in_parts():
+    """A 413 that comes with the first probe costs a request for each halving, and no row."""
+    service = ModelService(random_world(1000, 0.05), fault=refuse_above(100, ("resolve",)))
+    ended = go(service)[-1]
+    assert ended.error is None
+    assert (ended.outcomes.outcome == service.world).all()
+
+
+def test_56_a_single_contact_too_large_ends_the_run():
+    """A 413 for one contact says nothing about that contact."""
+    service = ModelService(random_world(3, 0.0), fault=refuse_above(0))
+    ended = go(service)[-1]
+    assert ended.error.status == 413
+    assert (ended.outcomes.refusal == -1).all()
+    assert (ended.outcomes.batch == -1).all()
+
+
+@pytest.mark.parametrize("earlier_try", [True, False])
+def test_56_a_413_does_not_undo_a_lost_try(earlier_try):
+    """A proxy that refuses today what it let through yesterday says nothing of yesterday."""
+    service = ModelService(random_world(1000, 0.0), commit_before_fault=True)
+    expired = AuthenticationError("expired", status=401)
+    too_large = InvalidRequestError("too large", status=413)
+    too_large.maybe_applied = not earlier_try  # or of an earlier try in this session
+    service.fault = lambda number, call: too_large if number == 0 else expired
+    past = [lost(0, range(1000), batch=0)] if earlier_try else []
+    outcomes = go(service, past=past)[-1].outcomes
+    assert (outcomes.batch == 0).all()
+    assert not outcomes.answered.any()
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    seed=st.integers(0, 9),
+    kill_after=st.integers(0, 90),
+    size=st.sampled_from([700, 300, 90]),
+    changes=st.sampled_from([1000, 90, 50]),
+)
+def test_56_a_run_cut_small_goes_on_where_it_stood(seed, kill_after, size, changes):
+    """A resumed run plans the same probes, whatever size is taken before and after."""
+    service = ModelService(random_world(1200, 0.01, seed), fault=refuse_above(size))
+    seen = []
+    generator = Run(Job(1200), CallPool(service.send), stop=StopButton()).events()
+    for _, event in zip(range(kill_after), generator, strict=False):
+        seen.append(event)
+    generator.close()
+    service.fault = refuse_above(changes)
+    past = as_past(seen)
+    learnt = min((len(p.call.positions) for p in past if p.state == "refused"), default=2000)
+    before = len(service.calls)
+    events = go(service, past=past)
+    assert (events[-1].outcomes.outcome == service.world).all()
+    new = [call for call in service.calls[before:] if call.key not in {p.call.key for p in past}]
+    assert all(len(call.positions) <= (learnt + 1) // 2 for call in new)
+    before = len(service.calls)
+    go(service, past=merged(past, events))
+    assert len(service.calls) == before
 
 
 @pytest.mark.parametrize("part", ["unsent", "refused", "answered", "planned"])

@@ -15,6 +15,7 @@ from kirim_pandas.labeling.batches import Counts, Positions
 from kirim_pandas.labeling.ledger import Outcomes
 
 __all__ = [
+    "UNPLANNED",
     "Call",
     "CallAnswered",
     "CallLost",
@@ -33,6 +34,9 @@ __all__ = [
 ]
 
 Phase: TypeAlias = Literal["apply", "resolve", "certify"]
+
+UNPLANNED = -1
+"""The number of a call that may still be left out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

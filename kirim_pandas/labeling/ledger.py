@@ -57,8 +57,8 @@ class Ledger:
         self._request = np.full(contact_count, -1, dtype=np.int64)
         self._refusal_codes: list[str] = []
         self._request_ids: list[str | None] = []
-        # The batch of a call that may have been carried out and is not asked again, else -1.
-        self._doubted = np.full(contact_count, -1, dtype=np.int64)
+        # Calls that may have been carried out and are not asked again.
+        self._doubts: list[tuple[Positions, int]] = []
 
     def sent(self, positions: Positions, batch: int) -> None:
         """A batch call is on its way: from now on its contacts may be labeled."""
@@ -74,7 +74,11 @@ class Ledger:
         From now on only an answer tells where these contacts stand: that later calls do not
         reach them, or are refused, says nothing of the first.
         """
-        self._doubted[positions] = batch
+        self._doubts.append((positions, batch))
+
+    def cleared(self, positions: Positions) -> None:
+        """The doubt of the call with just this array is over: it was not carried out."""
+        self._doubts = [doubt for doubt in self._doubts if doubt[0] is not positions]
 
     def answered(self, positions: Positions, counts: Counts, request_id: str | None) -> None:
         """The service counted these contacts."""
@@ -101,11 +105,14 @@ class Ledger:
 
     def outcomes(self, outcome: NDArray[np.int8], probed: NDArray[np.bool_]) -> Outcomes:
         """Close the books with what attribution found."""
-        doubted = (self._doubted >= 0) & ~self._answered
+        last = np.full(len(self._batch), -1, dtype=np.int64)
+        for positions, batch in self._doubts:
+            last[positions] = batch
+        doubted = (last >= 0) & ~self._answered
         return Outcomes(
             outcome=np.where(self._answered, outcome, np.int8(Outcome.UNDETERMINED)),
             probed=probed.copy(),
-            batch=np.where(doubted & (self._batch < 0), self._doubted, self._batch),
+            batch=np.where(doubted & (self._batch < 0), last, self._batch),
             answered=self._answered.copy(),
             refusal=np.where(doubted, -1, self._refusal),
             refusal_codes=tuple(self._refusal_codes),

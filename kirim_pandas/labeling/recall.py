@@ -1,4 +1,4 @@
-"""What is left to send, after what earlier sessions of the run did."""
+"""What is left to send of the apply phase, after what earlier sessions of the run did."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kirim_pandas.labeling.batches import Counts, Positions, cut_batches
-from kirim_pandas.labeling.events import Call, Phase
+from kirim_pandas.labeling.batches import Positions, cut_batches
+from kirim_pandas.labeling.events import Call
 from kirim_pandas.labeling.job import PastCall
 from kirim_pandas.labeling.ledger import Ledger
 
-__all__ = ["recall_batches", "recall_round", "round_budget"]
+__all__ = ["recall_batches"]
 
 
 def recall_batches(
@@ -65,42 +65,3 @@ def recall_batches(
         if not covered[positions].all()
     ]
     return open_calls[::-1], rest
-
-
-def recall_round(
-    past: Sequence[PastCall], phase: Phase, number: int, probes: Sequence[Positions]
-) -> tuple[list[Counts | None], list[Call], list[int]]:
-    """Look up what is known of a round of probes.
-
-    Returns
-    -------
-    replies : list of (Counts or None)
-        By slot.
-    open : list of Call
-        Calls to be asked again, each under its own key.
-    unasked : list of int
-        Slots that need a new call.
-    """
-    replies: list[Counts | None] = [None] * len(probes)
-    open_calls, unasked = [], []
-    calls = (p for p in past if (p.call.phase, p.call.round) == (phase, number))
-    latest = {p.call.slot: p for p in calls}
-    for slot, positions in enumerate(probes):
-        known = latest.get(slot)
-        if known is None or not np.array_equal(known.call.positions, positions):
-            unasked.append(slot)  # or it was planned by another version of this library
-        elif known.reply is not None:
-            replies[slot] = known.reply.counts
-        elif known.state == "sent":
-            open_calls.append(known.call)
-        elif known.state != "refused":
-            unasked.append(slot)
-    return replies, open_calls, unasked
-
-
-def round_budget(past: Sequence[PastCall], number: int, otherwise: int | None) -> int | None:
-    """Return what a round of the resolve phase was planned with, so that it is planned alike."""
-    for known in past:
-        if (known.call.phase, known.call.round) == ("resolve", number):
-            return known.call.budget
-    return otherwise

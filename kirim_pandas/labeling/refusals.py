@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import numpy as np
+
 from kirim_pandas.api.errors import ApiError, InvalidRequestError, NotFoundError
 from kirim_pandas.labeling.batches import Positions
 
-__all__ = ["Refusal", "read_refusal", "split_refused"]
+__all__ = ["TOO_LARGE", "Refusal", "cut_to_size", "read_refusal", "split_refused"]
+
+TOO_LARGE = "http_413"
+"""The code of a call that holds more contacts than the service takes, whatever it calls that."""
 
 NOT_ABOUT_IDS = frozenset(
     {
@@ -27,12 +32,12 @@ CONTACT_PARAM = re.compile(r"contact_ids?(?:\D+(\d+))?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The service refused a call because of ids in it.
+    """The service refused a call because of ids in it, or because of their number.
 
     Attributes
     ----------
     code : str
-        The service's error code.
+        The service's error code, or `TOO_LARGE`.
     index : int or None
         Which id of the call it points at, if it points at one.
     request_id : str or None
@@ -42,6 +47,11 @@ class Refusal:
     code: str
     index: int | None
     request_id: str | None
+
+    @property
+    def too_large(self) -> bool:
+        """Whether it is the number of ids that was refused: nothing is wrong with any of them."""
+        return self.code == TOO_LARGE
 
 
 def read_refusal(error: BaseException | None, size: int) -> Refusal | None:
@@ -54,6 +64,8 @@ def read_refusal(error: BaseException | None, size: int) -> Refusal | None:
     """
     if not isinstance(error, ApiError) or error.code in NOT_ABOUT_IDS:
         return None
+    if error.status == 413:
+        return Refusal(TOO_LARGE, None, error.request_id) if size > 1 else None
     about_ids = CONTACT_PARAM.search(error.param or "")
     if isinstance(error, InvalidRequestError):
         if error.param and not about_ids:
@@ -84,3 +96,8 @@ def split_refused(positions: Positions, index: int | None) -> list[Positions]:
         return [positions[:middle], positions[middle:]]
     rest = positions[[place for place in range(len(positions)) if place != index]]
     return [positions[index : index + 1], rest]
+
+
+def cut_to_size(positions: Positions, size: int) -> list[Positions]:
+    """Cut contacts into as few parts of at most `size` as it takes, of about the same length."""
+    return np.array_split(positions, -(-len(positions) // size))
