@@ -24,7 +24,7 @@ from kirim_pandas.frames.ids import ContactIds
 from kirim_pandas.frames.reports import RunFacts
 from kirim_pandas.frames.results import STATUSES, ContactOutcomes, contacts_frame, result_frame
 from kirim_pandas.labeling.batches import Counts
-from kirim_pandas.labeling.events import Call, Event, Idle, Listener, Reply, RunEnded
+from kirim_pandas.labeling.events import Call, CallPlanned, Event, Idle, Listener, Reply, RunEnded
 from kirim_pandas.labeling.job import Job, PastCall
 from kirim_pandas.labeling.pool import CallPool
 from kirim_pandas.labeling.run import Run
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
     from kirim_pandas.labeling.book import RunBook
 
-__all__ = ["Order", "execute", "new_run_id"]
+__all__ = ["Order", "execute", "has_work", "new_run_id"]
 
 SO_FAR = {
     "applied": "applied",
@@ -140,6 +140,8 @@ def execute(
     ended, watcher_error = _listen(run, book, watchers, stop)
     if client is not None:
         session.learn_counting(client.target, ended.counts_changes)
+        if pool.in_flight:
+            client.leave_in_flight()  # a resume, or another run, is not to wait for them
     resumable = book is not None and book.resumable
     frame = _result(order, ended)
     facts = RunFacts(
@@ -158,6 +160,16 @@ def execute(
         watcher_error.add_note(_how_to_go_on(order, ended, frame, resumable=resumable))
         raise watcher_error
     return _finish(order, ended, frame, resumable=resumable)
+
+
+def has_work(order: Order, past: Sequence[PastCall]) -> bool:
+    """Tell whether a resumed run would send anything; sends nothing."""
+    run = Run(order.job, CallPool(_sender(None, order)), stop=StopButton(), past=past)
+    events = run.events()
+    try:
+        return any(isinstance(event, CallPlanned) for event in events)
+    finally:
+        events.close()
 
 
 def _listen(

@@ -18,8 +18,9 @@ import pandas as pd
 
 from kirim_pandas import session
 from kirim_pandas.api.errors import InvalidInputError
+from kirim_pandas.api.models import Organization
 from kirim_pandas.api.protocol import order_problems
-from kirim_pandas.execution import Order, execute, new_run_id
+from kirim_pandas.execution import Order, execute, has_work, new_run_id
 from kirim_pandas.frames.ids import ContactIds, collect_ids
 from kirim_pandas.frames.plan import Plan, plan_frame
 from kirim_pandas.labeling.attribution import expected_probes_for
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
     from kirim_pandas.labeling.book import RunBook
     from kirim_pandas.labeling.job import PastCall
+    from kirim_pandas.labeling.journal import RunRecord
     from kirim_pandas.notebook.progress import ProgressBar, ProgressCallback
 
 __all__ = ["Hint", "JournalChoice", "Pandas", "ProgressChoice", "bulk_label", "plan", "resume"]
@@ -152,14 +154,11 @@ def resume(
             figures,
             source=obj,
         )
-        client = choose_client(order, client)
-        if client is not None and client.target != record.target:
-            raise InvalidInputError(
-                f"Run {run_id} was sent to {record.target}, but this client sends to "
-                f"{client.target}. Nothing was sent there. Connect to the first address (base_url, "
-                "phone_number_id) to go on with the run; or, if the service has moved, label the "
-                "contacts again at the new one: a label that is set twice stays as it is."
-            )
+        idle = client is None and record.state == "finished" and not has_work(order, past)
+        if not idle:  # else nothing is sent, so no key is needed and nobody is asked for one
+            client = choose_client(order, client)
+        if client is not None:
+            _check_same_place(record, client)
         book.reopen(replace(record, resolve=job.resolve))
         return run_watched(order, client, book, progress, past=past)
 
@@ -219,6 +218,7 @@ def write_down(order: Order, client: Client, book: RunBook) -> None:
     """Commit what the run is going to do, before it does anything."""
     from kirim_pandas.labeling.journal import RunRecord
 
+    known = client.organization
     book.begin(
         RunRecord(
             run_id=order.run_id,
@@ -231,6 +231,7 @@ def write_down(order: Order, client: Client, book: RunBook) -> None:
             max_requests=order.job.max_requests,
             rows=order.rows,
             started_at=time(),
+            organization=[known.id, known.name or ""] if known else None,
         )
     )
 
@@ -297,6 +298,25 @@ def _cap_from_here(past: list[PastCall], max_requests: int | None) -> int | None
     if max_requests is None:
         return None
     return max_requests + sum(known.call.number >= 0 for known in past)
+
+
+def _check_same_place(record: RunRecord, client: Client) -> None:
+    """Refuse to go on with a run at another address, or in another organisation."""
+    if client.target != record.target:
+        raise InvalidInputError(
+            f"Run {record.run_id} was sent to {record.target}, but this client sends to "
+            f"{client.target}. Nothing was sent there. Connect to the first address (base_url, "
+            "phone_number_id) to go on with the run; or, if the service has moved, label the "
+            "contacts again at the new one: a label that is set twice stays as it is."
+        )
+    here = client.organization
+    if here is None or record.organization is None or here.id == record.organization[0]:
+        return
+    there = Organization(*record.organization)
+    raise InvalidInputError(
+        f"Run {record.run_id} belongs to the organisation {there}, but this key to {here}. "
+        f"Nothing was sent. Connect with a key of {there} to go on with the run."
+    )
 
 
 def _aligned(ids: ContactIds, contact_ids: list[str]) -> ContactIds:

@@ -314,3 +314,42 @@ def test_56_a_resumed_run_remembers_the_size(box, label):
     assert box.requests()["contacts"].iloc[1:].max() <= 500
     check(box, label, whole)
     assert set(whole["status"]) == {"applied", "skipped"}
+
+
+def test_a_finished_run_needs_no_key(box, label, monkeypatch):
+    """Where nothing is left to send nobody is asked for a key, with the frame or without."""
+    whole = start(box, label)
+    open_run = start(box, label, max_requests=1).attrs["kirim_run_id"]
+    run_id = whole.attrs["kirim_run_id"]
+    with monkeypatch.context() as patch:
+        patch.setattr("kirim_pandas.session.connect", lambda: pytest.fail("asked for a key"))
+        pd.testing.assert_frame_equal(box.contacts.kirim.resume(run_id), whole)
+        assert kp.resume(run_id)["status"].tolist() == whole["status"].tolist()
+        assert kp.runs()["state"].tolist() == ["finished", "finished"]
+    with pytest.raises(kp.ConfigurationError, match="no API key"):
+        kp.resume(open_run)  # capped: there is more to do
+
+
+def test_48_a_known_organisation_is_compared(box, label):
+    """Whoever asked whose key it is, before and after, is refused by name and nothing is sent."""
+    client = box.client()
+    client.me()
+    run_id = start(box, label, client=client, max_requests=1).attrs["kirim_run_id"]
+    foreign = box.client(api_key=box.add_key(organization="other"))
+    assert foreign.me().organization_id != box.organization_id
+    before = len(box.requests())
+    with pytest.raises(kp.InvalidInputError) as caught:
+        kp.resume(run_id, client=foreign, progress=False)
+    message = str(caught.value)
+    assert f"belongs to the organisation Sandbox ({box.organization_id})" in message
+    assert f"but this key to Sandbox ({foreign.organization.id})" in message
+    assert len(box.requests()) == before
+    for own in (client, box.client(api_key=box.add_key())):  # the second was not asked: not known
+        kp.resume(run_id, client=own, progress=False, max_requests=1)
+
+
+def test_48_the_organisation_is_not_asked_for(box, label):
+    """No run, and no resume, sends a request to find out whose key it is."""
+    run_id = start(box, label, max_requests=1).attrs["kirim_run_id"]
+    kp.resume(run_id, client=box.client(), progress=False, max_requests=1)
+    assert set(box.requests()["method"]) == {"POST"}

@@ -169,6 +169,17 @@ def test_while_the_server_stalls(scene, monkeypatch, presses):
     assert scene.box.requests()["idempotency_key"].nunique() == 1
 
 
+def test_67_whoever_left_at_once_need_not_wait(scene):
+    """After two presses in the very first call a resume goes on while that call still stalls."""
+    scene = scene(300, faults=Faults(script={0: ("stall_after_commit", 60.0)}))
+    pressed_when(lambda: scene.box.members(scene.label), times=2, between_seconds=0.1)
+    ended = scene.stopped()
+    stalled = [t for t in threading.enumerate() if t.name == "kirim-pandas-call"]
+    scene.box._server._faults = Faults()
+    scene.finished(ended.run_id)
+    assert any(thread.is_alive() for thread in stalled)
+
+
 def test_replies_under_way_are_collected(scene):
     """What was on the wire at the press is known in the result."""
     scene = scene(300, faults=Faults(script={0: ("stall_after_commit", 0.5)}))

@@ -18,6 +18,7 @@ from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from kirim_pandas.api.errors import KirimError, RateLimitedError
+from kirim_pandas.api.models import Organization
 from kirim_pandas.api.pacing import (
     DOCUMENTED_READS_PER_MINUTE,
     DOCUMENTED_WRITES_PER_MINUTE,
@@ -46,12 +47,13 @@ _LOG.addHandler(logging.NullHandler())
 
 
 class Gate:
-    """The buckets of one organisation, shared by all clients with the same key and host."""
+    """What is known of one organisation, shared by all clients with the same key and host."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.writes = Pacer(DOCUMENTED_WRITES_PER_MINUTE)
         self.reads = Pacer(DOCUMENTED_READS_PER_MINUTE)
+        self.organization: Organization | None = None
 
 
 _gates: WeakValueDictionary[tuple[str, str], Gate] = WeakValueDictionary()

@@ -142,6 +142,11 @@ class Client(ReadingCalls):
         """Let no further call begin; nothing is kept open between calls."""
         self._caller.is_closed = True
 
+    def leave_in_flight(self) -> None:
+        """Let later calls not wait for the replies to earlier ones, whose callers have left."""
+        with self._gate.lock:
+            self._gate.writes.forget_in_flight()
+
     @property
     def write_per_minute(self) -> int:
         """Writes a minute that the organisation has, as told by the service, else the free 60."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Account", "BulkLabelReply", "Contact", "Label", "Me", "Timeouts"]
+__all__ = ["Account", "BulkLabelReply", "Contact", "Label", "Me", "Organization", "Timeouts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,17 @@ class Me:
     read_per_minute: int | None = None
     organization_id: str | None = None
     organization_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """An organisation, as a key's ``GET /me`` names it."""
+
+    id: str
+    name: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.id})" if self.name else self.id
 
 
 @dataclass(frozen=True, slots=True)

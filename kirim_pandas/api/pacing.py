@@ -160,6 +160,10 @@ class Pacer:
             self._tokens = float(least)
         self._remaining_is_known = True
 
+    def forget_in_flight(self) -> None:
+        """Wait no more for replies: whoever sent what is in flight has left."""
+        self._in_flight.clear()
+
     def hold(self, now: float, seconds: float) -> None:
         """Send nothing for `seconds`, then one request alone: the service answered 429.
 

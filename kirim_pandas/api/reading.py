@@ -9,7 +9,7 @@ from kirim_pandas.api import protocol, readers
 from kirim_pandas.api.address import Address
 from kirim_pandas.api.calls import Caller
 from kirim_pandas.api.errors import InvalidInputError, KirimError, ProtocolError
-from kirim_pandas.api.models import Account, Contact, Label, Me
+from kirim_pandas.api.models import Account, Contact, Label, Me, Organization
 from kirim_pandas.api.protocol import Reply
 from kirim_pandas.api.secret import Secret
 
@@ -43,7 +43,17 @@ class ReadingCalls:
                 gate.writes.set_limit(me.write_per_minute)
             if me.read_per_minute:
                 gate.reads.set_limit(me.read_per_minute)
+            if me.organization_id:
+                name = me.organization_name and self._secret.clean(me.organization_name, limit=100)
+                gate.organization = Organization(
+                    self._secret.clean(me.organization_id, limit=100), name
+                )
         return me
+
+    @property
+    def organization(self) -> Organization | None:
+        """Whose key this is, if :meth:`me` was asked; sends nothing."""
+        return self._caller.gate.organization
 
     def label(self, label_id: str) -> Label:
         """Ask for one label.

@@ -65,6 +65,8 @@ class RunRecord:
         ``open`` while it runs, and for ever after if its process died.
     summary : dict of str to int
         Rows by status at its end, and ``requests``; empty while it is open.
+    organization : list of str, or None
+        Id and name of the organisation, where they were known at the start.
     """
 
     run_id: str
@@ -79,6 +81,7 @@ class RunRecord:
     started_at: float
     state: RecordState = "open"
     summary: dict[str, int] | None = None
+    organization: list[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,18 +96,18 @@ class Entry:
 
 def run_row(record: RunRecord) -> Row:
     """Give the row of table ``run``."""
-    detail = json.dumps(
-        {
-            "label_id": record.label_id,
-            "operation": record.operation,
-            "target": record.target,
-            "resolve": record.resolve,
-            "max_requests": record.max_requests,
-            "rows": record.rows,
-            "started_at": record.started_at,
-        }
-    )
-    return end_row(record.run_id, detail, "open", {}, None)
+    detail: dict[str, Any] = {
+        "label_id": record.label_id,
+        "operation": record.operation,
+        "target": record.target,
+        "resolve": record.resolve,
+        "max_requests": record.max_requests,
+        "rows": record.rows,
+        "started_at": record.started_at,
+    }
+    if record.organization is not None:
+        detail["organization"] = record.organization
+    return end_row(record.run_id, json.dumps(detail), "open", {}, None)
 
 
 def end_row(
