@@ -38,6 +38,7 @@ from kirim_pandas.api.protocol import (
 from kirim_pandas.api.secret import Secret, read_key
 
 KEY = "kdv_live_AbC-xYz_0123456789qwerty"
+OTHER = "kdv_live_" + "o" * 24
 SECRET = Secret(KEY)
 LABEL = "lbl_01HXYZABCDEFGHJKMNPQRSTVWX"
 IDS = [f"ctc_{i:026d}" for i in range(5)]
@@ -341,6 +342,12 @@ def test_a_secret_does_not_show() -> None:
         ("kdv_live_AAAA\0BBBB", "a control character"),
         ("kdv_live_ÄÄÄÄ", "not ASCII"),
         ("k" * 513, "too long"),
+        ("AAAA", "4 characters, and it does not begin as a key does"),
+        ("kdv_live_AAAA", "13 characters, and a key has 33"),
+        ("kdv_live_AAAA" + "x" * 21, "34 characters, and a key has 33"),
+        ("kdv_live_AAAA" + "x" * 19 + ".", "33 characters, and character 33 is a mark"),
+        ("'kdv_live_AAAA" + "x" * 20 + "'", "35 characters, and character 1 is a mark"),
+        ("$KIRIM_API_KEY_OF_AAAA", "character 1 is a mark that no key has"),
     ],
 )
 def test_unusable_keys_are_refused_unseen(key: object, said: str) -> None:
@@ -354,11 +361,11 @@ def test_unusable_keys_are_refused_unseen(key: object, said: str) -> None:
 
 def test_where_the_key_is_looked_up() -> None:
     """The argument goes before KIRIM_API_KEY, and that before KIRIM_KEY; blanks are cut."""
-    both = {"KIRIM_API_KEY": f" {KEY}\n", "KIRIM_KEY": "other"}
+    both = {"KIRIM_API_KEY": f" {KEY}\n", "KIRIM_KEY": OTHER}
     for given_key, environment, found in (
-        (" mine ", both, "mine"),
+        (f" {OTHER} ", {"KIRIM_API_KEY": KEY}, OTHER),
         (None, both, KEY),
-        (None, {"KIRIM_API_KEY": " ", "KIRIM_KEY": "other"}, "other"),
+        (None, {"KIRIM_API_KEY": " ", "KIRIM_KEY": OTHER}, OTHER),
     ):
         secret = read_key(given_key, environment)
         assert isinstance(secret, Secret)

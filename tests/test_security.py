@@ -2,16 +2,20 @@
 
 import base64
 import copy
+import csv
 import gc
+import io
 import logging
 import os
 import pickle
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
 import nbformat
+import pandas as pd
 import pytest
 from nbclient import NotebookClient
 from scripted_server import ScriptedServer, counts, error, reply
@@ -143,12 +147,46 @@ def test_plain_http_is_for_loopback_or_for_those_who_ask():
     kp.Client(KEY, base_url="http://10.0.0.1/v1", allow_http=True)
 
 
-@pytest.mark.parametrize("key", [KEY + "\nX: y", KEY + "é", KEY + "\x00", KEY * 30, 17])
-def test_a_key_that_cannot_be_sent_is_refused_unshown(key):
-    """A mistyped key is refused without one of its characters in the message."""
+MISTYPED = [
+    *(KEY + end for end in ("\nX: y", "é", "\x00", "x", "'", "/v1")),
+    KEY[:-1],
+    f"'{KEY}'",
+    f"<{SECRET}>",
+    SECRET[:19],
+    KEY * 30,
+    17,
+]
+
+
+@pytest.mark.parametrize("key", MISTYPED)
+def test_what_does_not_look_like_a_key_is_refused_unshown(key, monkeypatch):
+    """A mistyped key is refused, wherever it came from, without one of its characters shown."""
     with pytest.raises(kp.ConfigurationError) as caught:
         kp.Client(key)
     assert_clean(everything_of(caught.value), "the exception")
+    if isinstance(key, str) and "\x00" not in key:
+        assert f"it has {len(key)} characters, and " in str(caught.value)
+        monkeypatch.setenv("KIRIM_API_KEY", key)
+        with pytest.raises(kp.ConfigurationError) as caught:
+            kp.connect()
+        assert_clean(everything_of(caught.value), "the exception of connect")
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [(f"kdv_next_{SECRET}", "does not begin with kdv_live_"), (SECRET, "does not begin"),
+     (f"kdv_test_{SECRET}", "the service offers no sandbox")],
+)  # fmt: skip
+def test_an_unusual_key_is_used_with_a_warning(key, told):
+    """The service is the judge of its keys: another prefix is warned of in one line, and sent."""
+    with ScriptedServer([counts(3)]) as server:
+        with pytest.warns(UserWarning, match=told) as caught:
+            client = kp.Client(key, base_url=server.base_url)
+        frame().kirim.bulk_label(LABEL, "attach", client=client, progress=False)
+        assert server.arrived[0].headers["authorization"] == f"Bearer {key}"
+    assert len(caught) == 1
+    assert "\n" not in str(caught[0].message)
+    assert_clean(str(caught[0].message), "the warning")
 
 
 @pytest.mark.parametrize("name", ["huge", "gzip_bomb"])
@@ -175,6 +213,78 @@ def test_what_a_server_says_is_cleaned_before_it_is_shown():
     assert len(message) < 1500
 
 
+NASTY = '"><img src=x onerror=alert(1)>\x1b[31m'
+
+
+def test_nothing_that_a_server_says_becomes_markup(tmp_path, monkeypatch):
+    """Names, codes and messages of a service stay text in every view, widget, report and file."""
+    from kirim_pandas.notebook.panelview import PanelView
+
+    me = {"data": {"organization": {"id": NASTY, "name": NASTY}}}
+    label = {"id": LABEL, "name": NASTY, "color": NASTY, "team_id": NASTY}
+    refused = {"type": NASTY, "code": NASTY, "message": NASTY, "param": "contact_ids[0]"}
+    limit = {"X-RateLimit-Limit": "60000", "X-RateLimit-Remaining": "59999"}
+    no = reply(400, {"error": {**refused, "request_id": NASTY}}, headers=limit)
+    data = {"applied": 2, "skipped_cross_org": 0, "skipped_team_mismatch": 0}
+    steps = [
+        reply(200, me, headers=limit),
+        reply(200, {"data": [label], "has_more": False}, headers=limit),  # the panel asks both
+        no,
+        reply(200, {"data": data, "request_id": NASTY}, headers=limit),
+        no,  # the id that was pointed at, alone
+        reply(403, {"error": refused}, headers=limit),
+    ]
+    shown = []
+    monkeypatch.setattr(PanelView, "_publish", lambda self, page, text, update: shown.append(page))
+    with ScriptedServer(steps) as server, kp.Client(KEY, base_url=server.base_url) as client:
+        data = frame().assign(**{NASTY: NASTY})
+        panel = data.kirim.panel(client=client)
+        view = panel._view = PanelView(panel)
+        panel.choose_label(LABEL)
+        panel.choose_hint(NASTY)
+        panel.confirm()
+        shown.append(panel.plan()._repr_html_())
+        shown += [widget.value for widget in (view._head, view._question, view._label_shown)]
+        job = panel.run()
+        result = job.result(30)
+        with pytest.raises(kp.PermissionDeniedError) as caught:
+            client.label(LABEL)
+        view._say(caught.value)
+        shown += [view._error.value, view._job._phase.value, view._job._text.value]
+        failed = replace(job.ending, error=caught.value, notes=[NASTY])
+        shown += [job.ending.html, failed.html]
+        report = panel.report()
+        shown += [report.fragment, report.save(tmp_path / "page.html").read_text()]
+        assert result["reason"].dropna().tolist() == [client._secret.clean(NASTY)]
+    shown += [part._repr_html_() for part in (result, result.kirim.summary(), data)]
+    for page in shown:
+        assert "<img" not in page
+
+
+def test_nothing_that_is_exported_becomes_a_formula():
+    """Unusable ids, codes of the service and columns of the frame are text in a spreadsheet."""
+    starts = ("=", "+", "-", "@", "\t=", "\r=", "\n=", "＝")
+    formulas = [f'{start}HYPERLINK("http://127.0.0.1:9/","x")' for start in starts]
+    ids, bad = frame(len(formulas) + 2)["contact_id"].tolist(), formulas[0]
+    refused = {"type": "t", "code": bad, "message": "no", "param": "contact_ids[0]"}
+    limit = {"X-RateLimit-Limit": "60000", "X-RateLimit-Remaining": "59999"}
+    no = reply(400, {"error": {**refused, "request_id": bad}}, headers=limit)
+    good = {"applied": len(formulas) + 1, "skipped_cross_org": 0, "skipped_team_mismatch": 0}
+    steps = [no, reply(200, {"data": good, "request_id": bad}, headers=limit), no]
+    with ScriptedServer(steps) as server, kp.Client(KEY, base_url=server.base_url) as client:
+        data = pd.DataFrame({"contact_id": [*ids, *formulas]})
+        data = data.assign(**{bad: [bad] * len(ids) + formulas})
+        result = data.kirim.bulk_label(
+            LABEL, "attach", client=client, progress=False, resolve="batches"
+        )
+    assert bad in set(result["reason"].dropna())
+    whole = pd.concat([data, result.drop(columns="contact_id")], axis=1)
+    exports = [result, result.kirim.summary(), result.kirim.summary(by=bad, data=data), kp.runs()]
+    for table in [*exports, whole, whole.set_index(bad), whole.T]:
+        for cells in csv.reader(io.StringIO(kp.spreadsheet_safe(table).to_csv())):
+            assert not [cell for cell in cells if cell.startswith(starts)]
+
+
 def test_a_saved_notebook_holds_no_key(tmp_path, monkeypatch):
     """A notebook that runs, fails and shows all it has is saved without the key."""
     with kp.sandbox.start(60, write_per_minute=FAST, seed=1) as box:
@@ -190,6 +300,12 @@ def test_a_saved_notebook_holds_no_key(tmp_path, monkeypatch):
             f"result = df.kirim.bulk_label({box.labels['id'].iloc[0]!r}, 'attach')\nresult",
             "result.kirim.summary()",
             f"df.kirim.bulk_label({LABEL!r}, 'attach')",
+            f"job = df.kirim.bulk_label_job({LABEL!r}, 'attach')\njob.result()",
+            "df.kirim.panel().load_labels()",
+            "panel = df.kirim.panel(); panel",
+            "import os; os.environ['KIRIM_API_KEY'] += 'é'\nkp.connect()",
+            "os.environ['KIRIM_API_KEY'] = 'x' + os.environ['KIRIM_API_KEY'][:-1]\nkp.connect()",
+            f"df.kirim.bulk_label({LABEL!r}, 'attach', client=client, journal='/no/such/place')",
             "kp.runs()",
             "vars(client), client._secret, df.kirim, globals().keys()",
             "1 / 0",

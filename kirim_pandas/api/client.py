@@ -15,6 +15,7 @@ import os
 import platform
 import ssl
 import threading
+import warnings
 from collections.abc import Iterable
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
@@ -36,7 +37,7 @@ from kirim_pandas.api.failures import translated
 from kirim_pandas.api.models import BulkLabelReply, Timeouts
 from kirim_pandas.api.protocol import MAX_REPLY_BYTES, Reply, Request
 from kirim_pandas.api.reading import ReadingCalls
-from kirim_pandas.api.secret import hide_keys_in_logs, read_key
+from kirim_pandas.api.secret import hide_keys_in_logs, key_warning, read_key
 
 if TYPE_CHECKING:
     import httpx
@@ -104,6 +105,8 @@ class Client(ReadingCalls):
         del api_key  # a traceback from here on may show the locals of this frame
         if isinstance(secret, str):
             raise ConfigurationError(secret)
+        if unusual := key_warning(secret):
+            warnings.warn(unusual, stacklevel=2)
         if not 0.0 < share <= 1.0 or max_tries < 1 or not patience_seconds >= 0.0:
             raise ConfigurationError(
                 f"found share={share}, max_tries={max_tries}, "

@@ -7,13 +7,17 @@ import re
 from collections.abc import Callable
 from typing import NoReturn
 
-__all__ = ["MAX_FOREIGN_CHARACTERS", "Secret", "hide_keys_in_logs", "read_key"]
+__all__ = ["MAX_FOREIGN_CHARACTERS", "Secret", "hide_keys_in_logs", "key_warning", "read_key"]
 
 MAX_FOREIGN_CHARACTERS = 300
 """No message of ours quotes more than this of what a server said."""
 
 _PIECE_LENGTH = 8  # an echo of this many characters of the key counts as an echo of the key
-_LONGEST_KEY = 512
+_LIVE, _TEST = "kdv_live_", "kdv_test_"  # says: so keys begin, and 24 url-safe characters follow
+_KEY_LENGTH = 33
+_SHORTEST_KEY, _LONGEST_KEY = 20, 512  # of other prefixes, which are let through
+_NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9_-]")
+_NOT_IN_TOKENS = re.compile(r"[^A-Za-z0-9._~+/=-]")  # RFC 6750
 _KEY_LIKE = re.compile(r"kdv_[A-Za-z0-9_%-]+")
 _SHAPE = "kdv_live_ and 24 letters, digits, '-' or '_'"
 _HOW_TO_SET = (
@@ -100,11 +104,8 @@ def read_key(api_key: object, environment: dict[str, str]) -> Secret | str:
     text = (api_key or "").strip()
     if not text:
         return f"no API key was found: {_HOW_TO_SET}"
-    # Another prefix or length is let through: the service is the judge of its keys. But what
-    # cannot stand in a header would be printed in full by the layers below, so it is refused.
-    kinds = [(i, _odd_kind(c)) for i, c in enumerate(text, start=1) if not "!" <= c <= "~"]
-    if kinds or len(text) > _LONGEST_KEY:
-        odd = f"character {kinds[0][0]} is {kinds[0][1]}" if kinds else "that is too long"
+    odd = _oddity(text)
+    if odd is not None:
         return (
             f"the API key is not usable: it has {len(text)} characters, and {odd}; "
             f"expected {_SHAPE}: copy it again"
@@ -112,10 +113,43 @@ def read_key(api_key: object, environment: dict[str, str]) -> Secret | str:
     return Secret(text)
 
 
-def _odd_kind(character: str) -> str:
+def key_warning(secret: Secret) -> str | None:
+    """Say what is unusual about a key, in a sentence that shows none of it."""
+    text = secret.reveal()
+    if text.startswith(_TEST):
+        return (
+            "This is a kdv_test_ key, but the service offers no sandbox: do not count on it that "
+            "no customer is touched. kirim_pandas.sandbox.start() is a place to rehearse."
+        )
+    if not text.startswith(_LIVE):
+        return (
+            f"The API key does not begin with {_LIVE}, as Kirim's keys do. It is used as it is; "
+            "if it is not accepted, copy it again."
+        )
+    return None
+
+
+def _oddity(text: str) -> str | None:
+    """Tell what first makes `text` no key, in words that show none of it."""
+    # What cannot stand in a header would be printed in full by the layers below. Of another
+    # prefix the service is the judge, as long as a key can look like that at all.
+    known = text.startswith((_LIVE, _TEST))
+    found = (_NOT_IN_KEYS if known else _NOT_IN_TOKENS).search(text)
+    if found:
+        return f"character {found.start() + 1} is {_kind(found[0])}"
+    if known and len(text) != _KEY_LENGTH:
+        return f"a key has {_KEY_LENGTH}"
+    if len(text) < _SHORTEST_KEY:
+        return "it does not begin as a key does"
+    return "that is too long" if len(text) > _LONGEST_KEY else None
+
+
+def _kind(character: str) -> str:
     if character.isspace():
         return "white space"
-    return "a control character" if ord(character) < 128 else "not ASCII"
+    if ord(character) > 126:
+        return "not ASCII"
+    return "a mark that no key has" if character.isprintable() else "a control character"
 
 
 def _masker(key: str) -> Callable[[str], str]:
