@@ -266,7 +266,7 @@ def _finish(order: Order, ended: RunEnded, frame: pd.DataFrame, *, resumable: bo
 def _how_to_go_on(order: Order, ended: RunEnded, frame: pd.DataFrame, *, resumable: bool) -> str:
     """Say where the customers stand and what to do next, in one breath."""
     if not (ended.outcomes.batch >= 0).any() and not ended.interrupted:
-        return "Nothing was sent, and no customer was touched: put this right and call again."
+        return "No customer was touched: put this right and call again."
     status = frame["status"].astype(str)
     reason = frame["reason"].astype(object).fillna("")
     kinds = status.where(~status.isin(["unknown", "not_sent"]), reason)
@@ -283,9 +283,13 @@ def _how_to_go_on(order: Order, ended: RunEnded, frame: pd.DataFrame, *, resumab
         )
     if resumable:
         go_on = f'df.kirim.resume("{order.run_id}") goes on from here'
+        if "no_reply" in counts:
+            go_on += ", and asks again about those without an answer"
     else:
         go_on = "calling again is safe: a label that is set twice stays as it is"
+    when = "At any time" if ended.interrupted else "Once this has passed or is put right,"
     return (
-        f"Rows so far: {so_far or 'none'}. {counted}Nothing that was done is lost: the exception's "
-        f".result and kirim_pandas.last_result() hold every row, and {go_on}."
+        f"Rows so far: {so_far or 'none'}. {counted}The exception's .result and "
+        "kirim_pandas.last_result() hold every row with what is known of it. "
+        f"{when} {go_on}."
     )

@@ -237,14 +237,14 @@ def test_wrong_key(box, label):
         box.contacts.kirim.bulk_label(label, "attach", client=client, progress=False)
     assert caught.value.status == 401
     assert wrong not in str(caught.value)
-    assert "Nothing was sent" in str(caught.value)
+    assert "No customer was touched" in str(caught.value)
     assert len(caught.value.result) == SIZE
     assert caught.value.run_id == kp.runs()["run_id"].iloc[0]
 
 
 def test_unknown_label(box, client):
     """A label of nobody's ends the run at its first call with a 404."""
-    with pytest.raises(kp.NotFoundError, match="Nothing was sent") as caught:
+    with pytest.raises(kp.NotFoundError, match="No customer was touched") as caught:
         box.contacts.kirim.bulk_label(LABEL, "attach", client=client, progress=False)
     assert caught.value.result["status"].eq("not_sent").all()
 

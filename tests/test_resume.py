@@ -353,3 +353,19 @@ def test_48_the_organisation_is_not_asked_for(box, label):
     run_id = start(box, label, max_requests=1).attrs["kirim_run_id"]
     kp.resume(run_id, client=box.client(), progress=False, max_requests=1)
     assert set(box.requests()["method"]) == {"POST"}
+
+
+def test_every_ending_says_where_the_customers_stand(box, label):
+    """An error tells what happened, how many rows stand how, and the call that goes on."""
+    lost = str(lost_call(box, label, 1))
+    for words in (
+        "1,000 sent, but who of them was skipped is not known yet",
+        "200 sent without an answer, so perhaps applied",
+        "Once this has passed or is put right, df.kirim.resume(",
+        "asks again about those without an answer.",
+    ):
+        assert words in lost
+    box.revoke_key()
+    with pytest.raises(kp.AuthenticationError) as caught:
+        start(box, label)
+    assert "No customer was touched: put this right and call again." in str(caught.value)

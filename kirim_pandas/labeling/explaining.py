@@ -21,13 +21,13 @@ def explain_missing_label(
     """
     if not (isinstance(error, NotFoundError) and error.code and (found_now or found_before)):
         return
-    gone = "what was done with it is gone with it, so make a new label in Kirim and label the frame"
+    gone = "it is off all contacts then, so make a new label in Kirim and label the frame with that"
     if found_now:
-        text = f"the label was there when this run began and was deleted since: {gone} with that"
+        text = f"the label was there when this run began and was deleted since: {gone}"
     else:
         text = (
             "the label was there when this run began (calls of the run were answered), but this "
-            f"key finds no such label. Either it was deleted since: {gone} with that. Or this key "
+            f"key finds no such label. Either it was deleted since: {gone}. Or this key "
             "belongs to another organisation: connect with a key of the organisation that the "
             "run began in, and resume it"
         )
@@ -53,14 +53,14 @@ def explain_many_refusals(error: BaseException | None, refused: int, *, own_key:
     if own_key:
         text = (
             f"{refused:,} contact ids were refused, each for itself, so this is rather a wrong "
-            "column than bad luck: check where the ids come from. Of the last one the service says"
+            "column than bad luck: check where the ids come from. The last refusal"
         )
     else:
         text = (
             f"{refused:,} calls were refused because of contact ids, and none was answered since "
             "this run was resumed. Either these contacts were deleted since, or this key belongs "
             "to another organisation: connect with a key of the organisation that the run began "
-            "in, and resume it. Of the last call the service says"
+            "in, and resume it. The last refusal"
         )
     error.args = (f"{text}: {error}",)
 
