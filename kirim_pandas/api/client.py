@@ -36,6 +36,7 @@ from kirim_pandas.api.errors import (
 from kirim_pandas.api.failures import translated
 from kirim_pandas.api.models import BulkLabelReply, Timeouts
 from kirim_pandas.api.protocol import MAX_REPLY_BYTES, Reply, Request
+from kirim_pandas.api.proxies import proxy_for, without_login
 from kirim_pandas.api.reading import ReadingCalls
 from kirim_pandas.api.secret import hide_keys_in_logs, key_warning, read_key
 
@@ -234,7 +235,12 @@ class Client(ReadingCalls):
                 return self._send(request, key, deadline)
             except BaseException as raised:
                 failure: BaseException = raised
-        error = translated(failure, host=self._address.host, was_reached=self._caller.was_reached)
+        error = translated(
+            failure,
+            host=self._address.host,
+            was_reached=self._caller.was_reached,
+            proxy=without_login(proxy_for(self._address)),
+        )
         # From here on nothing may lead to the library's frames: the key stands in their locals.
         failure = failure.with_traceback(None)
         failure.__cause__ = failure.__context__ = None
@@ -274,13 +280,13 @@ class Client(ReadingCalls):
                     read=times.read_seconds,
                     pool=times.connect_seconds,
                 ),
-                # Proxies come from the environment, but nothing of this computer goes through one.
-                trust_env=not self._address.is_loopback,
+                proxy=proxy_for(self._address),
+                trust_env=False,
             )
         except (ValueError, ImportError, httpx.InvalidURL):
             raise ConfigurationError(
-                "the proxy settings of this computer cannot be used: check HTTPS_PROXY, ALL_PROXY "
-                "and NO_PROXY"
+                "the proxy of this computer's settings cannot be used: check HTTPS_PROXY and "
+                "ALL_PROXY, expected something like http://USER:PASSWORD@proxy.example:8080"
             ) from None
         with http:
             outgoing = http.build_request(
