@@ -17,6 +17,7 @@ from scenes import SIZE, Scenes, counts
 import kirim_pandas as kp
 from kirim_pandas.api import calls
 from kirim_pandas.api.models import Timeouts
+from kirim_pandas.api.proxies import without_login
 
 HOST = "kirim.test"  # never found by a real name server
 LOGIN = "analyst:hunter2-and-more"
@@ -313,6 +314,12 @@ def test_9_proxy_is_down(play, monkeypatch, caplog, kind, login):
         said = "through the proxy" if kind == "down" else "The proxy"
         assert f"{said} {where}" in message
         assert_login_hidden(scene, caplog)
+
+
+@pytest.mark.parametrize("login", ["me:pw@", "pw@", "me:pw@pw@", "me:12/pw@", "me:12#pw@", "[pw@"])
+def test_9_proxy_is_named_without_its_login(login):
+    """However a login is written, no piece of it is taken for the proxy's name."""
+    assert without_login(f"http://{login}proxy.test:80") in ("proxy.test:80", "of HTTPS_PROXY")
 
 
 @pytest.mark.parametrize("address", ["ftp://proxy.test", "http://proxy.test:port"])
