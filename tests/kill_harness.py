@@ -104,7 +104,7 @@ def main(path: str) -> int:
             result = frame.kirim.resume(run_id, **settings)
         else:
             result = frame.kirim.bulk_label(
-                config["label_id"], "attach", resolve=config.get("resolve", "rows"), **settings
+                config["label_id"], "attach", **settings, **config.get("options", {})
             )
     except (kp.KirimError, kp.RunInterrupted) as ended:
         status = RUN_STOPPED if isinstance(ended, kp.RunInterrupted) else RUN_FAILED

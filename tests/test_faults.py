@@ -232,13 +232,6 @@ def test_40_reset_skewed(play):
     assert counts(scene.run()) == {"applied": SIZE}
 
 
-def test_43_plan_changes_in_mid_run(play):
-    """The limit may fall in the middle; the run goes on at the new pace."""
-    scene = play(6000, faults=Faults(events={3: ("set_write_per_minute", 6000)}))
-    assert counts(scene.run()) == {"applied": 6000}
-    assert scene.client.write_per_minute == 6000
-
-
 def test_61_counters_that_do_not_add_up(play):
     """Where `applied` counts changes only, rows that had the label before are still right."""
     scene = play(400, skipped_share=0.01, switches=Switches(applied="changes"))
