@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from kirim_pandas import session
-from kirim_pandas.api.errors import RunInterrupted
+from kirim_pandas.api.errors import KirimError, RunInterrupted
 from kirim_pandas.frames.ids import ContactIds
 from kirim_pandas.frames.reports import RunFacts
 from kirim_pandas.frames.results import STATUSES, ContactOutcomes, contacts_frame, result_frame
@@ -158,6 +158,8 @@ def execute(
     pressed = ended.interrupted and isinstance(watcher_error, KeyboardInterrupt)
     if watcher_error is not None and not pressed:
         watcher_error.add_note(_how_to_go_on(order, ended, frame, resumable=resumable))
+        if isinstance(watcher_error, KirimError):  # of the journal
+            watcher_error.result, watcher_error.run_id = frame, order.run_id
         raise watcher_error
     return _finish(order, ended, frame, resumable=resumable)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Self
 
 from kirim_pandas.api.errors import InvalidInputError, JournalError
 from kirim_pandas.labeling.batches import cut_batches
+from kirim_pandas.labeling.disks import network_file_system
 from kirim_pandas.labeling.events import (
     Call,
     CallAnswered,
@@ -58,7 +60,8 @@ class RunBook:
     run_id
         The run.
     warn
-        Called once, with a sentence, when the journal can no longer be written.
+        Called with a sentence when the journal can no longer be written (once), and when it
+        lies where it may not be safe.
 
     Raises
     ------
@@ -80,6 +83,13 @@ class RunBook:
             self._journal.close()
             raise
         self._was_incomplete = self._lock.incomplete
+        if disk := network_file_system(self._journal.path):
+            warn(
+                f"The journal {self._journal.path} is on a network file system ({disk}), where "
+                "locks and commits may not hold: if the connection breaks, or two notebooks work "
+                "on one run, calls may be missing in it, and a resume would not know of them. "
+                "Name a place on a disk of this computer with journal=… or KIRIM_JOURNAL."
+            )
 
     def begin(self, record: RunRecord) -> None:
         """Write a new run down."""
@@ -101,6 +111,12 @@ class RunBook:
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
+        if self._is_copy:
+            raise JournalError(
+                f"Run {self._run_id} is at work in process {self._lock.owner}, of which this one "
+                f"({os.getpid()}) is a copy (a fork). Nothing was sent from here, and the run goes "
+                "on there. To work in several processes, start them before the run."
+            )
         match event:
             case CallPlanned(call):
                 if not self._lock.is_held():
@@ -126,6 +142,8 @@ class RunBook:
 
     def end(self, state: RecordState, summary: dict[str, int]) -> None:
         """Write down how the run ended."""
+        if self._is_copy:
+            return
         self._flush(lambda: self._journal.end_run(self._run_id, state, summary))
         if state == "finished" and self.resumable:
             self._lock.mark(incomplete=False)
@@ -145,7 +163,12 @@ class RunBook:
         trace: TracebackType | None,
     ) -> None:
         self._lock.release()
-        self._journal.close()
+        if not self._is_copy:  # SQLite: a connection is not to be used, nor closed, after a fork
+            self._journal.close()
+
+    @property
+    def _is_copy(self) -> bool:
+        return os.getpid() != self._lock.owner
 
     def _note(self, call: Call, state: CallState, answer: list[Any] | None) -> None:
         self._unwritten.append(Entry(call, state, answer, self._journal.now()))

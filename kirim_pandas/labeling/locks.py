@@ -34,6 +34,13 @@ class RunLock:
     run_id
         For the message.
 
+    Attributes
+    ----------
+    incomplete : bool
+        Whether the journal lacks calls of the run.
+    owner : int
+        The process that holds it; a copy of that process (a fork) does not.
+
     Raises
     ------
     JournalError
@@ -42,6 +49,7 @@ class RunLock:
 
     def __init__(self, path: Path, run_id: str) -> None:
         self._path = path
+        self.owner = os.getpid()
         for _ in range(TRIES):
             try:
                 self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -84,7 +92,7 @@ class RunLock:
     def release(self) -> None:
         """Let others work on the run; a second time does nothing."""
         if self._file >= 0:
-            if not self.incomplete:
+            if not self.incomplete and os.getpid() == self.owner:
                 with contextlib.suppress(OSError):
                     self._path.unlink()
             os.close(self._file)
