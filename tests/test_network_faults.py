@@ -228,10 +228,10 @@ def test_6_tls_cut_in_the_handshake_for_ever(play, authority, trusted):
     with Front(scene.box._server.server_port, tls=tls(authority)) as front:
         front.play = dict.fromkeys(range(99), "hang up")
         url = f"https://127.0.0.1:{front.port}/v1"
-        scene.connect(base_url=url, ca_bundle=trusted, max_tries=3)
+        scene.connect(base_url=url, ca_bundle=trusted, max_tries=2)
         assert counts(scene.run()) == {"not_sent": SIZE}
         assert_untouched(scene, "Cannot connect to 127.0.0.1", "check base_url or the network")
-        assert front.connections == 3
+        assert front.connections == 2
 
 
 # -- proxies ---------------------------------------------------------------------------------
@@ -303,7 +303,7 @@ def test_9_proxy_is_down(play, monkeypatch, caplog, kind, login):
     where = f"127.0.0.1:{closed_port()}" if kind == "down" else f"{HOST}:3128"
     resolve(monkeypatch, [None])
     monkeypatch.setenv("HTTPS_PROXY", f"http://{login}@{where}")
-    scene.connect(base_url="https://api.test/v1", max_tries=2)
+    scene.connect(base_url="https://api.test/v1", max_tries=1)
     assert counts(scene.run()) == {"not_sent": 10}
     message = str(scene.error)
     assert NOTHING_SENT in message
