@@ -163,6 +163,7 @@ def test_each_call_has_its_own_key(play: Callable[..., ScriptedServer]) -> None:
         pytest.param(reply(200, b"<html>"), id="web page"),
         pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz", id="bad chunk"),
         pytest.param(reply(200, b"x", headers={"Content-Encoding": "gzip"}), id="bad gzip"),
+        pytest.param(reply(200, b"{}", headers={"X": "y" * 200_000}), id="huge header"),
         pytest.param(counts(-1), id="negative count"),
         pytest.param(counts(4), id="count above the ids"),
         pytest.param(error(500, "internal_error"), id="500"),

@@ -7,6 +7,7 @@ calls in test_client.py, files in test_journal.py, interrupts in test_stop.py an
 import numpy as np
 import pytest
 from scenes import SIZE, Scenes, counts
+from scripted_server import ScriptedServer, reply
 
 import kirim_pandas as kp
 from kirim_pandas.sandbox import Faults, Switches
@@ -238,6 +239,46 @@ def test_61_counters_that_do_not_add_up(play):
     scene.box.set_members(scene.label, scene.frame["contact_id"].iloc[:200].tolist())
     scene.run()
     assert scene.error is None
+
+
+ODD = {
+    "41 Reset as delta": {"X-RateLimit-Limit": "600", "X-RateLimit-Reset": "30"},
+    "42 headers missing": {},
+    "42 headers non-numeric": {"X-RateLimit-Limit": "many", "X-RateLimit-Remaining": "٣"},
+    "42 headers negative": {"X-RateLimit-Limit": "-60", "X-RateLimit-Remaining": "-1"},
+    "42 Remaining > Limit": {"X-RateLimit-Limit": "60", "X-RateLimit-Remaining": "61"},
+    "60 unknown fields, no request_id": {"X-New": "1"},
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_headers_and_fields_do_no_harm(name):
+    """A good reply is taken whatever its headers say, with fields nobody knows, without its id."""
+    frame = kp.sandbox.sample_contacts(3, seed=1)[["contact_id"]]
+    data = {"applied": 3, "skipped_cross_org": 0, "skipped_team_mismatch": 0, "new": [1]}
+    headers = {name: value.encode().decode("latin-1") for name, value in ODD[name].items()}
+    with ScriptedServer([reply(200, {"data": data, "more": {}}, headers=headers)]) as server:
+        client = kp.Client("kdv_live_" + "x" * 24, base_url=server.base_url)
+        result = frame.kirim.bulk_label(OTHER_LABEL, "attach", client=client, progress=False)
+    assert counts(result) == {"applied": 3}
+    assert result["request_id"].isna().all()
+
+
+def test_55_400_for_the_whole_request():
+    """A refusal that is not about ids ends the run at once, and says what support needs."""
+    said = {"code": "missing_required_field", "param": "label_id", "request_id": "req_9"}
+    frame = kp.sandbox.sample_contacts(SIZE, seed=1)[["contact_id"]]
+    with ScriptedServer(
+        [reply(400, {"error": {"type": "invalid_request_error", **said}})]
+    ) as server:
+        client = kp.Client("kdv_live_" + "x" * 24, base_url=server.base_url)
+        with pytest.raises(kp.InvalidRequestError) as caught:
+            frame.kirim.bulk_label(OTHER_LABEL, "attach", client=client, progress=False)
+        assert len(server.arrived) == 1
+    assert counts(caught.value.result)["not_sent"] >= 1050
+    for part in ("HTTP 400", "missing_required_field", "request req_9"):
+        assert part in str(caught.value)
+    assert "ctc_" not in str(caught.value)
 
 
 def test_87_attach_detach_attach(play):

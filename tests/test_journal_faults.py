@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 import uuid
 import warnings
 
@@ -43,6 +44,7 @@ def test_73_power_loss_at_each_request(play, tmp_path, monkeypatch, size, share)
     write = Journal.write
 
     def committing(self, *what):  # a commit half done is SQLite's own promise, not ours
+        time.sleep(0.03)  # a slow disk: what is sent without waiting for it is found out
         with commit:
             write(self, *what)
 
@@ -53,10 +55,10 @@ def test_73_power_loss_at_each_request(play, tmp_path, monkeypatch, size, share)
         arrived[copy] = headers["idempotency-key"]
         return arrive(method, path, headers)
 
-    monkeypatch.setattr(Journal, "write", committing)
-    scene.box._server.arrive = arriving
-    whole = scene.run(journal=here)
-    scene.box._server.arrive = arrive
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "write", committing)
+        patch.setattr(scene.box._server, "arrive", arriving)
+        whole = scene.run(journal=here)
     scene.box._server._faults = Faults()
     assert set(counts(whole)) == ({"applied", "skipped"} if share else {"applied"})
     run_id = whole.attrs["kirim_run_id"]

@@ -112,6 +112,25 @@ def test_72_a_call_in_flight_goes_again_under_its_key(stage):
     scene.check(scene.result())
 
 
+def test_12_asleep_with_a_call_on_the_wire(stage):
+    """A laptop that sleeps while its connection dies wakes up, and asks again under the key."""
+    scene = stage(300, skipped_share=0.0, faults=Faults(script={0: ("drop", 1.0)}))
+    process = scene.session()
+    scene.wait_for_requests(1, process)
+    process.send_signal(signal.SIGSTOP)
+    for connection in list(scene.box._server._connections):
+        connection.join(10)
+    scene.box.advance_clock(3600)
+    process.send_signal(signal.SIGCONT)
+    code, told = end(process)
+    assert code == RUN_ENDED, told
+    requests = scene.box.requests()
+    assert len(requests) == 2
+    assert requests["idempotency_key"].nunique() == 1
+    scene.check(scene.result())
+    assert (scene.result()["status"] == "applied").all()
+
+
 def test_71_sigterm_ends_a_script_in_order(stage):
     """SIGTERM settles what is in flight, leaves a true partial result, and resume ends it."""
     scene = stage(6000, skipped_share=0.0, write_per_minute=60)
