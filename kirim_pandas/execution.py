@@ -70,6 +70,8 @@ class Order:
         resumed without its frame cannot count them.
     source : DataFrame, Series, Index or None
         What the ids were taken from.
+    own_key : bool
+        Whether a resumed run goes on under the key it was started with.
     """
 
     run_id: str
@@ -80,6 +82,7 @@ class Order:
     ids: ContactIds | None = None
     figures: dict[str, int] | None = None
     source: Any = None
+    own_key: bool = False
 
     @property
     def rows(self) -> int:
@@ -136,7 +139,7 @@ def execute(
     job = order.job
     if client is not None and not past:  # a resumed run plans the probes that it planned before
         job = replace(job, counts_changes=session.known_counting(client.target))
-    run = Run(job, pool, stop=stop, past=past)
+    run = Run(job, pool, stop=stop, past=past, own_key=order.own_key)
     ended, watcher_error = _listen(run, book, watchers, stop)
     if client is not None:
         session.learn_counting(client.target, ended.counts_changes)

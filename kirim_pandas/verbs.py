@@ -159,6 +159,7 @@ def resume(
             client = choose_client(order, client)
         if client is not None:
             _check_same_place(record, client)
+            order = replace(order, own_key=client.key_mark(run_id) == record.key_mark)
         book.reopen(replace(record, resolve=job.resolve))
         return run_watched(order, client, book, progress, past=past)
 
@@ -232,6 +233,7 @@ def write_down(order: Order, client: Client, book: RunBook) -> None:
             rows=order.rows,
             started_at=time(),
             organization=[known.id, known.name or ""] if known else None,
+            key_mark=client.key_mark(order.run_id),
         )
     )
 

@@ -55,6 +55,10 @@ class ReadingCalls:
         """Whose key this is, if :meth:`me` was asked; sends nothing."""
         return self._caller.gate.organization
 
+    def key_mark(self, run_id: str) -> str:
+        """Return what tells, in the journal, whether a run goes on under the same key."""
+        return self._secret.mark(run_id)
+
     def label(self, label_id: str) -> Label:
         """Ask for one label.
 

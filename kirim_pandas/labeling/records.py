@@ -67,6 +67,8 @@ class RunRecord:
         Rows by status at its end, and ``requests``; empty while it is open.
     organization : list of str, or None
         Id and name of the organisation, where they were known at the start.
+    key_mark : str or None
+        Tells the key that the run was started with from others; the key cannot be read off it.
     """
 
     run_id: str
@@ -82,6 +84,7 @@ class RunRecord:
     state: RecordState = "open"
     summary: dict[str, int] | None = None
     organization: list[str] | None = None
+    key_mark: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,6 +110,8 @@ def run_row(record: RunRecord) -> Row:
     }
     if record.organization is not None:
         detail["organization"] = record.organization
+    if record.key_mark is not None:
+        detail["key_mark"] = record.key_mark
     return end_row(record.run_id, json.dumps(detail), "open", {}, None)
 
 

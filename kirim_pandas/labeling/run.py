@@ -65,6 +65,8 @@ class Run:
         Looked at between any two steps.
     past
         The calls of earlier sessions of the same run, in the order of their numbers.
+    own_key
+        Whether the calls of `past` were sent under the key that is used now.
     new_key
         Makes a new idempotency key.
     clock
@@ -78,6 +80,7 @@ class Run:
         *,
         stop: StopButton,
         past: Sequence[PastCall] = (),
+        own_key: bool = False,
         new_key: Callable[[], str] = lambda: str(uuid.uuid4()),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -93,7 +96,7 @@ class Run:
         self._certificate: list[Positions] = []
         # One number a call, none left out: so a journal that lost a call is found out.
         self._requests = sum(p.call.number >= 0 for p in past)
-        self._settler = Settler(self._ledger, past, new_key)
+        self._settler = Settler(self._ledger, past, new_key, own_key=own_key)
         self._proven = False
 
     def events(self) -> Events:

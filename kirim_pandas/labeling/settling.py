@@ -2,7 +2,8 @@
 
 A run that was taken up again may have been given the key of another organisation. Its refusals
 say nothing of what the run's own organisation did with a call, so they are believed only once a
-call was counted: only the organisation of the label finds it, and ids are never reused.
+call was counted: only the organisation of the label finds it, and ids are never reused. Under
+the very key that the run was started with there is no such doubt.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ class Settler:
         The calls of earlier sessions.
     new_key
         Makes a new idempotency key.
+    own_key
+        Whether the service's key is the one that the calls of `past` were sent under.
 
     Attributes
     ----------
@@ -75,7 +78,12 @@ class Settler:
     """
 
     def __init__(
-        self, ledger: Ledger, past: Sequence[PastCall], new_key: Callable[[], str]
+        self,
+        ledger: Ledger,
+        past: Sequence[PastCall],
+        new_key: Callable[[], str],
+        *,
+        own_key: bool = False,
     ) -> None:
         self.round = ProbeRound()
         self.largest = MAX_CONTACTS_PER_CALL
@@ -89,7 +97,9 @@ class Settler:
         self._doubtful = {p.call.number for p in past if p.state == "sent"}
         self._answered_before = any(p.state == "answered" for p in past)
         self._label_found = False
-        self._own_key = not past  # whether the key is certainly of the run's organisation
+        self._own_key = (
+            own_key or not past
+        )  # whether the key is certainly of the run's organisation
         self._aside: list[tuple[Done, Refusal]] = []  # refused before that was certain
         self._singled_out: set[bytes] = set()
         self._trust_param = True
