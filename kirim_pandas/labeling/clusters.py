@@ -14,6 +14,7 @@ list for each kind replaces a long one for all.
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field
 
@@ -27,6 +28,8 @@ from kirim_pandas.labeling.spreads import climb, spread_of
 __all__ = ["Cluster", "Node", "log2_choose"]
 
 Floats = NDArray[np.float64]
+
+_MAX_CELLS = 160  # more cells make large tables and tell nothing more
 
 _LOG2_FACTORIALS: Floats = np.concatenate(
     [[0.0], np.cumsum(np.log2(np.arange(1, 2 * MAX_CONTACTS_PER_CALL + 1)))]
@@ -45,12 +48,15 @@ class Node:
 
     positions: Positions
     counts: tuple[int, ...]
+    size: int = field(init=False)
+    kinds: tuple[int, ...] = field(init=False)
     bits: float = field(init=False)
     ways_if_halved: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        size = len(self.positions)
+        size = self.size = len(self.positions)
         left = size // 2
+        self.kinds = tuple(kind for kind, count in enumerate(self.counts) if count)
         self.bits = float(sum(log2_choose(size, count) for count in self.counts if count))
         self.ways_if_halved = tuple(
             min(count, left) - max(0, count - size + left) + 1 for count in self.counts
@@ -126,7 +132,9 @@ class Cluster:
         self._cell_bits += other._cell_bits
         self.changed = True
 
-    def grow(self, queue: list[Node], max_ways: int, max_size: int) -> None:
+    def grow(
+        self, queue: list[Node], max_ways: int, max_size: int, kinds: Sequence[int] = ()
+    ) -> None:
         """Cut what holds most missing bits, while the ways stay few.
 
         Parameters
@@ -137,6 +145,8 @@ class Cluster:
             Stop at so many ways in any channel.
         max_size
             Take in no more contacts than this.
+        kinds
+            The channels in which anything in the queue is counted.
         """
         # More ways never make a cell cheaper to cut: what is too much now stays so to the end.
         cheap = self._ways_if_halved() <= max_ways
@@ -146,11 +156,15 @@ class Cluster:
         )
         size, place = self.size, 0
         way_counts = self.way_counts
-        while order or place < len(queue):
+        while (order or place < len(queue)) and len(self.cells) < _MAX_CELLS:
+            if self.cells and min((way_counts[kind] for kind in kinds), default=0) > max_ways // 2:
+                place = len(queue)  # any node at least doubles the ways of some kind
+                if not order:
+                    break
             if place < len(queue) and (not order or queue[place].bits >= order[0][0]):
                 node = queue[place]
                 fits = not self.cells or (
-                    size + len(node.positions) <= max_size
+                    size + node.size <= max_size
                     and all(
                         ways * more <= max_ways
                         for ways, more in zip(way_counts, node.ways_if_halved, strict=True)

@@ -173,18 +173,20 @@ class Frontier:
         clusters = self._clusters
         missing = sum(n.bits for n in nodes) + sum(cluster.bits for cluster in clusters)
         self._merge()
-        totals = [node.counts for node in nodes] + [cluster.totals() for cluster in clusters]
-        kinds = max(1, sum(any(counts[kind] for counts in totals) for kind in range(_CHANNELS)))
-        self._kinds = kinds
-        contacts = sum(len(n.positions) for n in nodes) + sum(c.size for c in clusters)
+        held = {
+            kind for cluster in clusters for kind, count in enumerate(cluster.totals()) if count
+        }
+        present = sorted(held.union(*{node.kinds for node in nodes}))
+        kinds = self._kinds = max(1, len(present))
+        contacts = sum(n.size for n in nodes) + sum(c.size for c in clusters)
         several = contacts <= 2 * self._probe_size or (kinds > 1 and missing <= _LARGE_BITS)
         wanted = int(max(1, missing / kinds / _BITS_PER_CLUSTER)) if several else 1
         wanted = min(wanted, _MAX_CLUSTERS)
         max_ways = _MAX_WAYS if missing <= _LARGE_BITS else _MAX_WAYS_LARGE
         width = max(len(clusters), 1).bit_length() - 1
         reserve = int(width * (1 << width) / 2 * 1.3) + 1 if width else 0
-        fine = [n for n in nodes if max(self._nodes[n].spans) <= 2]
-        coarse = [n for n in nodes if max(self._nodes[n].spans) > 2]
+        fine = [n for n in nodes if self._nodes[n].widest <= 2]
+        coarse = [n for n in nodes if self._nodes[n].widest > 2]
         queue = coarse + fine[reserve:]
         queue.sort(key=lambda node: -node.bits)
         while len(clusters) < wanted and (queue or not clusters):
@@ -193,12 +195,10 @@ class Frontier:
         for number, cluster in enumerate(clusters[:wanted]):
             held = sum(other.size for other in clusters[1:])
             room = _CLUSTER_CONTACTS - held + cluster.size
-            cluster.grow(queue, max_ways, room if number else 10**9)
+            cluster.grow(queue, max_ways, room if number else 10**9, present)
         self._clusters = [cluster for cluster in clusters if cluster.cells]
-        left = set(map(id, queue))
-        for node in coarse + fine[reserve:]:
-            if id(node) not in left:
-                del self._nodes[node]
+        for node in {*coarse, *fine[reserve:]}.difference(queue):
+            del self._nodes[node]
 
     def _merge(self) -> None:
         """Join the two clusters with the fewest ways while the product stays small."""

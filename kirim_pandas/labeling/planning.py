@@ -33,6 +33,10 @@ class Question:
     information: float
     cost: float
     """Bits of a block it takes as a digit."""
+    widest: int
+    """Its largest span."""
+    rank: tuple[float, int]
+    """Sorts by bits for a bit of a block, most first, and then by contacts, fewest first."""
 
 
 @lru_cache(maxsize=1 << 16)
@@ -41,7 +45,10 @@ def _question(size: int, counts: tuple[int, ...], left: int) -> Question:
     lows = tuple(max(0, count - right) for count in counts)
     spans = tuple(min(count, left) - low + 1 for count, low in zip(counts, lows, strict=True))
     information = sum(_information(size, count, left) for count in counts if count)
-    return Question(left, right, spans, lows, information, log2(max(spans)))
+    widest = max(spans)
+    cost = log2(widest)
+    rank = (-round(information / (cost or 1.0), 2), size)
+    return Question(left, right, spans, lows, information, cost, widest, rank)
 
 
 def _odds(size: int, count: int, left: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -151,8 +158,10 @@ class Plan:
 def _cluster_question(cluster: Cluster) -> Question:
     held = sum(len(cell) for cell, asked in zip(cluster.cells, cluster.asked, strict=True) if asked)
     spans = tuple(high - low + 1 for low, high in zip(cluster.lows, cluster.highs, strict=True))
+    widest, rest = max(spans), cluster.size - held
+    rank = (0.0, cluster.size)
     return Question(
-        held, cluster.size - held, spans, cluster.lows, cluster.information, log2(max(spans))
+        held, rest, spans, cluster.lows, cluster.information, log2(widest), widest, rank
     )
 
 
@@ -188,19 +197,13 @@ def best_plan(
         key=lambda pair: -pair[1].information,
     )
     by_information = sorted(nodes, key=lambda pair: -pair[1].information)
-    by_thrift = sorted(
-        nodes,
-        key=lambda pair: (
-            -round(pair[1].information / pair[1].cost, 2),
-            pair[1].left + pair[1].right,
-        ),
-    )
-    kinds = [
-        any(question.spans[channel] > 1 for _, question in nodes)
-        for channel in range(channel_count)
+    by_thrift = sorted(nodes, key=lambda pair: pair[1].rank)
+    present = {kind for kinds in {node.kinds for node, _ in nodes} for kind in kinds}
+    kinds = [channel in present for channel in range(channel_count)]
+    most = [
+        question.information for _, question in [*asked, *by_information[: 1 << MAX_DESIGN_BITS]]
     ]
-    information = np.sort([question.information for _, question in [*asked, *by_information]])
-    gained = np.cumsum(information[::-1])
+    gained = np.cumsum(sorted(most, reverse=True))
     best: Plan | None = None
     best_worth = -1e9
     for bits in sizes:
