@@ -173,10 +173,8 @@ class Frontier:
         clusters = self._clusters
         missing = sum(n.bits for n in nodes) + sum(cluster.bits for cluster in clusters)
         self._merge()
-        held = {
-            kind for cluster in clusters for kind, count in enumerate(cluster.totals()) if count
-        }
-        present = sorted(held.union(*{node.kinds for node in nodes}))
+        counted = {kind for c in clusters for kind, count in enumerate(c.totals()) if count}
+        present = sorted(counted.union(*{node.kinds for node in nodes}))
         kinds = self._kinds = max(1, len(present))
         contacts = sum(n.size for n in nodes) + sum(c.size for c in clusters)
         several = contacts <= 2 * self._probe_size or (kinds > 1 and missing <= _LARGE_BITS)
