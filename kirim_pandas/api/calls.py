@@ -42,6 +42,9 @@ POLL_SECONDS = 0.05
 lock behind when Ctrl-C comes."""
 POLL_FOR_REPLY_SECONDS = 0.01
 
+GIVEN_UP_SECONDS = 1.0
+"""After a 429 that is not waited for: the other calls of a run are stopped before one leaves."""
+
 _LOG = logging.getLogger("kirim_pandas")
 _LOG.addHandler(logging.NullHandler())
 
@@ -186,7 +189,7 @@ class Caller:
             with self.gate.lock:
                 now = time.monotonic()
                 if isinstance(outcome, RateLimitedError):
-                    pacer.hold(now, again.seconds if again else 0.0)
+                    pacer.hold(now, again.seconds if again else GIVEN_UP_SECONDS)
                 pacer.finish(ticket, now, headers)
 
     def _pause(self, again: Again, on_wait: OnWait | None, stop: threading.Event | None) -> None:

@@ -60,12 +60,17 @@ def read_refusal(error: BaseException | None, size: int) -> Refusal | None:
     Returns
     -------
     Refusal or None
-        None when other ids would meet the same error (a bad label, a key, a missing host).
+        None when other ids would meet the same error (a bad label, a key, a missing host, a
+        gateway that lets nothing through).
     """
     if not isinstance(error, ApiError) or error.code in NOT_ABOUT_IDS:
         return None
     if error.status == 413:
         return Refusal(TOO_LARGE, None, error.request_id) if size > 1 else None
+    if error.code is None:
+        # Something on the way said so. It knows neither ids nor keys, so an earlier try may have
+        # been carried out.
+        return None
     about_ids = CONTACT_PARAM.search(error.param or "")
     if isinstance(error, InvalidRequestError):
         if error.param and not about_ids:
