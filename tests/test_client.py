@@ -520,6 +520,16 @@ def test_waits_are_told_and_stopped(play: Callable[..., ScriptedServer]) -> None
     assert len(told) == 2
 
 
+def test_after_a_429_that_is_not_waited_for_the_others_stay(
+    play: Callable[..., ScriptedServer],
+) -> None:
+    """Who gives up on a 429 lets no other call slip out before its run is stopped."""
+    client = client_of(play(error(429, "x", Retry_After="3600")))
+    with pytest.raises(RateLimitedError):
+        client.bulk_label(IDS, LABEL, "attach")
+    assert client._gate.writes.is_held(time.monotonic())
+
+
 def test_a_stop_before_the_start_sends_nothing(play: Callable[..., ScriptedServer]) -> None:
     """A stop that was set before is heeded before anything is sent; so is a closed client."""
     server, stop = play(GOOD), threading.Event()

@@ -10,6 +10,7 @@ import pytest
 from kill_harness import RUN_ENDED, RUN_STOPPED, faulty_requests, lies, spawn
 
 import kirim_pandas as kp
+from kirim_pandas.labeling.journal import Journal
 from kirim_pandas.sandbox import Faults
 
 
@@ -147,6 +148,23 @@ def test_71_sigterm_ends_a_script_in_order(stage):
     code, told = end(scene.session(run_id=scene.run_id()))
     assert code == RUN_ENDED, told
     assert (scene.result()["status"] == "applied").all()
+
+
+def test_a_commit_survives_a_power_cut(tmp_path):
+    """Each commit is synced, its rollback journal and the folder with it, before the call leaves.
+
+    No test here can cut the power; that SQLite is asked for it is what can be seen.
+    """
+    journal = Journal(tmp_path)
+    try:
+        settings = [
+            journal._db.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("journal_mode", "synchronous", "secure_delete")
+        ]
+    finally:
+        journal.close()
+    extra = 3
+    assert settings == ["truncate", extra, 1]
 
 
 def test_a_run_whose_process_died_is_called_interrupted(stage):

@@ -1,0 +1,302 @@
+"""Defects put into a copy of the package one after the other: which test notices each?
+
+Run ``python benchmarks/mutants.py``, or with a part of a name to try only some.  A proof is worth
+what it would catch, so each defect here is one that a client of this kind could well have.  The
+tests named beside it must fail with it and pass without it.  A defect whose text is no longer in
+the source is an error too: it would prove nothing.
+
+Left out, since no client could tell: a lock that goes by date and not by the system (nothing
+here reads a date), and an answer committed at once and not with the next call (only slower).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE_SECONDS = 120
+MACHINE = "test_state_machine.py"
+
+
+@dataclass(frozen=True)
+class Defect:
+    """A line of the source and what it becomes; `tests` is the selection that must notice."""
+
+    name: str
+    file: str
+    text: str
+    wrong: str
+    tests: str
+
+
+DEFECTS = [
+    Defect(
+        "a new key for each try",
+        "api/calls.py",
+        "reply = self.exchange(request, key)",
+        'reply = self.exchange(request, key and f"{key}-{ticket.number}")',
+        "test_client.py::test_retries_are_the_same_request",
+    ),
+    Defect(
+        "one key for all calls",
+        "labeling/run.py",
+        "= lambda: str(uuid.uuid4()),",
+        '= lambda: "key",',
+        MACHINE,
+    ),
+    Defect(
+        "the doubt about calls in flight forgotten",
+        "labeling/run.py",
+        'self._doubtful = {p.call.number for p in past if p.state == "sent"}',
+        "self._doubtful: set[int] = set()",
+        MACHINE,
+    ),
+    Defect(
+        "the doubt about a given-up key forgotten",
+        "labeling/ledger.py",
+        "self._doubted[positions] = batch",
+        "pass",
+        MACHINE,
+    ),
+    Defect(
+        "the doubt of an earlier try forgotten",
+        "api/retry.py",
+        "self.maybe_applied |= error.maybe_applied",
+        "self.maybe_applied = error.maybe_applied",
+        MACHINE,
+    ),
+    Defect(
+        "body rebuilt in another order on resume",
+        "labeling/records.py",
+        'where = np.frombuffer(positions, "<i4").astype(np.int64)',
+        'where = np.frombuffer(positions, "<i4").astype(np.int64)[::-1]',
+        MACHINE,
+    ),
+    Defect(
+        "outcome written before the call is sent",
+        "labeling/book.py",
+        'self._note(call, "sent", None)',
+        'self._note(call, "answered", [len(call.positions), 0, 0, None])',
+        MACHINE,
+    ),
+    Defect(
+        "no intent in the journal",
+        "labeling/book.py",
+        'self._note(call, "sent", None)\n                self._flush()',
+        'self._note(call, "sent", None)',
+        MACHINE,
+    ),
+    Defect(
+        "intent not synced to the disk",
+        "labeling/journal.py",
+        '"synchronous = EXTRA"',
+        '"synchronous = OFF"',
+        "test_kill.py::test_a_commit_survives_a_power_cut",
+    ),
+    Defect(
+        "a damaged row believed",
+        "labeling/records.py",
+        "if _checksum(row[:-1]) != row[-1]:",
+        "if False:",
+        "test_journal.py::test_damaged_journals_are_refused_or_true",
+    ),
+    Defect(
+        "two processes on one run",
+        "labeling/locks.py",
+        "fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "pass",
+        "test_journal.py::test_two_processes_never_work_on_one_run",
+    ),
+    Defect(
+        "a key sent again for ever",
+        "labeling/records.py",
+        "REPLAY_SECONDS = 23 * 3600",
+        "REPLAY_SECONDS = 10**9",
+        MACHINE,
+    ),
+    Defect(
+        "a 200 taken without parsing it",
+        "api/protocol.py",
+        "parsed = _json_object(body)\n    if parsed",
+        'parsed = _json_object(body) or {"data": dict.fromkeys(("applied", "skipped_cross_org", '
+        '"skipped_team_mismatch"), 0)}\n    if parsed',
+        MACHINE,
+    ),
+    Defect(
+        "counters not checked",
+        "api/protocol.py",
+        "sum(counts) > request.contact_count",
+        "sum(counts) < 0",
+        "test_protocol.py::test_impossible_counts",
+    ),
+    Defect(
+        "409 in progress is final",
+        "api/retry.py",
+        "return self._after_in_progress()",
+        "return None",
+        "test_retry.py",
+    ),
+    Defect(
+        "a timeout is final",
+        "api/retry.py",
+        "if isinstance(error, ServerError | TransportError | ProtocolError) or (",
+        "if isinstance(error, ServerError | ProtocolError) or (",
+        "test_retry.py",
+    ),
+    Defect(
+        "int(Retry-After)",
+        "api/retry.py",
+        "if _SECONDS.fullmatch(text):\n        return float(text) or None",
+        "if text:\n        return float(int(text))",
+        "test_retry.py",
+    ),
+    Defect(
+        "Retry-After ignored",
+        "api/retry.py",
+        "seconds = error.retry_after_seconds\n",
+        "seconds = None\n",
+        MACHINE,
+    ),
+    Defect(
+        "other calls leave after a 429 that is not waited for",
+        "api/calls.py",
+        "GIVEN_UP_SECONDS = 1.0",
+        "GIVEN_UP_SECONDS = 0.0",
+        "test_client.py::test_after_a_429_that_is_not_waited_for_the_others_stay",
+    ),
+    Defect("wall clock in the bucket", "api/calls.py", "time.monotonic()", "time.time()", MACHINE),
+    Defect(
+        "burst of the whole bucket",
+        "api/pacing.py",
+        "self._tokens = 1.0  #",
+        "self._tokens = float(limit_per_minute)  #",
+        MACHINE,
+    ),
+    Defect(
+        "nothing left to others",
+        "api/pacing.py",
+        "return min((1.0 - share) * self.limit_per_minute, self.limit_per_minute - 1.0)",
+        "return 0.0",
+        "test_pacing.py",
+    ),
+    Defect(
+        "redirects followed",
+        "api/client.py",
+        "follow_redirects=False",
+        "follow_redirects=True",
+        "test_security.py::test_no_redirect_carries_the_key_to_another_host",
+    ),
+    Defect(
+        "the key in a message",
+        "api/secret.py",
+        'text = _KEY_LIKE.sub("[key]", self._mask(" ".join(text.split())))',
+        'text = " ".join(text.split())',
+        "test_client.py::test_an_echo_of_the_key_is_not_shown",
+    ),
+    Defect(
+        "batches of 1,001",
+        "labeling/batches.py",
+        "MAX_CONTACTS_PER_CALL = 1000",
+        "MAX_CONTACTS_PER_CALL = 1001",
+        "test_run.py::test_every_contact_gets_its_true_outcome",
+    ),
+    Defect(
+        "an id sent twice",
+        "frames/ids.py",
+        "contact_of_row, codes = pd.factorize(reading.codes[usable_rows])",
+        "contact_of_row, codes = np.arange(len(usable_rows)), reading.codes[usable_rows]",
+        MACHINE,
+    ),
+    Defect(
+        "one refused id costs its batch",
+        "labeling/refusals.py",
+        "if len(positions) == 1:",
+        "if len(positions) >= 1:",
+        MACHINE,
+    ),
+    Defect(
+        "a gateway's refusal taken for the service's",
+        "labeling/refusals.py",
+        "if error.code is None and (error.status",
+        "if False and (error.status",
+        MACHINE,
+    ),
+]
+
+
+def failing(copy: Path, tests: str) -> str | None:
+    """Run tests in the copy; name the first that fails, or None where all pass."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", f"tests/{tests}"],
+        cwd=copy,
+        env=os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        out, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)  # with the processes that a test started
+        process.communicate()
+        return f"no end after {PATIENCE_SECONDS} s: {tests}"
+    if process.returncode == 0:
+        return None
+    for line in out.splitlines():
+        if line.startswith(("FAILED ", "ERROR ")):
+            return line.split(" - ")[0].removeprefix("FAILED tests/").removesuffix("::runTest")
+    return f"exit status {process.returncode}: {out[-200:]}"
+
+
+def verdict(copy: Path, defect: Defect) -> tuple[bool, str]:
+    """Put one defect in, run its tests, take it out; tell whether it was caught, and by what."""
+    path = copy / "kirim_pandas" / defect.file
+    source = path.read_text()
+    if defect.text not in source:
+        return False, f"ITS TEXT IS NO LONGER IN {defect.file}"
+    path.write_text(source.replace(defect.text, defect.wrong))
+    try:
+        found = failing(copy, defect.tests)
+    finally:
+        path.write_text(source)
+    return found is not None, found or f"SURVIVED {defect.tests}"
+
+
+def main() -> int:
+    """Print the table; the exit status is 1 where a defect was not caught."""
+    made = argparse.ArgumentParser(description=__doc__)
+    made.add_argument("only", nargs="?", default="", help="a part of the names to try")
+    chosen = [defect for defect in DEFECTS if made.parse_args().only in defect.name]
+    caught = 0
+    with tempfile.TemporaryDirectory() as name:
+        copy = Path(name)
+        for part in ("kirim_pandas", "tests"):
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / part, copy / part, ignore=ignored)
+        for file in ("pyproject.toml", "README.md"):
+            shutil.copy(ROOT / file, copy)
+        # A test that fails anyhow would catch everything.
+        for tests in dict.fromkeys(defect.tests for defect in chosen):
+            if found := failing(copy, tests):
+                print(f"fails without any defect: {found}")
+                return 1
+        for defect in chosen:
+            began = time.monotonic()
+            is_caught, by = verdict(copy, defect)
+            caught += is_caught
+            print(f"{defect.name:<54}{time.monotonic() - began:4.0f} s  {by}", flush=True)
+    print(f"caught: {caught} of {len(chosen)}")
+    return int(caught < len(chosen))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
