@@ -2,7 +2,8 @@
 
 Run ``python benchmarks/chaos.py --runs 20 --seconds 120``.  Each run labels some contacts in a
 process of its own, which is killed (SIGKILL) up to a few times and taken up again until it has
-ended.  Then its result is compared with the truth of the sandbox.  The faults and the instants
+ended.  Then its result is compared with the truth of the sandbox, and what was sent with what was
+asked for.  Half of the runs begin with a bucket that is nearly empty.  The faults and the instants
 follow from ``--seed``; what the system's scheduler adds does not.
 """
 
@@ -16,11 +17,21 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import TypeAlias
 
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-from kill_harness import RUN_ENDED, RUN_FAILED, RUN_STOPPED, faulty_requests, lies, spawn
+from kill_harness import (
+    RUN_ENDED,
+    RUN_FAILED,
+    RUN_STOPPED,
+    beyond_bucket,
+    faulty_requests,
+    lies,
+    spawn,
+    unaccounted,
+)
 
 import kirim_pandas as kp
 from kirim_pandas.sandbox.faults import FAULTS
@@ -37,9 +48,30 @@ SLOW = {
     "rate_limited": "1",
     "gzip_bomb": 3_000_000.0,
 }
+Broken: TypeAlias = tuple[str, str]
+"""Which invariant, and what was seen."""
 MAX_KILLS = 4
 MAX_SESSIONS = 12
-WRITE_PER_MINUTE = 60_000
+BUCKETS = [(60_000, 60_000), (600, 20)]
+"""Size of the bucket and what is in it at the start: one that is never empty, and one that is."""
+FIGURES = (
+    "runs",
+    "sessions",
+    "failed sessions",
+    "kills",
+    "requests",
+    "first calls refused",
+    "rows",
+    "unknown rows",
+)
+INVARIANTS = (
+    "lies",
+    "foreign ids",
+    "keys with two bodies",
+    "calls beyond the bucket",
+    "rows unaccounted for",
+    "bad ends",
+)
 TIMEOUTS = {"connect_seconds": 2.0, "read_seconds": 0.6, "write_seconds": 2.0, "try_seconds": 1.5}
 
 
@@ -71,45 +103,60 @@ def dealt(chance: random.Random, size: int) -> tuple[kp.sandbox.Faults, set[int]
     return faults, moved, deleted
 
 
-def one_run(seed: int, folder: Path, totals: Counter[str], met: Counter[str]) -> list[str]:
-    """Do one run with all its deaths; give the lies it told."""
+def one_run(seed: int, folder: Path, totals: Counter[str], met: Counter[str]) -> list[Broken]:
+    """Do one run with all its deaths; give what it did that no run may do."""
     chance = random.Random(seed)
     size = chance.choice([300, 1200, 2500, 4200])
     faults, moved, deleted = dealt(chance, size)
+    replay_costs = chance.random() < 0.5
+    per_minute, tokens = chance.choice(BUCKETS)
     with kp.sandbox.start(
         contacts=size,
         seed=seed,
-        write_per_minute=WRITE_PER_MINUTE,
+        write_per_minute=tokens,
         faults=faults,
         skipped_share=chance.choice([0.0, 0.001, 0.004]),
         in_progress_wait_seconds=0.2,
         switches=kp.sandbox.Switches(
             cache_failures=chance.random() < 0.5,
             refusal_costs=chance.random() < 0.5,
-            replay_costs=chance.random() < 0.5,
+            replay_costs=replay_costs,
             key_reuse=chance.choice(["422", "409"]),
         ),
     ) as box:
+        box.set_write_per_minute(per_minute)  # what is in the bucket stays
         label_id = box.labels["id"].iloc[0]
         ids = box.contacts["contact_id"].tolist()
+        asked = ids[: -size // 20]  # nobody asks for the others
+        given = [*asked, asked[0], "nobody"]
         changed = {ids[row] for row in moved | deleted}
 
-        def lies_in(result: pd.DataFrame) -> list[str]:
+        def broken_by(result: pd.DataFrame) -> list[Broken]:
             truth = box.outcome(label_id).drop(list(changed), errors="ignore")
-            return lies(result, box.members(label_id), truth, {ids[row] for row in deleted})
+            gone = {ids[row] for row in deleted}
+            usable = result[result["contact_id"].notna()]
+            lost = unaccounted(result, given, set(asked))
+            told = lies(usable, box.members(label_id), truth, gone)
+            return [("rows unaccounted for", text) for text in lost] + [
+                ("lies", text) for text in told
+            ]
 
         contacts = folder / "contacts.txt"
-        contacts.write_text("\n".join(ids))
+        contacts.write_text("\n".join(given))
         config = {
             "base_url": box.base_url,
             "contacts": str(contacts),
             "journal": str(folder),
             "label_id": label_id,
             "timeouts": TIMEOUTS,
+            "client": {"share": 1.0},  # so that the bucket is really emptied
         }
         kills = chance.randrange(MAX_KILLS + 1)
         run_id = None
+        began: list[float] = []
+        broken: list[Broken] = []
         for session in range(MAX_SESSIONS):
+            began.append(time.monotonic())
             process = spawn(
                 folder, f"session{session}", api_key=box.api_key, run_id=run_id, **config
             )
@@ -125,37 +172,43 @@ def one_run(seed: int, folder: Path, totals: Counter[str], met: Counter[str]) ->
             known = kp.runs(journal=folder)
             run_id = known["run_id"].iloc[0] if len(known) else None
             if len(known) > 1:
-                return ["one call made two runs"]
+                return [("bad ends", "one call made two runs")]
+            if process.returncode in (RUN_ENDED, RUN_FAILED, RUN_STOPPED):
+                result = pd.read_pickle(folder / f"session{session}.pickle")
+                broken += broken_by(result)
             if process.returncode == RUN_ENDED:
                 break
             if process.returncode in (RUN_FAILED, RUN_STOPPED):
-                partial = pd.read_pickle(folder / f"session{session}.pickle")
-                if wrong := lies_in(partial):
-                    return wrong
                 if "Authentication" in told:
                     box.add_key()
                 totals["failed sessions"] += 1
             elif process.returncode > 0:
-                return [f"a session ended with {process.returncode}: {told[-1500:]}"]
+                end = f"a session ended with {process.returncode}: {told[-1500:]}"
+                return [*broken, ("bad ends", end)]
         else:
-            return [f"no end after {MAX_SESSIONS} sessions: {told[-500:]}"]
-        result = pd.read_pickle(folder / f"session{session}.pickle")
+            return [*broken, ("bad ends", f"no end after {MAX_SESSIONS} sessions: {told[-500:]}")]
         requests = box.requests()
         met.update(requests["fault"].dropna())
         totals["rows"] += len(result)
         totals["requests"] += len(requests)
         totals["unknown rows"] += int((result["status"] == "unknown").sum())
-        wrong = lies_in(result)
-        wrong += faulty_requests(requests, set(ids))
-        if result["contact_id"].tolist() != ids:
-            wrong.append("the rows are not those of the frame")
+        if not box.members(label_id) <= set(asked):
+            broken.append(("foreign ids", "a contact was labeled that nobody asked for"))
+        for text in faulty_requests(requests, set(asked)):
+            name = "keys with two bodies" if text.startswith("key ") else "foreign ids"
+            broken.append((name, text))
         if (requests["status"] == 422).any():
-            wrong.append("a key was used for two bodies")
-        return wrong
+            broken.append(("keys with two bodies", "a key was refused for another body"))
+        bucket = {"per_minute": per_minute, "tokens": tokens, "replay_costs": replay_costs}
+        for text in beyond_bucket(requests, began=began, **bucket):
+            broken.append(("calls beyond the bucket", text))
+        waited = requests["status"].eq(429).fillna(False) & requests["fault"].isna()
+        totals["first calls refused"] += int(waited.sum())
+        return broken
 
 
 def main() -> int:
-    """Print the figures; the exit status is 1 if there was a lie."""
+    """Print the figures; the exit status is 1 if an invariant was broken."""
     made = argparse.ArgumentParser(description=__doc__)
     made.add_argument("--runs", type=int, default=20)
     made.add_argument("--seconds", type=float, default=120.0, help="start no further run after")
@@ -163,7 +216,7 @@ def main() -> int:
     given = made.parse_args()
     totals: Counter[str] = Counter()
     met: Counter[str] = Counter()
-    lied = 0
+    broken: Counter[str] = Counter()
     until = time.monotonic() + given.seconds
     for seed in range(given.seed, given.seed + given.runs):
         if time.monotonic() > until:
@@ -171,15 +224,15 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as name:
             wrong = one_run(seed, Path(name), totals, met)
         totals["runs"] += 1
-        lied += len(wrong)
-        for sentence in wrong[:5]:
-            print(f"seed {seed}: {sentence}", flush=True)
-    for name in ("runs", "sessions", "failed sessions", "kills", "requests", "rows"):
-        print(f"{name:16}{totals[name]:>10,}")
-    print(f"{'unknown rows':16}{totals['unknown rows']:>10,}")
-    print(f"{'faults met':16}{sum(met.values()):>10,}, of {len(met)} kinds")
-    print(f"{'lies':16}{lied:>10,}")
-    return 1 if lied else 0
+        broken.update(invariant for invariant, _ in wrong)
+        for invariant, sentence in wrong[:5]:
+            print(f"seed {seed}: {invariant}: {sentence}", flush=True)
+    for name in FIGURES:
+        print(f"{name:24}{totals[name]:>10,}")
+    print(f"{'faults met':24}{sum(met.values()):>10,}, of {len(met)} kinds")
+    for name in INVARIANTS:
+        print(f"{name:24}{broken[name]:>10,}")
+    return 1 if broken else 0
 
 
 if __name__ == "__main__":

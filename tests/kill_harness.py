@@ -16,6 +16,8 @@ from typing import Any
 
 import pandas as pd
 
+from kirim_pandas.frames.results import STATUSES
+
 RUN_ENDED, RUN_FAILED, RUN_STOPPED = 0, 3, 4
 
 
@@ -80,6 +82,59 @@ def faulty_requests(requests: pd.DataFrame, asked: set[str]) -> list[str]:
             found.append(f"a call held {len(ids)} ids, {len(set(ids))} of them distinct")
         if bodies.setdefault(key, ids) != ids:
             found.append(f"key {key} came with two bodies")
+    return found
+
+
+def unaccounted(result: pd.DataFrame, given: list[str], usable: set[str]) -> list[str]:
+    """Look for rows that a result lost, moved or left without a word; `given` is the frame's."""
+    if len(result) != len(given) or result.index.tolist() != list(range(len(given))):
+        return [f"{len(given)} rows were given and {len(result)} came back"]
+    found = []
+    rows = result[["contact_id", "status"]].astype(object).itertuples(index=False)
+    for number, (text, (contact, status)) in enumerate(zip(given, rows, strict=True)):
+        if text in usable and contact != text:
+            found.append(f"row {number} is another contact's")
+        if text not in usable and status != "not_sent":
+            found.append(f"row {number} has no usable id and is called {status}")
+        if status not in STATUSES:
+            found.append(f"row {number} has the status {status}")
+    return found
+
+
+def beyond_bucket(
+    requests: pd.DataFrame, *, per_minute: int, tokens: int, began: list[float], replay_costs: bool
+) -> list[str]:
+    """Look for calls beyond the bucket, of an organisation that nobody else works for.
+
+    Parameters
+    ----------
+    requests
+        The sandbox's log.
+    per_minute, tokens
+        The bucket: its size, which is its rate, too, and what was in it at the start.
+    began
+        When each session began, in the seconds of the log.  Its first call knows nothing of the
+        bucket, so that one may be refused.
+    replay_costs
+        Whether the sandbox takes a token for a replay.
+    """
+    writes = requests[requests["method"] == "POST"]
+    times = writes["seconds"].to_numpy()
+    first = {int((times < start).sum()) for start in began}
+    own = (writes["status"] == 429).fillna(False) & writes["fault"].isna()
+    found = [
+        f"call {place} was refused for want of a token"
+        for place in own.to_numpy().nonzero()[0].tolist()
+        if place not in first
+    ]
+    # The same from the other side: what surely took a token never took more than there were.
+    took = (writes["executed"] | (writes["replayed"] & replay_costs)).to_numpy()
+    level, at = float(tokens), times[0] if len(times) else 0.0
+    for now in times[took].tolist():
+        level = min(float(per_minute), level + (now - at) * per_minute / 60.0) - 1.0
+        at = now
+        if level < -1.0:  # one for the time between a call's arrival and its token
+            found.append(f"at {now:.3f} s more calls were let through than the bucket held")
     return found
 
 
