@@ -178,14 +178,14 @@ DEFECTS = [
         "api/pacing.py",
         "self._tokens = 1.0  #",
         "self._tokens = float(limit_per_minute)  #",
-        MACHINE,
+        "test_pacing.py::test_no_headers",
     ),
     Defect(
         "nothing left to others",
         "api/pacing.py",
         "return min((1.0 - share) * self.limit_per_minute, self.limit_per_minute - 1.0)",
         "return 0.0",
-        "test_pacing.py",
+        "test_pacing.py::test_others_drain_the_bucket",
     ),
     Defect(
         "redirects followed",

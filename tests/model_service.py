@@ -73,7 +73,10 @@ class ModelService:
 
 
 class FakeTime:
-    """The time module of a test: only sleeping passes the time, and the wall clock can be moved."""
+    """The time module of a test: only sleeping passes the time, and there is no wall clock in it.
+
+    That one can be moved, so whoever paces by it ends with an AttributeError.
+    """
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -82,7 +85,7 @@ class FakeTime:
     def monotonic(self) -> float:
         return self.now
 
-    def time(self) -> float:
+    def wall_time(self) -> float:
         return self.now + self.wall_offset
 
     def sleep(self, seconds: float) -> None:
@@ -151,8 +154,7 @@ class WireService:
     """The service as bytes in, bytes out; it notes in `violations` what no client may do.
 
     `world` holds the Outcome of each contact; `bad` are those that it refuses with a 400 that
-    points as `param` says: at the "index", at the "wrong" one, or at none.  `is_planned` tells
-    whether the journal on the disk knows a key.
+    points as `param` says: at the "index", at the "wrong" one, or at none.
     """
 
     world: dict[str, int]
@@ -163,8 +165,8 @@ class WireService:
     lasting: str | None = None
     revoked: bool = False
     label_gone: bool = False
-    is_planned: Callable[[str], bool] = lambda key: True
     bodies: dict[str, bytes] = field(default_factory=dict)
+    first_sent: dict[str, float] = field(default_factory=dict)
     kept: dict[str, tuple[Answer, float]] = field(default_factory=dict)
     met: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
@@ -178,17 +180,23 @@ class WireService:
         self.not_before = -math.inf
         self.is_first = True
 
+    def must(self, holds: bool, otherwise: str) -> None:
+        """Note a broken rule."""
+        if not holds:  # noted, not raised: what a sender raises is an end that the run expects
+            self.violations.append(otherwise)
+
     def exchange(self, customer: Customer, request: Request, key: str) -> Answer | KirimError:
         """Answer one try, in place of the client's own exchange."""
         call = json.loads(request.body)
         ids = call["contact_ids"]
         order = (call["label_id"], call["operation"])
-        self._must(self.clock.now >= self.not_before, "sooner than a 429 asked for")
-        self._must(self.bodies.setdefault(key, request.body) == request.body, "a key, two bodies")
-        self._must(set(ids) <= customer.asked, "an id that was not asked for")
-        self._must(1 <= len(set(ids)) == len(ids) <= 1000, "an id twice, or too many")
-        self._must(order == (customer.label_id, customer.operation), "another order than asked")
-        self._must(self.is_planned(key), "sent before it was written down")
+        self.must(self.clock.now >= self.not_before, "sooner than a 429 asked for")
+        self.must(self.bodies.setdefault(key, request.body) == request.body, "a key, two bodies")
+        self.must(set(ids) <= customer.asked, "an id that was not asked for")
+        self.must(1 <= len(set(ids)) == len(ids) <= 1000, "an id twice, or too many")
+        self.must(order == (customer.label_id, customer.operation), "another order than asked")
+        age = self.clock.now - self.first_sent.setdefault(key, self.clock.now)
+        self.must(age < KEPT_SECONDS, "a key that the service has forgotten")
         customer.sent += 1
         self.clock.sleep(0.2)
         is_first, self.is_first = self.is_first, False
@@ -198,7 +206,7 @@ class WireService:
         if fault == "a bug":
             raise RuntimeError(fault)
         if fault in ("clock forward", "clock back"):
-            self.clock.wall_offset += 7200 if fault == "clock forward" else -1800
+            self.clock.wall_offset += 7200 if fault == "clock forward" else -60
         if self.revoked:
             return said(401, "invalid_api_key")
         if self.label_gone:
@@ -210,7 +218,7 @@ class WireService:
                 self.not_before = self.clock.now + float(answer.headers["retry-after"])
             return answer
         if not self.bucket.take(self._now_ns()):
-            self._must(is_first, "a call beyond the bucket")
+            self.must(is_first, "a call beyond the bucket")
             return said(429, "rate_limit_exceeded", **{"retry-after": "1"})
         headers = {
             "x-ratelimit-limit": str(self.bucket.per_minute),
@@ -222,10 +230,6 @@ class WireService:
             if isinstance(answer, Answer)
             else answer
         )
-
-    def _must(self, holds: bool, otherwise: str) -> None:
-        if not holds:  # noted, not raised: what a sender raises is an end that the run expects
-            self.violations.append(otherwise)
 
     def _now_ns(self) -> int:
         return round(self.clock.now * 1e9)

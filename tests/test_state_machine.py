@@ -5,6 +5,7 @@ the frame, the run, the client with its bucket and its tries, the journal.  The 
 with real deaths, is benchmarks/chaos.py.
 """
 
+import contextlib
 import random
 import shutil
 import sqlite3
@@ -13,6 +14,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +51,7 @@ LABEL = "lbl_" + "0" * 26
 SKIPPED = {2: "cross_org", 3: "team_mismatch"}
 ALL_FAULTS = [*FAULTS, *KEPT_FAULTS, *OTHER_FAULTS]
 NEVER = 10**9
+PROCESSES = count()
 
 DEFINITE = [
     "401",
@@ -81,8 +84,9 @@ class InlinePool:
     not sent it, whoever dies after has sent several and heard of one.
     """
 
-    def __init__(self, send):
+    def __init__(self, send, on_submit):
         self._send = send
+        self._on_submit = on_submit
         self._waiting = deque()
         self._done = []
         self._stop = threading.Event()
@@ -96,6 +100,7 @@ class InlinePool:
         return self.in_flight < min(8, limit or 8)
 
     def submit(self, call):
+        self._on_submit(call)  # threads would send it at once
         self._waiting.append(call)
 
     def take(self, timeout_seconds):
@@ -136,12 +141,11 @@ class Machine(RuleBasedStateMachine):
         self.clock = FakeTime()
         self.runs = []
         self.service = None
-        self.sessions = 0
         self.deleted = False
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(calls, "time", self.clock)
         self.patch.setattr(calls, "POLL_SECONDS", 60.0)  # nobody waits, so nobody looks either
-        clock = {"wall_clock": self.clock.time}
+        clock = {"wall_clock": self.clock.wall_time}
         self.patch.setattr(Journal.__init__, "__kwdefaults__", clock)
         # No power cut here, so nothing need reach the disk: that takes most of the time.
         pragmas = [p.replace("= EXTRA", "= OFF") for p in journal_module.PRAGMAS]
@@ -164,9 +168,7 @@ class Machine(RuleBasedStateMachine):
         kinds = rng.choice([1, 2, 3], size=SIZE, p=[1 - share, share / 2, share / 2]).tolist()
         world = dict(zip(IDS, kinds, strict=True))
         bad = {IDS[number] for number in bad}
-        self.service = WireService(
-            world, self.clock, param=param, bad=bad, is_planned=self.is_planned
-        )
+        self.service = WireService(world, self.clock, param=param, bad=bad)
         self.begin(**first_session)
 
     @rule(**first_session)
@@ -227,11 +229,9 @@ class Machine(RuleBasedStateMachine):
         service, stop = self.service, StopButton()
         service.coming, service.lasting = deque(faults), lasting
         service.new_session()
-        self.sessions += 1
-        # Another key each time: so nothing of the process before is remembered.
-        client = Client(
-            f"kdv_test_{self.sessions:024d}", base_url="http://127.0.0.1:9/v1", max_tries=2
-        )
+        # Another key each time: so nothing of any process before is remembered.
+        key = f"kdv_test_{next(PROCESSES):024d}"
+        client = Client(key, base_url="http://127.0.0.1:9/v1", max_tries=2)
         client._caller.exchange = partial(service.exchange, run.customer)
         job = Job(len(run.ids.ids), resolve=run.resolve, max_requests=cap)
         operation, contacts = run.customer.operation, run.ids.ids
@@ -243,12 +243,12 @@ class Machine(RuleBasedStateMachine):
             else:
                 record, past = self.book.load()
                 self.book.reopen(record)
+            self.full = full
             if full:
                 db = self.book._journal._db
                 (pages,) = db.execute("PRAGMA page_count").fetchone()
                 db.execute(f"PRAGMA max_page_count = {pages}")
-            send = execution._sender(client, order)
-            pool = InlinePool(send)
+            pool = InlinePool(execution._sender(client, order), self.must_be_planned)
             events = Run(job, pool, stop=stop, past=past, clock=self.clock.monotonic).events()
             for number, event in enumerate(events):
                 if number >= steps and press_at is None:
@@ -278,17 +278,16 @@ class Machine(RuleBasedStateMachine):
             job.resolve,
             job.max_requests,
             order.rows,
-            self.clock.time(),
+            self.clock.wall_time(),
         )
 
-    def is_planned(self, key):
-        """Whether the journal, as another process sees it, knows the call."""
-        if not self.book.resumable:
-            return True  # its disk is full, and the user was told
-        with sqlite3.connect(f"file:{self.folder}/journal.sqlite?mode=ro", uri=True) as db:
-            (found,) = db.execute("SELECT count(*) FROM call WHERE key = ?", (key,)).fetchone()
-        db.close()
-        return found == 1
+    def must_be_planned(self, call):
+        """A call may leave when the journal, as another process sees it, knows its key."""
+        if not self.full:  # then the user was told that the journal is given up
+            path = f"file:{self.folder}/journal.sqlite?mode=ro"
+            with contextlib.closing(sqlite3.connect(path, uri=True)) as db:
+                found = db.execute("SELECT state FROM call WHERE key = ?", (call.key,)).fetchall()
+            self.service.must(found == [("sent",)], "sent before it was written down")
 
     # -- what must hold --------------------------------------------------------------------
 
@@ -333,7 +332,7 @@ class Machine(RuleBasedStateMachine):
 
 TestMachine = Machine.TestCase
 TestMachine.settings = settings(
-    max_examples=30,
+    max_examples=40,
     stateful_step_count=10,
     derandomize=True,
     phases=[Phase.generate],  # an example is short as it is; to shrink one takes minutes
