@@ -304,7 +304,10 @@ def test_an_incomplete_journal_says_so_to_later_sessions(tmp_path):
         book.end("stopped", {})
     with RunBook(tmp_path, RUN, warn=told.append) as book:
         assert any(p.state == "stale" for p in book.load()[1])
-        book.end("finished", {})
+        book.end("finished", {"unknown": 1})
+    with RunBook(tmp_path, RUN, warn=told.append) as book:
+        assert any(p.state == "stale" for p in book.load()[1]), "a row in doubt stays so"
+        book.end("finished", {"unknown": 0})
     with RunBook(tmp_path, RUN, warn=told.append) as book:
         assert not any(p.state == "stale" for p in book.load()[1])
 

@@ -145,7 +145,8 @@ class RunBook:
         if self._is_copy:
             return
         self._flush(lambda: self._journal.end_run(self._run_id, state, summary))
-        if state == "finished" and self.resumable:
+        # A row in doubt may have been in a call that was never written down.
+        if state == "finished" and self.resumable and summary.get("unknown") == 0:
             self._lock.mark(incomplete=False)
 
     @property
