@@ -188,10 +188,11 @@ class Machine(RuleBasedStateMachine):
         run = self.runs[which % len(self.runs)]
         self.session(run, NEVER, faults, press_at=press_at, full=full)
 
-    @rule(which=st.integers(0, 2), answer=st.sampled_from(DEFINITE))
-    def resume_and_be_refused(self, which, answer):
+    @rule(which=st.integers(0, 2), lost=st.booleans(), answer=st.sampled_from(DEFINITE))
+    def resume_and_be_refused(self, which, lost, answer):
         """A definite no to the repeat of a call says nothing of its first try."""
-        self.session(self.runs[which % len(self.runs)], NEVER, [], answer)
+        tries = ["lost after commit"] if lost else []
+        self.session(self.runs[which % len(self.runs)], NEVER, tries, answer)
 
     @rule(
         hours=st.sampled_from([0, 0.02, 20, 30, 72]),
@@ -339,3 +340,32 @@ TestMachine.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
+
+FIRST = {
+    "seed": 0,
+    "share": 0.0,
+    "bad": set(),
+    "param": "index",
+    "operation": "attach",
+    "shift": 0,
+    "resolve": "rows",
+    "cap": None,
+    "steps": NEVER,
+}
+
+
+@pytest.mark.parametrize("answer", DEFINITE)
+def test_a_definite_no_to_a_second_try_says_nothing_of_the_first(answer):
+    """Within one call: the first try was carried out and its reply lost, the second refused."""
+    machine = Machine()
+    machine.world(**FIRST, faults=["lost after commit"], lasting=answer)
+    machine.teardown()
+
+
+@pytest.mark.parametrize("answer", DEFINITE)
+def test_a_definite_no_to_a_later_session_says_nothing_of_an_earlier_one(answer):
+    """The first session lost the reply of a call that was carried out, the second is refused."""
+    machine = Machine()
+    machine.world(**FIRST, faults=[], lasting="lost after commit")
+    machine.resume_and_be_refused(which=0, lost=False, answer=answer)
+    machine.teardown()
