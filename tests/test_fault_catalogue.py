@@ -61,15 +61,15 @@ CATALOGUE = """
 45 wall clock jumps: rate_faults::45_wall_clock_jumps
 46 401 at the start: faults::46_401_at_the_start
 47 401 in mid-run: faults::47_401_in_mid_run
-48 resume with a foreign key: faults::48_resume_with_a_key_of_another_organisation
+48 resume with a foreign key: faults::48_resume_with_a_key_of_another_organisation resume::48_another_organisations_key_says_nothing_wrong resume::48_a_known_organisation_is_compared resume::48_the_organisation_is_not_asked_for
 49 403: faults::a_lasting_fault_stops_the_run_and_resume_ends_it
 50 no such label: faults::50_404_label_at_the_start
-51 label deleted midway: faults::51_404_label_deleted_midway
+51 label deleted midway: faults::51_404_label_deleted_midway resume::51_a_deleted_label_is_called_deleted run::51_a_label_that_was_there_is_said_so
 52 404 of another host: faults::a_lasting_fault_stops_the_run_and_resume_ends_it
-53 400 at one id, and at too many: faults::53_54_one_bad_id_costs_its_row faults::53_a_wrong_column_stops_the_run
+53 400 at one id, and at too many: faults::53_54_one_bad_id_costs_its_row faults::53_a_wrong_column_stops_the_run resume::53_a_lost_call_that_is_refused resume::53_the_only_open_contact_is_refused
 54 400 that points nowhere: faults::53_54_one_bad_id_costs_its_row
 55 400 for the whole request: faults::55_400_for_the_whole_request
-56 413: faults::56_413
+56 413: faults::56_413 resume::56_a_resumed_run_remembers_the_size run::56_a_size_once_refused_is_not_sent_again run::56_probes_that_are_too_large_are_asked_in_parts run::56_a_single_contact_too_large_ends_the_run run::56_a_413_does_not_undo_a_lost_try run::56_a_run_cut_small_goes_on_where_it_stood
 57 409 in progress: faults::14_read_timeout_server_still_working retry::in_progress_is_waited_for
 58 a key used for something else: faults::58_a_key_used_for_something_else
 59 a 4xx nobody knows: faults::a_lasting_fault_stops_the_run_and_resume_ends_it
@@ -80,7 +80,7 @@ CATALOGUE = """
 64 redirect to another host: security::no_redirect_carries_the_key_to_another_host
 65 webhooks for each contact: - the service's own doing, which no client can see; the README says so
 66 Ctrl-C at any instant: stop::at_random_instants stop::66_the_stop_button_of_a_real_kernel stop::in_a_phase
-67 a second interrupt: stop::while_the_server_stalls
+67 a second interrupt: stop::while_the_server_stalls stop::67_whoever_left_at_once_need_not_wait
 68 interrupt while planning: stop::before_anything_is_sent
 69 interrupt in a callback: stop::in_a_callback_that_hangs bulk_label::a_failing_callable_stops_the_run_in_order
 70 not in the main thread: stop::other_threads_install_no_handler

@@ -161,7 +161,10 @@ def test_51_404_label_deleted_midway(play):
     scene = play(5000, faults=Faults(events={2: "delete_label"}))
     with pytest.raises(kp.NotFoundError) as caught:
         scene.frame.kirim.bulk_label(scene.label, "attach", client=scene.client, progress=False)
-    assert counts(caught.value.result) == {"applied": 2000, "not_sent": 3000}
+    found = counts(caught.value.result)
+    assert set(found) == {"applied", "not_sent"}
+    assert sum(found.values()) == 5000
+    assert found["applied"] in (1000, 2000)  # call 1 may be overtaken by call 2, which deletes
 
 
 @pytest.mark.parametrize("param", ["index", "field", "none"])

@@ -21,7 +21,7 @@ from kirim_pandas.api.proxies import without_login
 
 HOST = "kirim.test"  # never found by a real name server
 LOGIN = "analyst:hunter2-and-more"
-NOTHING_SENT = "Nothing was sent, and no customer was touched"
+NOTHING_SENT = "No customer was touched: put this right and call again."
 
 
 @pytest.fixture(autouse=True)

@@ -231,7 +231,7 @@ class Machine(RuleBasedStateMachine):
         service.coming, service.lasting = deque(faults), lasting
         service.new_session()
         # Another key each time: so nothing of any process before is remembered.
-        key = f"kdv_test_{next(PROCESSES):024d}"
+        key = f"kdv_live_{next(PROCESSES):024d}"
         client = Client(key, base_url="http://127.0.0.1:9/v1", max_tries=2)
         client._caller.exchange = partial(service.exchange, run.customer)
         job = Job(len(run.ids.ids), resolve=run.resolve, max_requests=cap)

@@ -80,7 +80,7 @@ def read_refusal(error: BaseException | None, size: int) -> Refusal | None:
     index = int(about_ids[1]) if about_ids and about_ids[1] else None
     if index is not None and index >= size:
         index = None
-    return Refusal(error.code or f"http_{error.status}", index, error.request_id)
+    return Refusal(error.code, index, error.request_id)
 
 
 def split_refused(positions: Positions, index: int | None) -> list[Positions]:
