@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import pytest
 from bisection import bisect
+from counting_service import CountingService, attribute
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,53 +15,7 @@ from kirim_pandas.labeling.attribution import (
     check_certificate,
     expected_probes_for,
 )
-from kirim_pandas.labeling.batches import Counts, Outcome, Positions, cut_batches
-
-LARGE = 10**6
-
-
-@dataclass
-class Service:
-    """A service in memory; contacts move at given calls."""
-
-    truth: np.ndarray
-    changes: bool = False
-    moves: dict[int, tuple[int, int]] = field(default_factory=dict)
-    calls: int = 0
-
-    def __post_init__(self) -> None:
-        self.truth = self.truth.astype(np.int8)
-        self.attached = np.zeros(len(self.truth), dtype=bool)
-
-    def ask(self, positions: Positions) -> Counts:
-        self.calls += 1
-        if self.calls in self.moves:
-            contact, outcome = self.moves[self.calls]
-            self.truth[contact] = outcome
-        assert len(np.unique(positions)) == len(positions)
-        found = self.truth[positions]
-        passing = positions[found == Outcome.APPLIED]
-        new = int((~self.attached[passing]).sum())
-        self.attached[passing] = True
-        return Counts(
-            new if self.changes else len(passing),
-            int((found == Outcome.CROSS_ORG).sum()),
-            int((found == Outcome.TEAM_MISMATCH).sum()),
-        )
-
-
-def attribute(service: Service, *, budget: int = LARGE, **settings: object) -> Attribution:
-    size = len(service.truth)
-    attribution = Attribution(size, **settings)
-    probe_size = settings.get("probe_size", 1000)
-    for batch in cut_batches(size, probe_size):
-        attribution.add_batch(batch, service.ask(batch))
-    while probes := attribution.next_round(budget):
-        assert all(0 < len(probe) <= probe_size for probe in probes)
-        assert len(probes) <= budget
-        budget -= len(probes)
-        attribution.tell([service.ask(probe) for probe in probes])
-    return attribution
+from kirim_pandas.labeling.batches import Counts, Outcome, cut_batches
 
 
 @st.composite
@@ -87,10 +40,10 @@ def test_names_what_bisection_names(truth: np.ndarray, size: int, grouped: bool)
     if (truth != Outcome.APPLIED).all() and (truth == Outcome.NOT_COUNTED).any():
         truth[0] = Outcome.APPLIED  # otherwise nothing shows what kind of service it is
     oracle, _ = bisect(
-        len(truth), cut_batches(len(truth), size), Service(truth).ask, uncounted=True
+        len(truth), cut_batches(len(truth), size), CountingService(truth).ask, uncounted=True
     )
     groups = np.sort(np.arange(len(truth)) % 3) if grouped else None
-    attribution = attribute(Service(truth.copy()), probe_size=size, groups=groups)
+    attribution = attribute(CountingService(truth.copy()), probe_size=size, groups=groups)
     assert (attribution.outcomes == oracle).all()
     assert (oracle == truth).all()
 
@@ -100,7 +53,7 @@ def test_few_probes(skipped: int, most: int) -> None:
     """One batch needs at most one and a half times what information theory asks for."""
     truth = np.full(1000, Outcome.APPLIED)
     truth[np.random.default_rng(3).permutation(1000)[:skipped]] = Outcome.TEAM_MISMATCH
-    service = Service(truth)
+    service = CountingService(truth)
     assert (attribute(service).outcomes == truth).all()
     assert service.calls - 1 <= most
 
@@ -108,7 +61,7 @@ def test_few_probes(skipped: int, most: int) -> None:
 @pytest.mark.parametrize("outcome", [Outcome.APPLIED, Outcome.CROSS_ORG, Outcome.TEAM_MISMATCH])
 def test_a_pure_batch_needs_no_probe(outcome: Outcome) -> None:
     """A batch that one outcome explains is settled by its own reply."""
-    service = Service(np.full(1500, outcome))
+    service = CountingService(np.full(1500, outcome))
     attribution = attribute(service)
     assert service.calls == 2
     assert (attribution.outcomes == outcome).all()
@@ -121,7 +74,7 @@ def test_a_hint_that_decides(seed: int) -> None:
     rng = np.random.default_rng(seed)
     groups = np.sort(rng.integers(0, 8, 5000))
     outcome_of = 1 + rng.integers(0, 3, 8)
-    service = Service(outcome_of[groups])
+    service = CountingService(outcome_of[groups])
     attribution = attribute(service, groups=groups)
     assert (attribution.outcomes == outcome_of[groups]).all()
     assert service.calls - 5 <= 3 * 8
@@ -131,7 +84,7 @@ def test_a_service_that_counts_changes() -> None:
     """Where `applied` counts changes, contacts labelled before are found applied, not uncounted."""
     truth = np.full(2000, Outcome.APPLIED)
     truth[::40] = Outcome.CROSS_ORG
-    service = Service(truth, changes=True)
+    service = CountingService(truth, changes=True)
     service.attached[:700:2] = True
     attribution = attribute(service)
     assert attribution.counts_changes is True
@@ -143,57 +96,11 @@ def test_nothing_counted_as_applied() -> None:
     truth = np.full(300, Outcome.APPLIED)
     truth[::30] = Outcome.CROSS_ORG
     for known, expected in [(None, Outcome.UNDETERMINED), (True, Outcome.APPLIED)]:
-        service = Service(truth.copy(), changes=True)
+        service = CountingService(truth.copy(), changes=True)
         service.attached[:] = True
         outcomes = attribute(service, counts_changes=known).outcomes
         assert (outcomes[truth == Outcome.CROSS_ORG] == Outcome.CROSS_ORG).all()
         assert (outcomes[truth == Outcome.APPLIED] == expected).all()
-
-
-@settings(max_examples=12, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.booleans(), st.booleans())
-def test_one_mover_makes_no_wrong_outcome(seed: int, changes: bool, skipped_first: bool) -> None:
-    """When one contact changes team between two calls, no contact is reported wrongly."""
-    rng = np.random.default_rng(seed)
-    size = int(rng.choice([60, 300, 600]))
-    truth = 1 + rng.choice(3, size, p=[0.95, 0.02, 0.03])
-    quiet = Service(truth.copy())
-    attribute(quiet)
-    skipped = np.flatnonzero(truth != Outcome.APPLIED)
-    contact = (
-        int(rng.choice(skipped)) if skipped_first and len(skipped) else int(rng.integers(size))
-    )
-    target = int(rng.choice([outcome for outcome in (1, 2, 3) if outcome != truth[contact]]))
-    moved = {int(rng.integers(2, quiet.calls + 2)): (contact, target)}
-    service = Service(truth.copy(), changes=changes, moves=moved)
-    outcomes = attribute(service).confirmed()
-    assert service.attached[outcomes == Outcome.APPLIED].all()
-    assert not service.attached[outcomes > Outcome.APPLIED].any()
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_one_mover_and_a_budget_make_no_wrong_outcome(seed: int) -> None:
-    """What is confirmed under a cap is right, too: the closing probes are kept in reserve."""
-    rng = np.random.default_rng(seed)
-    truth = 1 + rng.choice(3, 240, p=[0.85, 0.05, 0.1])
-    moved = {int(rng.integers(3, 25)): (int(rng.integers(240)), int(rng.integers(1, 4)))}
-    service = Service(truth, moves=moved)
-    attribution = attribute(service, budget=int(rng.integers(2, 60)), probe_size=120)
-    outcomes = attribution.confirmed()
-    assert service.attached[outcomes == Outcome.APPLIED].all()
-    assert not service.attached[outcomes > Outcome.APPLIED].any()
-
-
-def test_only_possible_movers_are_left_open() -> None:
-    """After a move into a skip, only contacts of that skip in that batch are undetermined."""
-    truth = np.full(2000, Outcome.APPLIED)
-    truth[np.random.default_rng(5).permutation(2000)[:30]] = Outcome.TEAM_MISMATCH
-    mover = int(np.flatnonzero(truth == Outcome.APPLIED)[100])
-    service = Service(truth.copy(), moves={60: (mover, Outcome.TEAM_MISMATCH)})
-    outcomes = attribute(service).confirmed()
-    open_ones = np.flatnonzero(outcomes == Outcome.UNDETERMINED)
-    assert mover in open_ones or outcomes[mover] == Outcome.APPLIED
-    assert (service.truth[open_ones] == Outcome.TEAM_MISMATCH).all()
 
 
 @settings(max_examples=15, deadline=None)
@@ -216,7 +123,7 @@ def test_lost_replies_are_asked_again() -> None:
     """A probe without a usable reply costs requests, never an outcome."""
     rng = np.random.default_rng(0)
     truth = 1 + (rng.random(600) < 0.05).astype(np.int8)
-    service = Service(truth)
+    service = CountingService(truth)
     attribution = Attribution(600)
     for batch in cut_batches(600, 300):
         attribution.add_batch(batch, service.ask(batch))
@@ -230,7 +137,7 @@ def test_lost_replies_are_asked_again() -> None:
 def test_a_budget_is_kept(budget: int) -> None:
     """No more probes than allowed; what they did not settle is undetermined, the rest right."""
     truth = 1 + (np.random.default_rng(1).random(3000) < 0.01).astype(np.int8)
-    service = Service(truth)
+    service = CountingService(truth)
     outcomes = attribute(service, budget=budget).outcomes
     assert service.calls <= 3 + budget
     known = outcomes != Outcome.UNDETERMINED
@@ -243,7 +150,7 @@ def test_the_same_replies_give_the_same_probes() -> None:
     truth = 1 + (np.random.default_rng(2).random(400) < 0.1).astype(np.int8)
     runs = []
     for _ in range(2):
-        service, asked = Service(truth.copy()), []
+        service, asked = CountingService(truth.copy()), []
         attribution = Attribution(400)
         attribution.add_batch(np.arange(400), service.ask(np.arange(400)))
         while probes := attribution.next_round():
@@ -258,7 +165,7 @@ def test_certificate_leaves_open_what_differs() -> None:
     truth = 1 + (np.arange(1500) % 10 == 0).astype(np.int8)
     calls = certificate(truth, np.ones(1500, dtype=bool))
     assert all(len(call) <= 1000 and len(np.unique(truth[call])) == 1 for call in calls)
-    service = Service(truth.copy(), moves={1: (0, Outcome.APPLIED)})
+    service = CountingService(truth.copy(), moves={1: [(0, Outcome.APPLIED)]})
     checked = check_certificate(truth, calls, [service.ask(call) for call in calls])
     assert (checked[calls[0]] == Outcome.UNDETERMINED).all()
     assert (checked[calls[1]] == Outcome.APPLIED).all()
@@ -268,7 +175,7 @@ def test_expected_probes_are_near() -> None:
     """The estimates are within a factor of two of what is needed."""
     for share in (0.01, 0.05):
         truth = 1 + (np.random.default_rng(4).random(2000) < share).astype(np.int8)
-        service = Service(truth)
+        service = CountingService(truth)
         attribute(service)
         assert 0.5 < expected_probes_for(2000, share) / (service.calls - 2) < 2
     assert expected_probes_for(2000, 0.0) == expected_probes_for(0, 0.5) == 0
