@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from kirim_pandas import sandbox
     from kirim_pandas.api.client import Client
     from kirim_pandas.frames.exports import spreadsheet_safe
-    from kirim_pandas.frames.summary import compare
     from kirim_pandas.history import forget, resume, runs
     from kirim_pandas.labeling.tally import Progress
-    from kirim_pandas.session import connect, last_result
+    from kirim_pandas.reporting import compare
+    from kirim_pandas.session import connect, labels, last_result
 
     __version__: str
 
@@ -54,6 +54,7 @@ __all__ = [
     "compare",
     "connect",
     "forget",
+    "labels",
     "last_result",
     "resume",
     "runs",
@@ -66,9 +67,10 @@ __all__ = [
 _LAZY = {
     "Client": "api.client",
     "Progress": "labeling.tally",
-    "compare": "frames.summary",
+    "compare": "reporting",
     "connect": "session",
     "forget": "history",
+    "labels": "session",
     "last_result": "session",
     "resume": "history",
     "runs": "history",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -101,6 +102,11 @@ def connect(
     client = Client(
         handed_over.pop(), base_url=base_url, phone_number_id=phone_number_id, **options
     )
+    if _client is not None and base_url is None and client.target != _client.target:
+        warnings.warn(
+            f"From now on calls go to {client.target}; so far they went to {_client.target}.",
+            stacklevel=2,
+        )
     _client = client
     return client
 
@@ -108,6 +114,39 @@ def connect(
 def current_client() -> Client:
     """Return the client chosen by :func:`connect`, or one made from the environment."""
     return _client if _client is not None else connect()
+
+
+def labels(*, client: Client | None = None) -> pd.DataFrame:
+    """List the labels of the organisation that calls work on.
+
+    Parameters
+    ----------
+    client
+        By default the one chosen by :func:`connect`.
+
+    Returns
+    -------
+    DataFrame
+        One row a label, with a RangeIndex: ``id``, ``name``, ``color``, ``team_id`` (all string).
+        Names are unique within a team only.
+
+    Raises
+    ------
+    KirimError
+        The service cannot be asked.
+
+    Examples
+    --------
+    >>> import kirim_pandas as kp
+    >>> with kp.sandbox.start(contacts=10) as sandbox:
+    ...     kp.labels(client=sandbox.client()).columns.tolist()
+    ['id', 'name', 'color', 'team_id']
+    """
+    known = list((client or current_client()).labels())
+    columns = ("id", "name", "color", "team_id")
+    return pd.DataFrame(
+        {name: pd.array([getattr(label, name) for label in known], "string") for name in columns}
+    )
 
 
 def known_client() -> Client | None:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import kirim_pandas as kp
 from kirim_pandas.api.errors import ConfigurationError, InvalidInputError
 from kirim_pandas.frames import summary as summary_module
 from kirim_pandas.frames.charts import COLOURS, bars, svg_chart
@@ -175,6 +176,16 @@ def test_every_reason_has_words() -> None:
     assert all(words.status in STATUSES and words.meaning for words in REASONS.values())
 
 
+@pytest.fixture
+def box_of_two_runs() -> tuple:
+    """Results of an attach, a detach, and an attach of another label."""
+    with kp.sandbox.start(contacts=20, write_per_minute=60_000) as box:
+        options = {"client": box.client(), "progress": False, "resolve": "batches"}
+        one, other = box.labels["id"].iloc[:2]
+        steps = [(one, "attach"), (one, "detach"), (other, "attach")]
+        return tuple(box.contacts.kirim.bulk_label(*step, **options) for step in steps)
+
+
 # -- compare ------------------------------------------------------------------------------
 
 
@@ -201,6 +212,16 @@ def test_compare_lists_changed_contacts_once(result: pd.DataFrame, later: pd.Dat
     kinds = ["string", "category", "category", "string", "category", "string"]
     assert [str(dtype) for dtype in changed.dtypes] == kinds
     assert compare(result, result).empty
+
+
+def test_compare_refuses_different_operations(box_of_two_runs: tuple) -> None:
+    """An attach and a detach that both say applied are no same outcome."""
+    attached, detached, renamed = box_of_two_runs
+    with pytest.raises(kp.InvalidInputError, match="operation attach, the second of detach"):
+        kp.compare(attached, detached)
+    with pytest.raises(kp.InvalidInputError, match="label_id lbl_"):
+        kp.compare(attached, renamed)
+    assert kp.compare(attached, attached.copy()).empty
 
 
 def test_compare_adds_up(result: pd.DataFrame, later: pd.DataFrame) -> None:
@@ -304,7 +325,7 @@ def test_plot_without_matplotlib(result: pd.DataFrame, monkeypatch: pytest.Monke
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(ConfigurationError, match=r"kirim-pandas\[plot\]"):
+    with pytest.raises(ConfigurationError, match=r"pip install matplotlib"):
         plot(result)
     assert "<svg" in report(result).html
 

@@ -61,3 +61,25 @@ def test_no_traceback_shows_the_key(person, wrong):
     shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     assert KEY not in "".join(shown.format())
     assert session.known_client() is None
+
+
+def test_a_bare_connect_that_leaves_for_another_address_says_so(monkeypatch):
+    """Who rehearses and then calls connect() is told that calls now go to another service."""
+    with kp.sandbox.start(contacts=5) as box, kp.sandbox.start(contacts=5) as other:
+        kp.connect(box.api_key, base_url=box.base_url)
+        monkeypatch.setenv("KIRIM_API_KEY", other.api_key)
+        monkeypatch.setenv("KIRIM_BASE_URL", other.base_url)
+        with pytest.warns(UserWarning, match=f"{other.base_url}.*so far.*{box.base_url}"):
+            kp.connect()
+        kp.connect()  # where it is already
+
+
+def test_labels_are_those_of_the_chosen_client():
+    """The labels come as a frame, from the service that calls go to, and nothing else changes."""
+    with kp.sandbox.start(contacts=5) as box:
+        client = kp.connect(box.api_key, base_url=box.base_url)
+        labels = kp.labels()
+        assert labels["id"].tolist() == box.labels["id"].tolist()
+        assert labels.columns.tolist() == ["id", "name", "color", "team_id"]
+        assert set(labels.dtypes.astype(str)) == {"string"}
+        assert session.current_client() is client

@@ -114,7 +114,7 @@ def order_problems(label_id: object, operation: object) -> list[str]:
     if not isinstance(label_id, str) or not _LABEL.fullmatch(label_id):
         problems.append(
             f"label id: found {_shown(label_id)}, expected lbl_ and 26 upper-case letters and "
-            "digits: pd.DataFrame(kirim_pandas.connect().labels()) lists the labels"
+            "digits: kirim_pandas.labels() lists them"
         )
     if operation not in _OPERATIONS:
         problems.append(f"operation: found {_shown(operation)}, expected 'attach' or 'detach'")

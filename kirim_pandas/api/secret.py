@@ -22,7 +22,8 @@ _NOT_IN_TOKENS = re.compile(r"[^A-Za-z0-9._~+/=-]")  # RFC 6750
 _KEY_LIKE = re.compile(r"kdv_[A-Za-z0-9_%-]+")
 _SHAPE = "kdv_live_ and 24 letters, digits, '-' or '_'"
 _HOW_TO_SET = (
-    "set the environment variable KIRIM_API_KEY, pass api_key=, or call kirim_pandas.connect()"
+    "set the environment variable KIRIM_API_KEY or pass api_key=; where somebody can type, "
+    "kirim_pandas.connect() asks for it"
 )
 
 

@@ -143,7 +143,7 @@ def plot(
     except ImportError as error:
         raise ConfigurationError(
             "plot() needs matplotlib, which is not installed. Install it with "
-            'pip install "kirim-pandas[plot]", or use report(), which draws without it.'
+            "pip install matplotlib, or use report(), which draws without it."
         ) from error
     if ax is None:
         height_inches = 1.3 + 0.32 * len(drawn.names)

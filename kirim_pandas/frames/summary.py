@@ -269,28 +269,7 @@ def _reason_codes(column: pd.Series[Any]) -> tuple[NDArray[np.int64], Any]:
 def compare(
     result_a: pd.DataFrame, result_b: pd.DataFrame, *, unchanged: bool = False
 ) -> pd.DataFrame:
-    """List the contacts that differ between two results: another outcome, or in one of them only.
-
-    Parameters
-    ----------
-    result_a, result_b
-        Two results.  Rows without a usable id are no contacts and are left out.
-    unchanged
-        True lists the contacts with the same outcome, too; then every contact of either result
-        has its row, so that ``["change"].value_counts()`` adds up.
-
-    Returns
-    -------
-    DataFrame
-        One row per contact, those of `result_a` in its order, then those of `result_b` alone, with
-        a RangeIndex: contact_id (string), change (category: changed, only_a, only_b, unchanged),
-        status_a (category), reason_a (string), status_b (category), reason_b (string).  Status and
-        reason are missing on the side that does not have the contact.
-
-    Raises
-    ------
-    InvalidInputError
-        One of them is no result frame.
+    """List the contacts that differ; documented at ``kirim_pandas.compare``.
 
     Examples
     --------
