@@ -29,6 +29,11 @@ def test_from_picking_to_report(box, panel):
     before = len(box.requests().query("method == 'POST'"))
     assert panel.plan().contacts == 3000
     assert panel.confirm() == "detach Newsletter from 3,000 customers of Sandbox"
+    twins = [label for label in panel.known_labels if label.name == "VIP"]
+    panel.choose_label(twins[0].id)
+    assert panel.confirm().startswith(f"detach VIP (team …{twins[0].team_id[-4:]}) from")
+    panel.choose_label("Newsletter")
+    panel.confirm()
     assert len(box.requests().query("method == 'POST'")) == before
     job = panel.run()
     assert job is panel.job

@@ -27,6 +27,7 @@ __all__ = [
     "pace_html",
     "phase_text",
     "state_text",
+    "team_shown",
 ]
 
 # Scoped to .kirim-job; stands in every piece, since each must be readable alone.
@@ -189,6 +190,11 @@ def count_html(name: str, colour: str, number: int) -> str:
 def framed(content: str) -> str:
     """Put HTML into the element that carries the style."""
     return f'{_STYLE}<div class="kirim-job">{content}</div>'
+
+
+def team_shown(team_id: str | None) -> str:
+    """Shorten a team's id, which is all the service tells of it."""
+    return f"team …{team_id[-4:]}" if team_id else "no team"
 
 
 def many(number: int, noun: str) -> str:

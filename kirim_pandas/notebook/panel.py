@@ -17,7 +17,7 @@ from kirim_pandas.frames.choices import hint_columns, id_columns
 from kirim_pandas.frames.plan import Plan
 from kirim_pandas.frames.reports import Report
 from kirim_pandas.notebook.job import LabelJob
-from kirim_pandas.notebook.jobtext import many
+from kirim_pandas.notebook.jobtext import many, team_shown
 from kirim_pandas.notebook.progress import in_notebook
 
 __all__ = ["Choices", "Panel", "PanelBackend", "PanelLabel"]
@@ -213,10 +213,16 @@ class Panel:
     def question(self, plan: Plan) -> str:
         """Say what a run would do, and to how many customers."""
         chosen = self._chosen
-        label = (chosen.label.name or chosen.label.id) if chosen.label else "the label"
+        label = self._named(chosen.label) if chosen.label else "the label"
         to = "to" if chosen.operation == "attach" else "from"
         where = f" of {self.organization}" if self.organization else ""
         return f"{chosen.operation} {label} {to} {many(plan.contacts, 'customer')}{where}"
+
+    def _named(self, label: PanelLabel) -> str:
+        """Name a label, with its team where another label has the same name."""
+        same = [known for known in self.known_labels if known.name == label.name]
+        team = f" ({team_shown(label.team_id)})" if len(same) > 1 else ""
+        return f"{label.name or label.id}{team}"
 
     def withdraw(self) -> None:
         """Take the confirmation back."""

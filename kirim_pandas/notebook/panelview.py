@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kirim_pandas.api.errors import KirimError
 from kirim_pandas.frames.plan import Plan
-from kirim_pandas.notebook.jobtext import framed, many
+from kirim_pandas.notebook.jobtext import framed, many, team_shown
 from kirim_pandas.notebook.jobview import JobWidgets, follow
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ class PanelView:
         chosen = self._panel.chosen.label
         options = []
         for label in self._panel.known_labels:
-            text = f"{label.name or label.id} · {label.color} · {_team(label.team_id)}"
+            text = f"{label.name or label.id} · {label.color} · {team_shown(label.team_id)}"
             everything = f"{text} {label.id} {label.team_id}".casefold()
             if all(word in everything for word in wanted):
                 options.append((text, label.id))
@@ -274,11 +274,6 @@ class PanelView:
         transient = {"display_id": self._display_id}
         data = {"text/html": page, "text/plain": text}
         publish_display_data(data, transient=transient, update=update)  # type: ignore[no-untyped-call]
-
-
-def _team(team_id: str | None) -> str:
-    """Shorten a team's id, which is all the service tells of it."""
-    return f"team …{team_id[-4:]}" if team_id else "no team"
 
 
 def _label_html(label: PanelLabel) -> str:
