@@ -38,6 +38,7 @@ def test_a_person_is_asked(person):
 def test_nobody_to_ask(monkeypatch):
     """Where nobody can type, the message says where to put the key."""
     monkeypatch.setattr(sys.stdin, "isatty", lambda: False, raising=False)
+    monkeypatch.delitem(sys.modules, "IPython", raising=False)  # another test may have a shell
     with pytest.raises(kp.ConfigurationError, match="KIRIM_API_KEY"):
         kp.connect()
 

@@ -157,11 +157,11 @@ def test_while_a_retry_waits(scene):
 def test_while_the_server_stalls(scene, monkeypatch, presses):
     """One press waits a bounded time for a reply, a second one leaves at once."""
     monkeypatch.setattr(run_module, "SETTLE_SECONDS", 0.5 if presses == 1 else 30.0)
-    scene = scene(300, faults=Faults(script={0: ("stall_after_commit", 3.0)}))
+    scene = scene(300, faults=Faults(script={0: ("stall_after_commit", 20.0)}))
     pressed_when(lambda: scene.box.members(scene.label), times=presses, between_seconds=0.2)
     started = time.monotonic()
     ended = scene.stopped()
-    assert time.monotonic() - started < 2.9
+    assert time.monotonic() - started < 19  # it did not wait for the reply
     assert (ended.result["status"] == "unknown").all()
     assert (ended.result["reason"] == "no_reply").all()
     scene.box._server._faults = Faults()
@@ -182,7 +182,7 @@ def test_67_whoever_left_at_once_need_not_wait(scene):
 
 def test_replies_under_way_are_collected(scene):
     """What was on the wire at the press is known in the result."""
-    scene = scene(300, faults=Faults(script={0: ("stall_after_commit", 0.5)}))
+    scene = scene(300, faults=Faults(script={0: ("stall_after_commit", 2.0)}))
     pressed_when(lambda: scene.box.members(scene.label))
     assert (scene.stopped().result["status"] == "applied").all()
 
