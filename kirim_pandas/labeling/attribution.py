@@ -32,9 +32,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kirim_pandas.labeling.backtrack import Backtrack
-from kirim_pandas.labeling.batches import MAX_CONTACTS_PER_CALL, Counts, Outcome, Positions
+from kirim_pandas.labeling.batches import MAX_CONTACTS_PER_CALL, SKIPS, Counts, Outcome, Positions
 from kirim_pandas.labeling.certificate import certificate, check_certificate
-from kirim_pandas.labeling.closing import SKIPS, Batch, Closer
+from kirim_pandas.labeling.closing import Batch, Closer
 from kirim_pandas.labeling.clusters import Cluster, Node
 from kirim_pandas.labeling.counters import Counters
 from kirim_pandas.labeling.designs import Contradiction
@@ -199,6 +199,7 @@ class Attribution:
         self._probes, self._take = [], None
         if take is not None:
             self._backtrack.asked += len(probes)
+            self._counters.notice(probes, replies)
             take(probes, replies)
             # Afterwards, for these very replies may tell how replies are to be read.
             self._history.add_round(probes, self._counters.read(probes, replies))
@@ -264,7 +265,6 @@ class Attribution:
             self._release()
 
     def _tell_plan(self, plan: Plan, probes: list[Positions], replies: Replies) -> None:
-        self._counters.notice(probes, replies)
         counts = self._counters.read(probes, replies)
         self._frontier.take(plan)
         told = [count for count in counts if count is not None]

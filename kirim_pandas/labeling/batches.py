@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAX_CONTACTS_PER_CALL", "Counts", "Outcome", "Positions", "cut_batches"]
+__all__ = ["MAX_CONTACTS_PER_CALL", "SKIPS", "Counts", "Outcome", "Positions", "cut_batches"]
 
 MAX_CONTACTS_PER_CALL = 1000
 """The service's limit for one ``bulk_label`` call (one transaction)."""
@@ -30,6 +30,10 @@ class Outcome(IntEnum):
     CROSS_ORG = 2
     TEAM_MISMATCH = 3
     NOT_COUNTED = 4
+
+
+SKIPS = (Outcome.CROSS_ORG, Outcome.TEAM_MISMATCH, Outcome.NOT_COUNTED)
+"""The kinds of skip, in the order in which counts are kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kirim_pandas.labeling.batches import Outcome, Positions
+from kirim_pandas.labeling.batches import SKIPS, Outcome, Positions
 from kirim_pandas.labeling.history import History
 
-__all__ = ["SKIPS", "Batch", "Closer", "Impure"]
-
-SKIPS = (Outcome.CROSS_ORG, Outcome.TEAM_MISMATCH, Outcome.NOT_COUNTED)
-"""The kinds of skip, in the order in which counts are kept."""
+__all__ = ["Batch", "Closer", "Impure"]
 
 _MAX_IMPURE_ROUNDS = 8
 """A service whose contacts never stand still, or that miscounts, must not be asked for ever."""

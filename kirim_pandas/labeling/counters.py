@@ -15,6 +15,10 @@ from kirim_pandas.labeling.batches import Counts, Positions
 __all__ = ["Counters"]
 
 
+_TELLING = 20
+"""So many contacts that pass and are counted nowhere are not all deleted ones."""
+
+
 class Counters:
     """Reads replies as counts of three kinds of skip: cross org, team mismatch, not counted.
 
@@ -42,11 +46,18 @@ class Counters:
         self.changes = 2 * reply.applied < first_applied
 
     def notice(self, probes: Sequence[Positions], replies: Sequence[Counts | None]) -> None:
-        """Learn from any probes of labeled contacts, for later runs."""
+        """Learn from any probes, whose contacts have the label already unless they are skipped.
+
+        Where `applied` counts contacts, one that disappears (it was deleted, and the service
+        counts unknown ids nowhere) is missing in it from now on.
+        """
         pairs = zip(probes, replies, strict=True)
         known = [(len(probe), reply) for probe, reply in pairs if reply is not None]
         passing = sum(size - reply.cross_org - reply.team_mismatch for size, reply in known)
-        if self.changes is None and 2 * sum(reply.applied for _, reply in known) < passing:
+        applied = sum(reply.applied for _, reply in known)
+        if self.changes is None and 2 * applied > passing:
+            self.changes = False
+        elif self.changes is None and passing >= _TELLING and 10 * applied < passing:
             self.changes = True
 
     def _read(self, size: int, reply: Counts) -> tuple[int, ...] | None:

@@ -2,9 +2,10 @@
 
 A contact that passed in one call and is skipped in the last one moved out in between, with the
 label on. Nothing shows the label, but the replies show the move: those before it count one skip
-less than the outcomes found in the end. *Late skips* are sought by the rule of the fewest
-movers: where the replies of a batch can be explained without one, there is none; where one
-mover explains them, the contacts that can be it are left open, and only those.
+less, of the kind that was found in the end. *Late skips* are sought kind by kind and by the rule
+of the fewest movers: where the replies of a batch can be explained without one, there is none;
+where one mover explains them, the contacts that can be it are left open, and only those. (Kind
+by kind, for one that leaves a kind and one that comes to another look like one that changed.)
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kirim_pandas.labeling.batches import Outcome, Positions
+from kirim_pandas.labeling.batches import SKIPS, Positions
 
 __all__ = ["History"]
 
@@ -24,14 +25,14 @@ Mask = NDArray[np.bool_]
 
 @dataclass(slots=True, eq=False)
 class _Reply:
-    """What a call says, seen from the end.
+    """What a call says of one kind of skip, seen from the end.
 
     Attributes
     ----------
     round
         Calls of one round are under way together: their order is not known.
     least, most
-        Contacts that passed then and are skipped now, less those the other way round. A range
+        Contacts that were not skipped then and are now, less those the other way round. A range
         where contacts were given up: how these stood then is not known.
     batches
         The batches it holds contacts of.
@@ -41,7 +42,11 @@ class _Reply:
     positions: NDArray[np.int32]
     least: int
     most: int
-    batches: NDArray[np.int32]
+    batches: list[int]
+
+    def fits(self, out: int, back: int) -> bool:
+        """Whether up to `out` late skips and up to `back` moves the other way explain it."""
+        return self.least <= out and -back <= self.most
 
 
 class History:
@@ -86,17 +91,30 @@ class History:
         given_up
             Contacts of which nothing is known; few.
         """
-        skipped = outcomes > Outcome.APPLIED
-        replies = self._seen_from(skipped, batch_of, given_up)
-        if all(reply.least <= 0 <= reply.most for reply in replies):
-            return np.zeros(0, dtype=np.int64)
+        held = [np.unique(batch_of[positions]).tolist() for _, positions, _ in self._calls]
+        late = np.zeros(self._contact_count, dtype=np.bool_)
+        for kind, skip in enumerate(SKIPS):
+            skipped = outcomes == skip
+            replies = [
+                _Reply(number, positions, lack, lack + int(given_up[positions].sum()), batches)
+                for (number, positions, counts), batches in zip(self._calls, held, strict=True)
+                if counts is not None
+                for lack in [int(skipped[positions].sum()) - counts[kind]]
+            ]
+            if not all(reply.fits(0, 0) for reply in replies):
+                late |= self._late_skips_of(skipped, replies, batch_of)
+        return np.flatnonzero(late)
+
+    def _late_skips_of(
+        self, skipped: Mask, replies: Sequence[_Reply], batch_of: NDArray[np.int32]
+    ) -> Mask:
         # The call of a batch holds nobody else, so it tells how many moved for good.
         movers = {
-            int(reply.batches[0]): max(reply.least, 0) + min(reply.most, 0)
+            reply.batches[0]: max(reply.least, 0) + min(reply.most, 0)
             for reply in replies
-            if reply.round == 0 and not reply.least <= 0 <= reply.most
+            if reply.round == 0 and not reply.fits(0, 0)
         }
-        late = np.zeros(self._contact_count, dtype=np.bool_)
+        late = np.zeros_like(skipped)
         for batch, moved in movers.items():
             members = skipped & (batch_of == batch)
             if moved == 1:
@@ -106,26 +124,15 @@ class History:
             if moved > 0:
                 late |= members
         for reply in replies:
-            if reply.least <= 0 <= reply.most or any(b in movers for b in reply.batches.tolist()):
-                continue
-            # Two movers of one batch that cancel out in its totals, or a wrong reply.
-            inside = np.zeros_like(late)
-            inside[reply.positions] = True
-            there = skipped & np.isin(batch_of, reply.batches)
-            late |= there & (inside if reply.least > 0 else ~inside)
-        return np.flatnonzero(late)
-
-    def _seen_from(
-        self, skipped: Mask, batch_of: NDArray[np.int32], given_up: Mask
-    ) -> list[_Reply]:
-        replies = []
-        for number, positions, counts in self._calls:
-            if counts is not None:
-                least = int(skipped[positions].sum()) - sum(counts)
-                most = least + int(given_up[positions].sum())
-                batches = np.unique(batch_of[positions])
-                replies.append(_Reply(number, positions, least, most, batches))
-        return replies
+            moves = [movers.get(batch, 0) for batch in reply.batches]
+            out, back = sum(m for m in moves if m > 0), -sum(m for m in moves if m < 0)
+            if not reply.fits(out, back):
+                # Movers of one batch that cancel out in its totals, or a wrong reply.
+                inside = np.zeros_like(late)
+                inside[reply.positions] = True
+                there = skipped & np.isin(batch_of, reply.batches)
+                late |= there & (inside if reply.least > out else ~inside)
+        return late
 
     def _who_moved(
         self,
@@ -146,7 +153,7 @@ class History:
         for reply in replies:
             if batch not in reply.batches:
                 continue
-            moved = [others[other] for other in reply.batches.tolist() if other in others]
+            moved = [others[other] for other in reply.batches if other in others]
             least = reply.least - sum(max(count, 0) for count in moved)
             most = reply.most - sum(min(count, 0) for count in moved)
             if not least <= 0 <= most:  # it takes the mover to explain this one
