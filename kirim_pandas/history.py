@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from kirim_pandas import verbs
-from kirim_pandas.api.errors import InvalidInputError, JournalError
+from kirim_pandas.api.errors import InvalidInputError
 from kirim_pandas.frames.results import STATUSES
 from kirim_pandas.labeling.job import Resolve
 from kirim_pandas.verbs import ProgressChoice
@@ -172,10 +172,6 @@ def _state(book: Journal, record: RunRecord) -> str:
     if record.state != "open":
         return record.state
     from kirim_pandas.labeling.book import lock_path
-    from kirim_pandas.labeling.locks import RunLock
+    from kirim_pandas.labeling.locks import is_locked
 
-    try:
-        RunLock(lock_path(book, record.run_id), record.run_id).release()
-    except JournalError:
-        return "running"
-    return "interrupted"
+    return "running" if is_locked(lock_path(book, record.run_id)) else "interrupted"

@@ -160,6 +160,11 @@ def resume(
         if client is not None:
             _check_same_place(record, client)
             order = replace(order, own_key=client.key_mark(run_id) == record.key_mark)
+        try:
+            book.refuse_rivals(record)
+        except InvalidInputError:
+            if has_work(order, past):  # else its result is still right to give
+                raise
         book.reopen(replace(record, resolve=job.resolve))
         return run_watched(order, client, book, progress, past=past)
 

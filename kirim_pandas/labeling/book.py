@@ -24,6 +24,7 @@ from kirim_pandas.labeling.events import (
 from kirim_pandas.labeling.job import CallState, PastCall
 from kirim_pandas.labeling.journal import BROKEN, Entry, Journal, RecordState, RunRecord
 from kirim_pandas.labeling.locks import RunLock
+from kirim_pandas.labeling.rivals import refuse_rivals, refuse_undoing
 
 __all__ = ["RunBook", "lock_path"]
 
@@ -92,8 +93,13 @@ class RunBook:
             )
 
     def begin(self, record: RunRecord) -> None:
-        """Write a new run down."""
+        """Write a new run down, unless one at work does the opposite to its contacts."""
         self._journal.begin(record)
+        try:
+            refuse_rivals(self._journal, record, lock_path)
+        except InvalidInputError:
+            self._journal.forget(record.run_id)
+            raise
 
     def load(self) -> tuple[RunRecord, list[PastCall]]:
         """Read what an earlier session left."""
@@ -104,6 +110,11 @@ class RunBook:
                 call = Call(-1, "apply", positions, "", batch=batch)
                 past.append(PastCall(call, "stale"))
         return record, past
+
+    def refuse_rivals(self, record: RunRecord) -> None:
+        """Refuse to send more of a run where that would undo, or mix with, what another does."""
+        refuse_rivals(self._journal, record, lock_path)
+        refuse_undoing(self._journal, record)
 
     def reopen(self, record: RunRecord) -> None:
         """Write down that the run is at work again, as `record` says."""

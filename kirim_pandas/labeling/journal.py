@@ -161,6 +161,30 @@ class Journal:
                 found.append(records.read_run(row))
         return sorted(found, key=lambda record: record.started_at, reverse=True)
 
+    def contact_ids(self, run_id: str) -> list[str]:
+        """Read the contacts of a run; none where there is no such run."""
+        with self._translated("read"):
+            row = self._db.execute("SELECT * FROM contacts WHERE run_id = ?", (run_id,)).fetchone()
+        with self._whole(run_id):
+            return records.read_contacts(row)[0] if row else []
+
+    def sent_ids(self, run_id: str) -> list[str]:
+        """Read the contacts of a run that were sent, and not surely refused."""
+        with self._translated("read"):
+            rows = self._db.execute("SELECT * FROM call WHERE run_id = ?", (run_id,)).fetchall()
+        with self._whole(run_id):
+            calls = [records.read_call(row, run_id, self.now()) for row in rows]
+        sent = {
+            position
+            for past in calls
+            if past is not None and past.state not in ("refused", "unsent")
+            for position in past.call.positions.tolist()
+        }
+        if not sent:
+            return []
+        ids = self.contact_ids(run_id)
+        return [ids[position] for position in sorted(sent)]
+
     def forget(self, run_id: str) -> bool:
         """Delete a run for good; tell whether there was one."""
         with self._translated("written"), self._db:

@@ -12,7 +12,7 @@ from typing import Self
 
 from kirim_pandas.api.errors import JournalError
 
-__all__ = ["RunLock"]
+__all__ = ["RunLock", "is_locked"]
 
 TRIES = 5
 PAUSE_SECONDS = 0.05
@@ -112,6 +112,17 @@ class RunLock:
         trace: TracebackType | None,
     ) -> None:
         self.release()
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether somebody works on the run whose lock file this is."""
+    if not path.exists():
+        return False
+    try:
+        RunLock(path, "").release()
+    except JournalError:
+        return True
+    return False
 
 
 if sys.platform == "win32":
