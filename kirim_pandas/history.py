@@ -155,7 +155,7 @@ def forget(run_id: str, *, journal: str | Path | None = None) -> None:
 
     book = Journal(journal)
     try:
-        with RunLock(lock_path(book, run_id), run_id) as lock:
+        with RunLock(lock_path(book, run_id), run_id, refused="Nothing was deleted.") as lock:
             forgotten = book.forget(run_id)
             lock.mark(incomplete=False)
     finally:

@@ -135,7 +135,7 @@ def test_79_a_run_at_work_is_not_resumed_by_another(play):
     def meanwhile(now):
         if now.answered and not refused:
             run_id = kp.runs()["run_id"].iloc[0]
-            with pytest.raises(kp.JournalError, match="at work in another notebook") as caught:
+            with pytest.raises(kp.JournalError, match="at work in this kernel") as caught:
                 scene.frame.kirim.resume(run_id, client=scene.client, progress=False)
             refused.append(caught.value)
 

@@ -121,3 +121,23 @@ def test_a_job_at_work_is_seen(box, label):
         job.cancel()
         while not job.done:
             time.sleep(0.01)
+
+
+def test_a_run_of_this_kernel_says_how_to_stop_it(box, label):
+    """Who resumes or forgets a run that this very process works on is told what stops it."""
+    told = []
+
+    def meanwhile(now):
+        if now.answered and not told:
+            run_id = kp.runs()["run_id"].iloc[0]
+            for verb in (lambda: kp.resume(run_id, client=box.client()), lambda: kp.forget(run_id)):
+                with pytest.raises(kp.JournalError) as caught:
+                    verb()
+                told.append(str(caught.value).replace(run_id, "X"))
+
+    box.contacts.kirim.bulk_label(label, "attach", client=box.client(), progress=meanwhile)
+    end = "Wait until it ends; job.cancel() stops it."
+    assert told == [
+        f"Run X is at work in this kernel. Nothing was sent from here. {end}",
+        f"Run X is at work in this kernel. Nothing was deleted. {end}",
+    ]

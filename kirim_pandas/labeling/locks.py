@@ -31,8 +31,8 @@ class RunLock:
     ----------
     path
         The lock file; made if missing, removed on release.
-    run_id
-        For the message.
+    run_id, refused
+        For the message: which run, and what was not done.
 
     Attributes
     ----------
@@ -47,7 +47,9 @@ class RunLock:
         When another process, or another thread of this one, holds it.
     """
 
-    def __init__(self, path: Path, run_id: str) -> None:
+    def __init__(
+        self, path: Path, run_id: str, *, refused: str = "Nothing was sent from here."
+    ) -> None:
         self._path = path
         self.owner = os.getpid()
         for _ in range(TRIES):
@@ -66,10 +68,13 @@ class RunLock:
             time.sleep(PAUSE_SECONDS)
         else:
             self._file = -1
+            if f"process {os.getpid()} " in f"{holder} ":
+                where, what = "in this kernel", "; job.cancel() stops it"
+            else:
+                where = "in another notebook or program" + (f" ({holder})" if holder else "")
+                what = ", or stop it there"
             raise JournalError(
-                f"Run {run_id} is at work in another notebook or program"
-                f"{f' ({holder})' if holder else ''}. Nothing was sent from here. Wait until it "
-                "ends, or stop it there, and try again."
+                f"Run {run_id} is at work {where}. {refused} Wait until it ends{what}."
             )
         self.incomplete = os.read(self._file, 1) == INCOMPLETE
         since = time.strftime("%H:%M")
