@@ -86,7 +86,8 @@ class KirimAccessor:
         Raises
         ------
         InvalidInputError
-            The frame or an argument is not usable; nothing was sent.
+            The frame or an argument is not usable, or another run does the opposite to some of
+            the contacts right now; nothing was sent.
         ConfigurationError
             No key, or an address that cannot be right; nothing was sent.
         KirimError
@@ -286,7 +287,8 @@ class KirimAccessor:
         Raises
         ------
         InvalidInputError
-            There is no such run, or this frame has other contacts; nothing was sent.
+            There is no such run, this frame has other contacts, a later run did the opposite to
+            some of them, or one does so right now; nothing was sent.
         KirimError, RunInterrupted
             As for :meth:`bulk_label`.
 

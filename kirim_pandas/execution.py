@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -33,6 +33,7 @@ from kirim_pandas.labeling.stop import StopButton
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
     from kirim_pandas.labeling.book import RunBook
+    from kirim_pandas.labeling.journal import RecordState
 
 __all__ = ["Order", "execute", "has_work", "new_run_id"]
 
@@ -221,14 +222,14 @@ def _sender(
 
 def _figures(
     order: Order, frame: pd.DataFrame, ended: RunEnded
-) -> tuple[Literal["stopped", "failed", "finished"], dict[str, int]]:
+) -> tuple[RecordState, dict[str, int]]:
     counts = frame["status"].value_counts()
     summary = {status: int(counts.get(status, 0)) for status in STATUSES}
     if order.figures is not None:
         summary = order.figures
-    state: Literal["stopped", "failed", "finished"] = (
-        "stopped" if ended.interrupted else "failed" if ended.error else "finished"
-    )
+    state: RecordState = "stopped" if ended.interrupted else "failed" if ended.error else "finished"
+    if ended.cap is not None:
+        state = "capped"
     return state, summary | {"requests": ended.requests}
 
 

@@ -83,10 +83,11 @@ def runs(*, journal: str | Path | None = None) -> pd.DataFrame:
     -------
     DataFrame
         One row a run: ``run_id``, ``label_id``, ``operation`` (string), ``started_at``
-        (datetime, UTC), ``rows`` (Int64), the rows by status ``applied``, ``skipped``,
-        ``failed``, ``unknown``, ``not_sent`` and ``requests`` (Int64, NA for a run that has not
-        ended in order), and ``state`` (string): running, finished, stopped, failed, or
-        interrupted where its process died.
+        (datetime, UTC, to the second), ``rows`` (Int64), the rows by status ``applied``,
+        ``skipped``, ``failed``, ``unknown``, ``not_sent`` and ``requests`` (Int64, NA for a run
+        that has not ended in order), ``state`` (string): running, finished, capped where
+        ``max_requests`` left rows open, stopped, failed, or interrupted where its process died;
+        and ``target`` (string), the address it was sent to.
 
     Raises
     ------
@@ -112,12 +113,13 @@ def runs(*, journal: str | Path | None = None) -> pd.DataFrame:
         "run_id": pd.array([record.run_id for record in records], dtype="string"),
         "label_id": pd.array([record.label_id for record in records], dtype="string"),
         "operation": pd.array([record.operation for record in records], dtype="string"),
-        "started_at": pd.to_datetime([r.started_at for r in records], unit="s", utc=True),
+        "started_at": pd.to_datetime([int(r.started_at) for r in records], unit="s", utc=True),
         "rows": pd.array([record.rows for record in records], dtype="Int64"),
     }
     for name in (*STATUSES, "requests"):
         columns[name] = pd.array([figure.get(name, pd.NA) for figure in figures], dtype="Int64")
     columns["state"] = pd.array(states, dtype="string")
+    columns["target"] = pd.array([record.target for record in records], dtype="string")
     return pd.DataFrame(columns)
 
 

@@ -154,7 +154,8 @@ def resume(
             figures,
             source=obj,
         )
-        idle = client is None and record.state == "finished" and not has_work(order, past)
+        over = record.state in ("finished", "capped")
+        idle = client is None and over and not has_work(order, past)
         if not idle:  # else nothing is sent, so no key is needed and nobody is asked for one
             client = choose_client(order, client)
         if client is not None:

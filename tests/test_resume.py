@@ -194,7 +194,7 @@ def test_runs_lists_what_was_done(box, label):
     with pytest.raises(kp.AuthenticationError):
         start(box, label)
     runs = kp.runs()
-    assert runs["state"].tolist() == ["failed", "finished", "finished"]
+    assert runs["state"].tolist() == ["failed", "capped", "finished"]
     assert runs["label_id"].tolist() == [label] * 3
     assert runs["operation"].tolist() == ["attach"] * 3
     assert runs["rows"].tolist() == [1200] * 3
@@ -219,7 +219,7 @@ def test_a_resumed_run_is_open_again(box, label):
         max_requests=1,
     )
     assert set(seen[:-1]) == {"running"}
-    assert kp.runs()["state"].tolist() == ["finished"]
+    assert kp.runs()["state"].tolist() == ["capped"]
 
 
 def test_without_a_journal_nothing_is_written(box, label, tmp_path, monkeypatch):
@@ -341,7 +341,7 @@ def test_a_finished_run_needs_no_key(box, label, monkeypatch):
         patch.setattr("kirim_pandas.session.connect", lambda: pytest.fail("asked for a key"))
         pd.testing.assert_frame_equal(box.contacts.kirim.resume(run_id), whole)
         assert kp.resume(run_id)["status"].tolist() == whole["status"].tolist()
-        assert kp.runs()["state"].tolist() == ["finished", "finished"]
+        assert kp.runs()["state"].tolist() == ["capped", "finished"]
     with pytest.raises(kp.ConfigurationError, match="no API key"):
         kp.resume(open_run)  # capped: there is more to do
 

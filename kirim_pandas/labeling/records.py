@@ -27,7 +27,7 @@ __all__ = [
     "run_row",
 ]
 
-RecordState: TypeAlias = Literal["open", "finished", "stopped", "failed"]
+RecordState: TypeAlias = Literal["open", "finished", "capped", "stopped", "failed"]
 Row: TypeAlias = tuple[Any, ...]
 
 REPLAY_SECONDS = 23 * 3600
@@ -61,8 +61,9 @@ class RunRecord:
         Rows of the frame.
     started_at : float
         Unix seconds.
-    state : {"open", "finished", "stopped", "failed"}
-        ``open`` while it runs, and for ever after if its process died.
+    state : {"open", "finished", "capped", "stopped", "failed"}
+        ``open`` while it runs, and for ever after if its process died;
+        ``capped`` where ``max_requests`` left rows open.
     summary : dict of str to int
         Rows by status at its end, and ``requests``; empty while it is open.
     organization : list of str, or None

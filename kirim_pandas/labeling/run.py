@@ -97,6 +97,8 @@ class Run:
         # One number a call, none left out: so a journal that lost a call is found out.
         self._requests = sum(p.call.number >= 0 for p in past)
         self._settler = Settler(self._ledger, past, new_key, own_key=own_key)
+        self._requests_before = self._requests
+        self._cut_short = False
         self._proven = False
 
     def events(self) -> Events:
@@ -130,7 +132,8 @@ class Run:
             self._pool.close()
         learnt, (_, skipped) = self._attribution.counts_changes, self._ledger.counted
         ended = (self._outcomes(), self._requests, in_our_words(error), interrupted)
-        yield RunEnded(*ended, learnt, skipped)
+        cap = None if error is not None or interrupted else self._cap()
+        yield RunEnded(*ended, learnt, skipped, cap)
 
     # -- the phases ------------------------------------------------------------------------
 
@@ -204,6 +207,7 @@ class Run:
                 call = todo.popleft()
                 if call.number == UNPLANNED:
                     if self._budget_left() == 0:
+                        self._cut_short = True
                         todo.clear()
                         break
                     call, *parts = self._settler.cut(call)
@@ -256,6 +260,16 @@ class Run:
     def _budget_left(self) -> int | None:
         cap = self._job.max_requests
         return None if cap is None else max(0, cap - self._requests)
+
+    def _cap(self) -> tuple[int, int] | None:
+        """Return requests spent and allowed if the cap left something to be asked; asked last."""
+        cap = self._job.max_requests
+        if cap is None:
+            return None
+        probing = self._job.resolve != "batches"
+        if not self._cut_short and not (probing and self._attribution.next_round()):
+            return None
+        return self._requests - self._requests_before, cap - self._requests_before
 
     def _undetermined(self) -> int:
         found = self._ledger.outcomes(self._attribution.outcomes, self._attribution.probed)

@@ -18,7 +18,7 @@ from kirim_pandas.labeling.events import (
 
 __all__ = ["Progress", "RunState", "Tally"]
 
-RunState: TypeAlias = Literal["running", "finished", "stopped", "failed"]
+RunState: TypeAlias = Literal["running", "finished", "capped", "stopped", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,9 @@ class Progress:
 
     Attributes
     ----------
-    state : {"running", "finished", "stopped", "failed"}
-        ``stopped`` by a person, ``failed`` by an error; both can be resumed.
+    state : {"running", "finished", "capped", "stopped", "failed"}
+        ``capped`` where ``max_requests`` left rows open, ``stopped`` by a person, ``failed`` by
+        an error; all three can be resumed.
     phase : {"apply", "resolve", "certify"}
         ``apply`` sends the label, ``resolve`` finds out who was skipped.
     contacts : int
@@ -48,6 +49,8 @@ class Progress:
         About how many calls the phase will have needed at its end, from the run's first call on.
     waiting : str or None
         Why the run waits, if it does.
+    cap : (int, int) or None
+        Requests spent and allowed, of a run that is ``capped``.
     """
 
     contacts: int
@@ -61,6 +64,7 @@ class Progress:
     requests: int = 0
     requests_expected: int = 0
     waiting: str | None = None
+    cap: tuple[int, int] | None = None
 
 
 class Tally:
@@ -98,9 +102,10 @@ class Tally:
                 now = replace(now, undetermined=undetermined, requests_expected=expected)
             case Waiting(reason, _):
                 now = replace(now, waiting=reason)
-            case RunEnded(_, _, error, interrupted):
+            case RunEnded(_, _, error, interrupted, cap=cap):
                 state: RunState = "stopped" if interrupted else "failed" if error else "finished"
-                now = replace(now, state=state, waiting=None)
+                state = state if cap is None else "capped"
+                now = replace(now, state=state, waiting=None, cap=cap)
             case _:
                 pass
         self.progress = now

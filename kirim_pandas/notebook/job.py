@@ -182,9 +182,8 @@ class LabelJob:
         frame = getattr(self._error, "result", None) if self._error else self._result
         now = datetime.now().astimezone()
         # The last step: whoever sees an ending also sees the result, or the error.
-        self._ending = Ending(
-            self.facts, frame, self._error, self.progress.requests, now, self.notes
-        )
+        made, cap = self.progress.requests, self.progress.cap
+        self._ending = Ending(self.facts, frame, self._error, made, now, self.notes, cap)
 
     def _outcome(self) -> pd.DataFrame:
         error = self._error

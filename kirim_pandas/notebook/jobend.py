@@ -14,7 +14,7 @@ from kirim_pandas.frames.charts import COLOURS
 from kirim_pandas.frames.results import STATUSES
 from kirim_pandas.notebook.jobtext import JobFacts, count_html, duration_text, framed, many
 
-__all__ = ["Ending", "by_status", "shares_html"]
+__all__ = ["Ending", "by_status", "cap_note", "shares_html"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +35,8 @@ class Ending:
         When.
     notes : sequence of str
         What people must know beside the rows.
+    cap : (int, int) or None
+        Requests spent and allowed, where ``max_requests`` left rows open.
     """
 
     facts: JobFacts
@@ -43,12 +45,13 @@ class Ending:
     requests: int
     at: datetime
     notes: Sequence[str] = ()
+    cap: tuple[int, int] | None = None
 
     @property
     def state(self) -> str:
-        """``finished``, ``stopped`` or ``failed``."""
+        """``finished``, ``capped``, ``stopped`` or ``failed``."""
         if self.error is None:
-            return "finished"
+            return "finished" if self.cap is None else "capped"
         return "stopped" if isinstance(self.error, RunInterrupted) else "failed"
 
     @property
@@ -105,9 +108,45 @@ class Ending:
     def _messages(self) -> list[str]:
         error = self.error
         if error is None:
-            return list(self.notes)
+            if self.cap is None or self.frame is None:
+                return list(self.notes)
+            return [cap_note(self.frame, self.cap), *self.notes]
         kind = "" if isinstance(error, RunInterrupted) else f"{type(error).__name__}: "
         return [f"{kind}{error}", *self.notes]
+
+
+def cap_note(frame: pd.DataFrame, cap: tuple[int, int]) -> str:
+    """Say what ``max_requests`` left open, and how to go on.
+
+    Parameters
+    ----------
+    frame
+        The result frame.
+    cap
+        Requests spent and allowed.
+    """
+    spent, allowed = cap
+    left = allowed - spent
+    counts = frame["reason"].value_counts()
+    kinds = {"stopped": "not sent yet", "undetermined": "sent but not yet told apart"}
+    found = [(int(counts.get(reason, 0)), words) for reason, words in kinds.items()]
+    told = [(rows, words) for rows, words in found if rows]
+    # The noun stands once: "432 rows are not sent yet, 2,068 are sent but not yet told apart".
+    parts = [
+        f"{rows:,}{'' if place else ' row' if rows == 1 else ' rows'} "
+        f"{'is' if rows == 1 else 'are'} {words}"
+        for place, (rows, words) in enumerate(told)
+    ]
+    open_rows = ", ".join(parts) or "something is left to be asked"
+    reached = f"max_requests={allowed} was reached"
+    if left:
+        reached = (
+            f"{spent:,} of {many(allowed, 'request')}; the other {left:,} would not have settled "
+            "a row"
+        )
+    run_id = frame.attrs["kirim_run_id"]
+    go_on = f"df.kirim.resume({run_id!r}) goes on, without a cap unless you give one."
+    return f"{reached}: {open_rows}. {go_on}"
 
 
 def by_status(frame: pd.DataFrame) -> list[tuple[str, int]]:

@@ -94,7 +94,7 @@ class JobWidgets:
         phase = phase_text(job.facts.operation, now, STEPS[job.resolve])
         done, total = done_and_total(now)
         if ending is not None:
-            phase = f"The run has {'ended: ' * (ending.error is not None)}{ending.state}"
+            phase = f"The run has {'ended: ' * (ending.state != 'finished')}{ending.state}"
             done, total = now.answered, now.contacts
             self._cancel.layout.display = "none"
         share = done / total if total else 1.0

@@ -18,7 +18,7 @@ from kirim_pandas.frames.plan import minutes_for
 from kirim_pandas.labeling.events import Event, PhaseStarted, RunEnded, Waiting
 from kirim_pandas.labeling.tally import Progress, Tally
 from kirim_pandas.notebook.barplace import BarPlace
-from kirim_pandas.notebook.jobend import shares_html
+from kirim_pandas.notebook.jobend import cap_note, shares_html
 
 __all__ = ["ProgressBar", "ProgressCallback", "in_notebook"]
 
@@ -253,9 +253,12 @@ def summary_line(result: pd.DataFrame, operation: str, progress: Progress, secon
     if counts["unknown"]:
         unsettled = (
             f" The service counted {progress.applied:,} contacts as passing and "
-            f"{progress.skipped:,} as skipped; df.kirim.resume({run_id!r}, resolve='rows') finds "
-            "out who."
+            f"{progress.skipped:,} as skipped"
         )
+        find_out = f"; df.kirim.resume({run_id!r}, resolve='rows') finds out who."
+        unsettled += "." if progress.cap else find_out
+    if progress.cap:
+        unsettled += f" {cap_note(result, progress.cap)}"
     return (
         f"{operation}: {len(result):,} rows: {statuses or 'none'}. {spent} Run {run_id}.{unsettled}"
     )
