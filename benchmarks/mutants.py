@@ -54,7 +54,7 @@ DEFECTS = [
     ),
     Defect(
         "the doubt about calls in flight forgotten",
-        "labeling/run.py",
+        "labeling/settling.py",
         'self._doubtful = {p.call.number for p in past if p.state == "sent"}',
         "self._doubtful: set[int] = set()",
         MACHINE,
@@ -62,7 +62,7 @@ DEFECTS = [
     Defect(
         "the doubt about a given-up key forgotten",
         "labeling/ledger.py",
-        "self._doubted[positions] = batch",
+        "self._doubts.append((positions, batch))",
         "pass",
         MACHINE,
     ),
@@ -225,9 +225,30 @@ DEFECTS = [
     Defect(
         "a gateway's refusal taken for the service's",
         "labeling/refusals.py",
-        "if error.code is None and (error.status",
-        "if False and (error.status",
+        "if error.code is None:",
+        "if False:",
         MACHINE,
+    ),
+    Defect(
+        "late skips believed",
+        "labeling/closing.py",
+        "outcomes[history.late_skips(outcomes, self._batch_of, unknown)] = Outcome.UNDETERMINED",
+        "pass",
+        "test_movers.py",
+    ),
+    Defect(
+        "closing calls believed unseen",
+        "labeling/closing.py",
+        "if count == tuple(len(positions) * int(found == skip) for skip in SKIPS):",
+        "if True:",
+        "test_movers.py",
+    ),
+    Defect(
+        "names reported that no closing call vouches for",
+        "labeling/closing.py",
+        "outcomes[unknown] = Outcome.UNDETERMINED",
+        "pass",
+        "test_movers.py",
     ),
 ]
 
