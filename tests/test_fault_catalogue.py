@@ -50,7 +50,7 @@ CATALOGUE = """
 34 429 with a date: rate_faults::33_34_nobody_comes_sooner_than_asked
 35 429 without Retry-After: faults::a_passing_fault_costs_nothing_but_time
 36 Retry-After zero, negative, past: faults::a_passing_fault_costs_nothing_but_time retry::bad_retry_after_is_as_if_missing
-37 Retry-After absurd: faults::a_lasting_fault_stops_the_run_and_resume_ends_it retry::429_that_asks_too_long_gives_up
+37 Retry-After absurd: faults::a_lasting_fault_stops_the_run_and_resume_ends_it retry::429_that_asks_too_long_gives_up retry::37_a_long_wait_is_waited_and_named
 38 a storm of 429s: faults::38_a_storm_of_429s_slows_and_never_stops retry::429_that_asks_too_long_gives_up
 39 others drain the bucket: faults::39_others_drain_the_bucket pacing::others_drain_the_bucket
 40 reset header skewed: faults::40_reset_skewed

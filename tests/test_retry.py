@@ -149,6 +149,15 @@ def test_429_without_retry_after_doubles() -> None:
     assert first.seconds == 1.0
 
 
+@pytest.mark.parametrize("seconds", [121.0, 600.0, 800.0])
+def test_37_a_long_wait_is_waited_and_named(seconds: float) -> None:
+    """Up to a quarter of an hour a wait is never cut short, and its reason is told."""
+    again = retries().after(limited(seconds), now=0.0)
+    assert again is not None
+    assert again.seconds >= seconds
+    assert "429" in again.reason
+
+
 def test_429_that_asks_too_long_gives_up() -> None:
     """A wait beyond the patience is not begun; the error says how long the server asks."""
     error = limited(86_400.0)
