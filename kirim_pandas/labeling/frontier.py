@@ -149,7 +149,8 @@ class Frontier:
         if node_count <= _MANY_NODES or self._rounds % _FULL_SEARCH == 0:
             return list(range(MAX_DESIGN_BITS + 1))
         last = self._last_bits
-        return sorted({0, max(0, last - 1), last, last + 1})
+        # The most likely first: what cannot be better than it is not even filled.
+        return list(dict.fromkeys([last, last + 1, max(0, last - 1), 0]))
 
     def _affordable(self, budget: int | None, batch_of: NDArray[np.int32]) -> list[Node]:
         """Return all nodes, or under a short budget those of the batches cheapest to finish."""
