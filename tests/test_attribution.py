@@ -145,6 +145,23 @@ def test_a_budget_is_kept(budget: int) -> None:
     assert known.any() or budget < 30
 
 
+def test_nothing_is_confirmed_before_its_closing_call() -> None:
+    """A run that is stopped while it probes names nobody whom only probes have found."""
+    truth = 1 + (np.random.default_rng(7).random(900) < 0.03).astype(np.int8)
+    service = CountingService(truth)
+    attribution = Attribution(900)
+    for batch in cut_batches(900, 300):
+        attribution.add_batch(batch, service.ask(batch))
+    named = []
+    while probes := attribution.next_round():
+        attribution.tell([service.ask(probe) for probe in probes])
+        confirmed = attribution.confirmed()
+        named.append(int((confirmed[attribution.probed] != Outcome.UNDETERMINED).sum()))
+    assert attribution.probed.any()
+    assert not any(named[:-1])
+    assert (attribution.confirmed() == truth).all()
+
+
 def test_the_same_replies_give_the_same_probes() -> None:
     """Planning is deterministic: a resumed run asks the very same probes."""
     truth = 1 + (np.random.default_rng(2).random(400) < 0.1).astype(np.int8)

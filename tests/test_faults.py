@@ -305,5 +305,8 @@ def test_mixed_faults_leave_no_row_open(play, seed):
         faults=Faults(rates=dict.fromkeys(names, 0.006), values=values, seed=seed),
     )
     result = scene.run()
+    for _ in range(3):  # three odd replies in a row may pause a run, and a resume goes on
+        if scene.error is not None:
+            result = scene.resume(scene.error.run_id)
     assert scene.error is None
     assert set(counts(result)) <= {"applied", "skipped"}
