@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAX_CONTACTS_PER_CALL", "SKIPS", "Counts", "Outcome", "Positions", "cut_batches"]
+__all__ = ["MAX_CONTACTS_PER_CALL", "SKIPS", "Counts", "Outcome", "Positions", "cut", "cut_batches"]
 
 MAX_CONTACTS_PER_CALL = 1000
 """The service's limit for one ``bulk_label`` call (one transaction)."""
@@ -45,7 +45,11 @@ class Counts:
     team_mismatch: int
 
 
+def cut(positions: Positions, size: int = MAX_CONTACTS_PER_CALL) -> list[Positions]:
+    """Cut positions into parts of `size`, in order; the last may be shorter."""
+    return [positions[start : start + size] for start in range(0, len(positions), size)]
+
+
 def cut_batches(contact_count: int, size: int = MAX_CONTACTS_PER_CALL) -> list[Positions]:
     """Cut positions ``0 … contact_count - 1`` into runs of at most `size`, in order."""
-    positions = np.arange(contact_count, dtype=np.int64)
-    return [positions[start : start + size] for start in range(0, contact_count, size)]
+    return cut(np.arange(contact_count, dtype=np.int64), size)

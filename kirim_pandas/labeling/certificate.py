@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kirim_pandas.labeling.batches import MAX_CONTACTS_PER_CALL, Counts, Outcome, Positions
+from kirim_pandas.labeling.batches import SKIPS, Counts, Outcome, Positions, cut
 
 __all__ = ["certificate", "check_certificate"]
 
@@ -29,13 +29,11 @@ def certificate(outcomes: NDArray[np.int8], probed: NDArray[np.bool_]) -> list[P
         Positions of each call, at most 1000.
     """
     calls: list[Positions] = []
-    for outcome in (Outcome.CROSS_ORG, Outcome.TEAM_MISMATCH, Outcome.NOT_COUNTED, Outcome.APPLIED):
+    for outcome in (*SKIPS, Outcome.APPLIED):
         chosen = outcomes == outcome
         if outcome == Outcome.APPLIED:
             chosen &= probed
-        rows = np.flatnonzero(chosen)
-        step = MAX_CONTACTS_PER_CALL
-        calls += [rows[start : start + step] for start in range(0, len(rows), step)]
+        calls += cut(np.flatnonzero(chosen))
     return calls
 
 

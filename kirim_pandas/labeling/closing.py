@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kirim_pandas.labeling.batches import SKIPS, Outcome, Positions
+from kirim_pandas.labeling.batches import SKIPS, Outcome, Positions, cut
 from kirim_pandas.labeling.history import History
 
 __all__ = ["Batch", "Closer", "Impure"]
@@ -100,10 +100,9 @@ class Closer:
         """Return the calls to send, of one outcome each."""
         rows = np.flatnonzero(self._probed & self._settled & ~self._closed)
         return [
-            chosen[start : start + self._probe_size]
+            part
             for outcome in Outcome
-            for chosen in [rows[self._outcomes[rows] == outcome]]
-            for start in range(0, len(chosen), self._probe_size)
+            for part in cut(rows[self._outcomes[rows] == outcome], self._probe_size)
         ]
 
     def tell(

@@ -63,7 +63,7 @@ class History:
         self._calls: list[tuple[int, NDArray[np.int32], tuple[int, ...] | None]] = []
         self._round = 0
 
-    def add_batch(self, positions: Positions, counts: tuple[int, ...] | None) -> None:
+    def add_batch(self, positions: Positions, counts: tuple[int, ...]) -> None:
         """Note the call of a batch."""
         self._calls.append((0, positions.astype(np.int32), counts))
 
