@@ -13,7 +13,16 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAX_CONTACTS_PER_CALL", "SKIPS", "Counts", "Outcome", "Positions", "cut", "cut_batches"]
+__all__ = [
+    "MAX_CONTACTS_PER_CALL",
+    "SKIPS",
+    "Counts",
+    "Outcome",
+    "Positions",
+    "cut",
+    "cut_batches",
+    "cut_to_size",
+]
 
 MAX_CONTACTS_PER_CALL = 1000
 """The service's limit for one ``bulk_label`` call (one transaction)."""
@@ -48,6 +57,11 @@ class Counts:
 def cut(positions: Positions, size: int = MAX_CONTACTS_PER_CALL) -> list[Positions]:
     """Cut positions into parts of `size`, in order; the last may be shorter."""
     return [positions[start : start + size] for start in range(0, len(positions), size)]
+
+
+def cut_to_size(positions: Positions, size: int) -> list[Positions]:
+    """Cut contacts into as few parts of at most `size` as it takes, of about the same length."""
+    return np.array_split(positions, -(-len(positions) // size))
 
 
 def cut_batches(contact_count: int, size: int = MAX_CONTACTS_PER_CALL) -> list[Positions]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kirim_pandas.labeling.batches import Positions
+from kirim_pandas.labeling.batches import Positions, cut_to_size
 from kirim_pandas.labeling.clusters import Cluster, Node
 
 __all__ = ["Claim", "Doubt"]
@@ -133,7 +133,7 @@ class Doubt:
 
     def _pool(self, claims: list[Claim]) -> _Pool:
         positions = np.concatenate([claim.positions for claim in claims])
-        parts = np.array_split(positions, -(-len(positions) // self._probe_size))
+        parts = cut_to_size(positions, self._probe_size)
         return _Pool(claims, [np.sort(part) for part in parts])
 
     def _take(self, pool: _Pool, parts: list[_Counts]) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-import numpy as np
-
 from kirim_pandas.api.errors import ApiError, InvalidRequestError, NotFoundError
 from kirim_pandas.labeling.batches import Positions
 
-__all__ = ["TOO_LARGE", "Refusal", "cut_to_size", "read_refusal", "split_refused"]
+__all__ = ["TOO_LARGE", "Refusal", "read_refusal", "split_refused"]
 
 TOO_LARGE = "http_413"
 """The code of a call that holds more contacts than the service takes, whatever it calls that."""
@@ -101,8 +99,3 @@ def split_refused(positions: Positions, index: int | None) -> list[Positions]:
         return [positions[:middle], positions[middle:]]
     rest = positions[[place for place in range(len(positions)) if place != index]]
     return [positions[index : index + 1], rest]
-
-
-def cut_to_size(positions: Positions, size: int) -> list[Positions]:
-    """Cut contacts into as few parts of at most `size` as it takes, of about the same length."""
-    return np.array_split(positions, -(-len(positions) // size))

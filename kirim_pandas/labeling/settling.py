@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from kirim_pandas.api.errors import KirimError
-from kirim_pandas.labeling.batches import MAX_CONTACTS_PER_CALL, Positions
+from kirim_pandas.labeling.batches import MAX_CONTACTS_PER_CALL, Positions, cut_to_size
 from kirim_pandas.labeling.events import (
     UNPLANNED,
     Call,
@@ -31,7 +31,6 @@ from kirim_pandas.labeling.pool import Done
 from kirim_pandas.labeling.refusals import (
     TOO_LARGE,
     Refusal,
-    cut_to_size,
     read_refusal,
     split_refused,
 )
