@@ -13,9 +13,9 @@ import sys
 import numpy as np
 
 import kirim_pandas as kp
-from kirim_pandas.labeling.batches import Counts
-from kirim_pandas.labeling.events import Call, Reply
-from kirim_pandas.labeling.pool import CallPool, Done
+from kirim_pandas.grouptesting.outcomes import Counts
+from kirim_pandas.run.events import Call, Reply
+from kirim_pandas.run.pool import CallPool, Done
 
 LEAST_SHARE = 0.97
 """What the project promises of the bucket."""

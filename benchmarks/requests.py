@@ -27,8 +27,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from bisection import bisect
 
-from kirim_pandas.labeling.attribution import Attribution
-from kirim_pandas.labeling.batches import Counts, Outcome, Positions, cut_batches
+from kirim_pandas.grouptesting.attribution import Attribution
+from kirim_pandas.grouptesting.outcomes import Counts, Outcome, Positions, cut_batches
 
 PER_MINUTE = 60  # write requests on the free plan
 BATCH = 1000

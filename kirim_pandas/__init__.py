@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from kirim_pandas.api.errors import (
+from kirim_pandas.errors import (
     ApiError,
     AuthenticationError,
     ConfigurationError,
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from kirim_pandas import sandbox
     from kirim_pandas.api.client import Client
     from kirim_pandas.frames.exports import spreadsheet_safe
-    from kirim_pandas.history import forget, resume, runs
-    from kirim_pandas.labeling.tally import Progress
-    from kirim_pandas.reporting import compare
+    from kirim_pandas.run.progress import Progress
     from kirim_pandas.session import connect, labels, last_result
+    from kirim_pandas.verbs.past_runs import forget, resume, runs
+    from kirim_pandas.verbs.reporting import compare
 
     __version__: str
 
@@ -66,14 +66,14 @@ __all__ = [
 # when its name is first used.
 _LAZY = {
     "Client": "api.client",
-    "Progress": "labeling.tally",
-    "compare": "reporting",
+    "Progress": "run.progress",
+    "compare": "verbs.reporting",
     "connect": "session",
-    "forget": "history",
+    "forget": "verbs.past_runs",
     "labels": "session",
     "last_result": "session",
-    "resume": "history",
-    "runs": "history",
+    "resume": "verbs.past_runs",
+    "runs": "verbs.past_runs",
     "spreadsheet_safe": "frames.exports",
 }
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from kirim_pandas.api.client import Client
     from kirim_pandas.frames.plan import Plan
-    from kirim_pandas.labeling.job import Resolve
     from kirim_pandas.notebook.job import LabelJob
-    from kirim_pandas.verbs import Hint, JournalChoice, Pandas, ProgressChoice
+    from kirim_pandas.run.spec import Resolve
+    from kirim_pandas.verbs.labeling import Hint, JournalChoice, Pandas, ProgressChoice
 
 __all__ = ["KirimAccessor"]
 
@@ -111,9 +111,9 @@ class KirimAccessor:
         ['contact_id', 'status', 'reason', 'evidence', 'batch', 'request_id']
         """
         __tracebackhide__ = True
-        from kirim_pandas import verbs
+        from kirim_pandas.verbs import labeling
 
-        return verbs.bulk_label(
+        return labeling.bulk_label(
             self._obj,
             label_id,
             op,
@@ -181,9 +181,9 @@ class KirimAccessor:
         >>> job.done, job.progress.state, len(result)
         (True, 'finished', 2500)
         """
-        from kirim_pandas import jobs
+        from kirim_pandas.verbs import background
 
-        return jobs.bulk_label_job(
+        return background.bulk_label_job(
             self._obj,
             label_id,
             op,
@@ -237,9 +237,9 @@ class KirimAccessor:
         (2500, 3)
         """
         __tracebackhide__ = True
-        from kirim_pandas import verbs
+        from kirim_pandas.verbs import labeling
 
-        return verbs.plan(
+        return labeling.plan(
             self._obj,
             label_id,
             op,
@@ -308,9 +308,9 @@ class KirimAccessor:
         [500, 0]
         """
         __tracebackhide__ = True
-        from kirim_pandas import verbs
+        from kirim_pandas.verbs import labeling
 
-        return verbs.resume(
+        return labeling.resume(
             self._obj,
             run_id,
             id_column=id_column,

@@ -61,7 +61,7 @@ class KirimFrameAccessor(KirimAccessor):
         >>> result.kirim.summary(by="team").columns.tolist()
         ['team', 'status', 'reason', 'rows', 'contacts', 'share']
         """
-        from kirim_pandas import reporting
+        from kirim_pandas.verbs import reporting
 
         return reporting.summary(self._obj, by, data=data)
 
@@ -100,7 +100,7 @@ class KirimFrameAccessor(KirimAccessor):
         >>> axes = result.kirim.plot(by="source")
         >>> axes.figure.savefig("shares.png")  # doctest: +SKIP
         """
-        from kirim_pandas import reporting
+        from kirim_pandas.verbs import reporting
 
         return reporting.plot(self._obj, by, data=data, ax=ax)
 
@@ -142,7 +142,7 @@ class KirimFrameAccessor(KirimAccessor):
         >>> report.title
         'Label VIP attached to contacts'
         """
-        from kirim_pandas import reporting
+        from kirim_pandas.verbs import reporting
 
         return reporting.report(self._obj, by, data=data, label_name=label_name)
 
@@ -184,9 +184,9 @@ class KirimFrameAccessor(KirimAccessor):
         >>> panel.report().title
         'Label Newsletter attached to contacts'
         """
-        from kirim_pandas import jobs
+        from kirim_pandas.verbs import background
 
-        return jobs.panel(self._obj, client=client)
+        return background.panel(self._obj, client=client)
 
 
 def register() -> None:

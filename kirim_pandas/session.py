@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kirim_pandas.api.errors import ConfigurationError
+from kirim_pandas.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kirim_pandas.labeling.batches import Counts, Outcome, Positions
+from kirim_pandas.grouptesting.outcomes import Counts, Outcome, Positions
 
 Ask = Callable[[Positions], Counts]
 

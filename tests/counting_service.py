@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kirim_pandas.labeling.attribution import Attribution
-from kirim_pandas.labeling.batches import Counts, Outcome, Positions, cut_batches
+from kirim_pandas.grouptesting.attribution import Attribution
+from kirim_pandas.grouptesting.outcomes import Counts, Outcome, Positions, cut_batches
 
 LARGE = 10**6
 

@@ -9,13 +9,13 @@ from counting_service import CountingService, attribute
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kirim_pandas.labeling.attribution import (
+from kirim_pandas.grouptesting.attribution import (
     Attribution,
     certificate,
     check_certificate,
     expected_probes_for,
 )
-from kirim_pandas.labeling.batches import Counts, Outcome, cut_batches
+from kirim_pandas.grouptesting.outcomes import Counts, Outcome, cut_batches
 
 
 @st.composite

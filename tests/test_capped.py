@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import kirim_pandas as kp
-from kirim_pandas.labeling.journal import KEEP_SECONDS, Journal
+from kirim_pandas.journal.store import KEEP_SECONDS, Journal
 
 FAST = 60_000
 

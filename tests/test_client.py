@@ -17,10 +17,14 @@ import httpx
 import pytest
 from scripted_server import ScriptedServer, Step, counts, error, reply
 
-from kirim_pandas.api import calls, retry
+from kirim_pandas.api import caller as calls
+from kirim_pandas.api import retry
 from kirim_pandas.api.client import USER_AGENT, Client, Timeouts
 from kirim_pandas.api.deadline import Deadline
-from kirim_pandas.api.errors import (
+from kirim_pandas.api.failures import MEANINGS, translated
+from kirim_pandas.api.models import Account, BulkLabelReply, Contact, Label, Me
+from kirim_pandas.api.retry import CallStopped
+from kirim_pandas.errors import (
     ApiError,
     AuthenticationError,
     ConfigurationError,
@@ -35,9 +39,6 @@ from kirim_pandas.api.errors import (
     ServerError,
     TransportError,
 )
-from kirim_pandas.api.failures import MEANINGS, translated
-from kirim_pandas.api.models import Account, BulkLabelReply, Contact, Label, Me
-from kirim_pandas.api.retry import CallStopped
 
 KEY = "kdv_live_AbC-xYz_0123456789qwerty"
 PIECES = {KEY[i : i + 8] for i in range(len(KEY) - 7)}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kirim_pandas.labeling.designs import Contradiction, Design
+from kirim_pandas.grouptesting.designs import Contradiction, Design
 
 
 def filled(bits: int, channels: int, seed: int, *, limit: int = 10**6) -> tuple[Design, list]:

@@ -211,7 +211,7 @@ def test_58_a_key_used_for_something_else(play, kind, monkeypatch):
     scene = play(switches=Switches(key_reuse=kind))
     ids = scene.frame["contact_id"].tolist()
     scene.client.bulk_label(ids[:3], scene.label, "detach", idempotency_key="taken")
-    monkeypatch.setattr("kirim_pandas.labeling.run.uuid.uuid4", lambda: "taken")
+    monkeypatch.setattr("kirim_pandas.run.loop.uuid.uuid4", lambda: "taken")
     with pytest.raises(kp.ApiError) as caught:
         scene.frame.kirim.bulk_label(scene.label, "attach", client=scene.client, progress=False)
     assert caught.value.code in ("idempotency_key_reuse", "idempotency_conflict")

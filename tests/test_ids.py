@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kirim_pandas.api.errors import InvalidInputError
+from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames import ids as ids_module
 from kirim_pandas.frames.ids import MALFORMED, MISSING, USABLE, ContactIds, collect_ids
 from kirim_pandas.frames.shapes import name_of, shape_of, shorten

@@ -10,7 +10,7 @@ import pytest
 
 import kirim_pandas as kp
 from kirim_pandas.notebook.clicks import CLICK, clicked, in_a_cell
-from kirim_pandas.notebook.jobtext import JobFacts, duration_text
+from kirim_pandas.notebook.texts import JobFacts, duration_text
 
 SLOW = kp.sandbox.Faults(rates={"stall_after_commit": 1.0}, values={"stall_after_commit": 0.3})
 
@@ -186,7 +186,7 @@ def test_summary_is_escaped(box, start):
     facts = JobFacts("<run>", "<b>", "attach", 1, 1, ending.facts.started, label_name="<i>x</i>")
     from dataclasses import replace
 
-    from kirim_pandas.notebook.jobtext import heading_html, note_html
+    from kirim_pandas.notebook.texts import heading_html, note_html
 
     shown = replace(ending.ending, facts=facts, notes=["<script>"]).html
     shown += heading_html(facts, running=True)
@@ -199,7 +199,7 @@ def test_note_does_not_contradict_the_bar():
     """What stands under the live bar, some seconds old, has a time and no counts."""
     from datetime import UTC, datetime
 
-    from kirim_pandas.notebook.jobtext import note_html
+    from kirim_pandas.notebook.texts import note_html
 
     now = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
     page = note_html(JobFacts("run_1", "lbl_1", "attach", 12_000, 12_000, now), now)

@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 
 import kirim_pandas as kp
-from kirim_pandas.labeling.batches import Counts
-from kirim_pandas.labeling.book import RunBook, lock_path
-from kirim_pandas.labeling.events import (
+from kirim_pandas.grouptesting.outcomes import Counts
+from kirim_pandas.journal.locks import RunLock
+from kirim_pandas.journal.records import REPLAY_SECONDS
+from kirim_pandas.journal.store import KEEP_SECONDS, Entry, Journal, RunRecord
+from kirim_pandas.journal.writer import RunBook, lock_path
+from kirim_pandas.run.events import (
     Call,
     CallAnswered,
     CallLost,
@@ -25,9 +28,6 @@ from kirim_pandas.labeling.events import (
     Idle,
     Reply,
 )
-from kirim_pandas.labeling.journal import KEEP_SECONDS, Entry, Journal, RunRecord
-from kirim_pandas.labeling.locks import RunLock
-from kirim_pandas.labeling.records import REPLAY_SECONDS
 
 RUN = "run_20260101_0123456789"
 IDS = [f"ctc_{number:026d}" for number in range(2500)]
@@ -195,7 +195,7 @@ def test_finished_runs_are_forgotten_after_a_month(tmp_path, book):
 def test_two_processes_never_work_on_one_run(tmp_path, book):
     """Fault 79: the second is told who has it; when the first is dead the run is free."""
     code = (
-        "import sys; from kirim_pandas.labeling.book import RunBook\n"
+        "import sys; from kirim_pandas.journal.writer import RunBook\n"
         f"book = RunBook({str(tmp_path)!r}, sys.argv[1], warn=print)\n"
         "print('held', flush=True); sys.stdin.read()"
     )

@@ -16,8 +16,9 @@ import pytest
 from scenes import SIZE, Scenes, counts
 
 import kirim_pandas as kp
-from kirim_pandas.labeling import disks, recall
-from kirim_pandas.labeling.journal import Journal
+from kirim_pandas.journal import disks
+from kirim_pandas.journal.store import Journal
+from kirim_pandas.run import replay as recall
 from kirim_pandas.sandbox import Faults
 
 
@@ -259,7 +260,7 @@ def test_86_upgrade_between_stop_and_resume(play, monkeypatch):
         return [np.arange(start, min(start + 700, count)) for start in range(0, count, 700)]
 
     monkeypatch.setattr(recall, "cut_batches", cut_smaller)
-    monkeypatch.setattr("kirim_pandas.labeling.run.uuid.uuid4", lambda: f"new-{uuid.uuid1()}")
+    monkeypatch.setattr("kirim_pandas.run.loop.uuid.uuid4", lambda: f"new-{uuid.uuid1()}")
     assert counts(scene.resume(scene.error.run_id)) == {"applied": 5000}
     requests = scene.box.requests().iloc[later:]
     repeats = requests[requests["idempotency_key"].isin(doubtful["idempotency_key"])]

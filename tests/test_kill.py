@@ -10,7 +10,7 @@ import pytest
 from kill_harness import RUN_ENDED, RUN_STOPPED, faulty_requests, lies, spawn
 
 import kirim_pandas as kp
-from kirim_pandas.labeling.journal import Journal
+from kirim_pandas.journal.store import Journal
 from kirim_pandas.sandbox import Faults
 
 

@@ -8,9 +8,9 @@ from counting_service import CountingService, attribute
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kirim_pandas.labeling.batches import Outcome
-from kirim_pandas.labeling.clusters import Node
-from kirim_pandas.labeling.doubt import Claim, Doubt
+from kirim_pandas.grouptesting.clusters import Node
+from kirim_pandas.grouptesting.doubt import Claim, Doubt
+from kirim_pandas.grouptesting.outcomes import Outcome
 
 
 def moving_world(seed: int, movers: int = 1) -> tuple[CountingService, dict, list[int]]:

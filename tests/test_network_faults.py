@@ -15,7 +15,7 @@ from front import Front, closed_port
 from scenes import SIZE, Scenes, counts
 
 import kirim_pandas as kp
-from kirim_pandas.api import calls
+from kirim_pandas.api import caller as calls
 from kirim_pandas.api.models import Timeouts
 from kirim_pandas.api.proxies import without_login
 

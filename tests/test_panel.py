@@ -116,7 +116,7 @@ def test_columns_to_choose_from():
 @pytest.fixture
 def view(panel, monkeypatch):
     """The panel's widgets; what would be published is kept."""
-    from kirim_pandas.notebook import panelview
+    from kirim_pandas.notebook import panel_view as panelview
 
     published = []
     monkeypatch.setattr(
@@ -175,7 +175,7 @@ def test_clicks_lead_to_the_report(panel, view):
 def test_values_are_escaped(box):
     """Names of labels and columns never become markup."""
     from kirim_pandas.api.models import Label
-    from kirim_pandas.notebook.panelview import PanelView, _label_html
+    from kirim_pandas.notebook.panel_view import PanelView, _label_html
 
     assert "<b>" not in _label_html(Label("<b>", "<b>", "<b>", "<b>"))
     with box.client() as client:

@@ -6,9 +6,11 @@ import io
 import numpy as np
 import pytest
 
-from kirim_pandas.api.errors import KirimError
-from kirim_pandas.labeling.batches import Counts
-from kirim_pandas.labeling.events import (
+from kirim_pandas.errors import KirimError
+from kirim_pandas.grouptesting.outcomes import Counts
+from kirim_pandas.notebook import progress
+from kirim_pandas.notebook.progress import ProgressBar, resolve_note
+from kirim_pandas.run.events import (
     Call,
     CallAnswered,
     CallPlanned,
@@ -18,10 +20,8 @@ from kirim_pandas.labeling.events import (
     RunEnded,
     Waiting,
 )
-from kirim_pandas.labeling.ledger import Ledger
-from kirim_pandas.labeling.tally import Tally
-from kirim_pandas.notebook import progress
-from kirim_pandas.notebook.progress import ProgressBar, resolve_note
+from kirim_pandas.run.ledger import Ledger
+from kirim_pandas.run.progress import Tally
 
 
 class Terminal(io.StringIO):

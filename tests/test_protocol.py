@@ -12,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kirim_pandas.api.address import DEFAULT_BASE_URL, read_address
-from kirim_pandas.api.errors import (
+from kirim_pandas.api.models import BulkLabelReply
+from kirim_pandas.api.protocol import (
+    MAX_REPLY_BYTES,
+    Reply,
+    Request,
+    bulk_label_request,
+    parse_bulk_label,
+    parse_object,
+)
+from kirim_pandas.api.secret import Secret, read_key
+from kirim_pandas.errors import (
     ApiError,
     AuthenticationError,
     ConfigurationError,
@@ -26,16 +36,6 @@ from kirim_pandas.api.errors import (
     RateLimitedError,
     ServerError,
 )
-from kirim_pandas.api.models import BulkLabelReply
-from kirim_pandas.api.protocol import (
-    MAX_REPLY_BYTES,
-    Reply,
-    Request,
-    bulk_label_request,
-    parse_bulk_label,
-    parse_object,
-)
-from kirim_pandas.api.secret import Secret, read_key
 
 KEY = "kdv_live_AbC-xYz_0123456789qwerty"
 OTHER = "kdv_live_" + "o" * 24

@@ -11,9 +11,9 @@ from kill_harness import RUN_ENDED, spawn
 from scenes import FAST, SIZE, Scenes, counts
 
 import kirim_pandas as kp
-from kirim_pandas import execution
-from kirim_pandas.labeling.journal import Journal
+from kirim_pandas.journal.store import Journal
 from kirim_pandas.sandbox import Faults
+from kirim_pandas.verbs import execution
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 import kirim_pandas as kp
-from kirim_pandas.api.errors import ConfigurationError, InvalidInputError
+from kirim_pandas.errors import ConfigurationError, InvalidInputError
 from kirim_pandas.frames import summary as summary_module
 from kirim_pandas.frames.charts import COLOURS, bars, svg_chart
 from kirim_pandas.frames.reports import (

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kirim_pandas.frames.ids import collect_ids
 from kirim_pandas.frames.results import ContactOutcomes, contacts_frame, result_frame
-from kirim_pandas.labeling.batches import Outcome
+from kirim_pandas.grouptesting.outcomes import Outcome
 
 COLUMNS = ["contact_id", "status", "reason", "evidence", "batch", "request_id"]
 STATUSES = ["applied", "skipped", "failed", "unknown", "not_sent"]

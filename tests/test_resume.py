@@ -10,8 +10,8 @@ import pytest
 from kill_harness import faulty_requests, lies
 
 import kirim_pandas as kp
-from kirim_pandas.labeling.journal import Journal
-from kirim_pandas.labeling.records import REPLAY_SECONDS
+from kirim_pandas.journal.records import REPLAY_SECONDS
+from kirim_pandas.journal.store import Journal
 from kirim_pandas.sandbox import Faults, Switches
 
 FAST = 60_000

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kirim_pandas.api.errors import (
+from kirim_pandas.api.retry import CallStopped, Retries, parse_retry_after
+from kirim_pandas.errors import (
     ApiError,
     AuthenticationError,
     ConfigurationError,
@@ -23,7 +24,6 @@ from kirim_pandas.api.errors import (
     ServerError,
     TransportError,
 )
-from kirim_pandas.api.retry import CallStopped, Retries, parse_retry_after
 
 DATE = "Wed, 21 Oct 2026 07:28:00 GMT"
 

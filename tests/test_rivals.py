@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import kirim_pandas as kp
-from kirim_pandas.labeling.locks import RunLock
+from kirim_pandas.journal.locks import RunLock
 
 FAST = 60_000
 

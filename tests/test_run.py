@@ -6,15 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_service import ModelService
 
-from kirim_pandas.api.errors import (
+from kirim_pandas.errors import (
     AuthenticationError,
     InvalidRequestError,
     NotFoundError,
     ServerError,
     TransportError,
 )
-from kirim_pandas.labeling.batches import Counts, Outcome
-from kirim_pandas.labeling.events import (
+from kirim_pandas.grouptesting.outcomes import Counts, Outcome
+from kirim_pandas.run.events import (
     Call,
     CallAnswered,
     CallLost,
@@ -25,11 +25,11 @@ from kirim_pandas.labeling.events import (
     Reply,
     RunEnded,
 )
-from kirim_pandas.labeling.job import Job, PastCall
-from kirim_pandas.labeling.pool import CallPool
-from kirim_pandas.labeling.run import Run
-from kirim_pandas.labeling.settling import MAX_REFUSED_CONTACTS
-from kirim_pandas.labeling.stop import StopButton
+from kirim_pandas.run.loop import Run
+from kirim_pandas.run.pool import CallPool
+from kirim_pandas.run.replies import MAX_REFUSED_CONTACTS
+from kirim_pandas.run.spec import Job, PastCall
+from kirim_pandas.run.stop import StopButton
 
 
 def random_world(size, share, seed=0):

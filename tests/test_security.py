@@ -218,7 +218,7 @@ NASTY = '"><img src=x onerror=alert(1)>\x1b[31m'
 
 def test_nothing_that_a_server_says_becomes_markup(tmp_path, monkeypatch):
     """Names, codes and messages of a service stay text in every view, widget, report and file."""
-    from kirim_pandas.notebook.panelview import PanelView
+    from kirim_pandas.notebook.panel_view import PanelView
 
     me = {"data": {"organization": {"id": NASTY, "name": NASTY}}}
     label = {"id": LABEL, "name": NASTY, "color": NASTY, "team_id": NASTY}

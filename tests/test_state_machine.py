@@ -26,23 +26,23 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from kill_harness import lies
 from model_service import FAULTS, KEPT_FAULTS, OTHER_FAULTS, Customer, FakeTime, WireService
 
-from kirim_pandas import execution
-from kirim_pandas.api import calls
+from kirim_pandas.api import caller as calls
 from kirim_pandas.api.client import Client
-from kirim_pandas.api.errors import KirimError, RateLimitedError
+from kirim_pandas.errors import KirimError, RateLimitedError
 from kirim_pandas.frames.ids import collect_ids
 from kirim_pandas.frames.results import STATUSES
-from kirim_pandas.labeling import book as book_module
-from kirim_pandas.labeling import journal as journal_module
-from kirim_pandas.labeling import recall
-from kirim_pandas.labeling.batches import cut_batches
-from kirim_pandas.labeling.book import RunBook
-from kirim_pandas.labeling.events import RunEnded
-from kirim_pandas.labeling.job import Job
-from kirim_pandas.labeling.journal import Journal, RunRecord
-from kirim_pandas.labeling.pool import Done
-from kirim_pandas.labeling.run import Run
-from kirim_pandas.labeling.stop import StopButton
+from kirim_pandas.grouptesting.outcomes import cut_batches
+from kirim_pandas.journal import store as journal_module
+from kirim_pandas.journal import writer as book_module
+from kirim_pandas.journal.store import Journal, RunRecord
+from kirim_pandas.journal.writer import RunBook
+from kirim_pandas.run import replay as recall
+from kirim_pandas.run.events import RunEnded
+from kirim_pandas.run.loop import Run
+from kirim_pandas.run.pool import Done
+from kirim_pandas.run.spec import Job
+from kirim_pandas.run.stop import StopButton
+from kirim_pandas.verbs import execution
 
 SIZE = 50
 BATCH = 20  # small batches: the order of things is what is tried here

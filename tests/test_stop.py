@@ -11,8 +11,8 @@ from jupyter_client.manager import start_new_kernel
 from kill_harness import faulty_requests, lies
 
 import kirim_pandas as kp
-from kirim_pandas.labeling import run as run_module
-from kirim_pandas.labeling.stop import StopButton, stop_on_signals
+from kirim_pandas.run import loop as run_module
+from kirim_pandas.run.stop import StopButton, stop_on_signals
 from kirim_pandas.sandbox import Faults
 
 FAST = 60_000

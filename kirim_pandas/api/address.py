@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
-from kirim_pandas.api.errors import ConfigurationError
+from kirim_pandas.errors import ConfigurationError
 
 __all__ = ["DEFAULT_BASE_URL", "Address", "read_address"]
 

@@ -24,21 +24,21 @@ from uuid import uuid4
 
 from kirim_pandas.api import protocol
 from kirim_pandas.api.address import DEFAULT_BASE_URL, read_address
-from kirim_pandas.api.calls import Caller, OnWait, shared_gate
+from kirim_pandas.api.caller import Caller, OnWait, shared_gate
 from kirim_pandas.api.deadline import Deadline
-from kirim_pandas.api.errors import (
-    ApiError,
-    ConfigurationError,
-    InvalidInputError,
-    KirimError,
-    TransportError,
-)
 from kirim_pandas.api.failures import translated
 from kirim_pandas.api.models import BulkLabelReply, Timeouts
 from kirim_pandas.api.protocol import MAX_REPLY_BYTES, Reply, Request
 from kirim_pandas.api.proxies import proxy_for, without_login
 from kirim_pandas.api.reading import ReadingCalls
 from kirim_pandas.api.secret import hide_keys_in_logs, key_warning, read_key
+from kirim_pandas.errors import (
+    ApiError,
+    ConfigurationError,
+    InvalidInputError,
+    KirimError,
+    TransportError,
+)
 
 if TYPE_CHECKING:
     import httpx

@@ -6,7 +6,7 @@ import socket
 import ssl
 import time
 
-from kirim_pandas.api.errors import TransportError
+from kirim_pandas.errors import TransportError
 
 __all__ = ["MEANINGS", "translated"]
 

@@ -14,7 +14,10 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from kirim_pandas.api.address import Address
-from kirim_pandas.api.errors import (
+from kirim_pandas.api.models import BulkLabelReply
+from kirim_pandas.api.retry import parse_retry_after
+from kirim_pandas.api.secret import Secret
+from kirim_pandas.errors import (
     ApiError,
     AuthenticationError,
     ConfigurationError,
@@ -28,9 +31,6 @@ from kirim_pandas.api.errors import (
     RateLimitedError,
     ServerError,
 )
-from kirim_pandas.api.models import BulkLabelReply
-from kirim_pandas.api.retry import parse_retry_after
-from kirim_pandas.api.secret import Secret
 
 __all__ = [
     "MAX_REPLY_BYTES",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from kirim_pandas.api.errors import ProtocolError
 from kirim_pandas.api.models import Account, Contact, Label, Me
 from kirim_pandas.api.secret import Secret
+from kirim_pandas.errors import ProtocolError
 
 __all__ = ["read_account", "read_contact", "read_label", "read_me", "read_page", "single"]
 

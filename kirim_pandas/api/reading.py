@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 
 from kirim_pandas.api import protocol, readers
 from kirim_pandas.api.address import Address
-from kirim_pandas.api.calls import Caller
-from kirim_pandas.api.errors import InvalidInputError, KirimError, ProtocolError
+from kirim_pandas.api.caller import Caller
 from kirim_pandas.api.models import Account, Contact, Label, Me, Organization
 from kirim_pandas.api.protocol import Reply
 from kirim_pandas.api.secret import Secret
+from kirim_pandas.errors import InvalidInputError, KirimError, ProtocolError
 
 __all__ = ["ReadingCalls"]
 

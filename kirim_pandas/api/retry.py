@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from kirim_pandas.api.errors import (
+from kirim_pandas.errors import (
     ApiError,
     ConflictError,
     KirimError,

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kirim_pandas.api.errors import ConfigurationError
+from kirim_pandas.errors import ConfigurationError
 from kirim_pandas.frames.results import STATUSES
 from kirim_pandas.frames.summary import By, groupings, statuses_of
 

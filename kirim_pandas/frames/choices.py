@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from kirim_pandas.frames.places import places_of
+from kirim_pandas.frames.columns import places_of
 from kirim_pandas.frames.shapes import CONTACT_ID, holds_no_text
 
 __all__ = ["MAX_HINT_VALUES", "IdChoice", "hint_columns", "id_columns"]

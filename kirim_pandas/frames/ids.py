@@ -23,18 +23,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kirim_pandas.api.errors import InvalidInputError
-from kirim_pandas.frames.malformed import Kind, kinds_of
-from kirim_pandas.frames.noids import (
+from kirim_pandas.errors import InvalidInputError
+from kirim_pandas.frames.columns import Place, find_place, places_of
+from kirim_pandas.frames.id_errors import (
     Found,
     no_candidate,
     no_id_among,
     no_text_in,
     several_candidates,
 )
-from kirim_pandas.frames.places import Place, find_place, places_of
-from kirim_pandas.frames.reading import MALFORMED_CODE, MISSING_CODE, Reading, read_ids
+from kirim_pandas.frames.malformed import Kind, kinds_of
 from kirim_pandas.frames.shapes import CONTACT_ID, holds_no_text, name_of, shape_of, told_shape
+from kirim_pandas.frames.values import MALFORMED_CODE, MISSING_CODE, Reading, read_ids
 
 __all__ = ["MALFORMED", "MISSING", "USABLE", "ContactIds", "collect_ids"]
 

@@ -14,7 +14,7 @@ import pandas as pd
 from kirim_pandas.frames.ids import ContactIds
 from kirim_pandas.frames.malformed import Kind
 from kirim_pandas.frames.shapes import remedy_for
-from kirim_pandas.labeling.batches import MAX_CONTACTS_PER_CALL
+from kirim_pandas.grouptesting.outcomes import MAX_CONTACTS_PER_CALL
 
 __all__ = ["SKIP_SHARES", "Plan", "minutes_for", "plan_frame"]
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from kirim_pandas.api.errors import InvalidInputError
+from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.charts import Bars, bars, plot, svg_chart
 from kirim_pandas.frames.exports import spreadsheet_safe
 from kirim_pandas.frames.reasons import REASONS, STATUS_MEANINGS, Reason, reason_for

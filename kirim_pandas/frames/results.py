@@ -23,7 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kirim_pandas.frames.ids import MALFORMED, MISSING, ContactIds
-from kirim_pandas.labeling.batches import Outcome
+from kirim_pandas.grouptesting.outcomes import Outcome
 
 __all__ = [
     "EVIDENCE",

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kirim_pandas.api.errors import InvalidInputError
-from kirim_pandas.frames.places import find_place
+from kirim_pandas.errors import InvalidInputError
+from kirim_pandas.frames.columns import find_place
 from kirim_pandas.frames.reasons import REASONS
 from kirim_pandas.frames.results import STATUS_DTYPE, STATUSES
 from kirim_pandas.frames.shapes import name_of

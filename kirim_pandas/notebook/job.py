@@ -1,7 +1,7 @@
 """A run in the background: the cell returns at once, the kernel stays free.
 
 The run has a thread of its own, and that thread draws nothing: what it knows is read from here by
-whoever shows it (:mod:`kirim_pandas.notebook.jobview`).
+whoever shows it (:mod:`kirim_pandas.notebook.job_view`).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from kirim_pandas.api.errors import KirimError, RunInterrupted
-from kirim_pandas.labeling.events import Listener
-from kirim_pandas.labeling.job import Resolve
-from kirim_pandas.labeling.stop import StopButton
-from kirim_pandas.labeling.tally import Progress, Tally
-from kirim_pandas.notebook.jobend import Ending
-from kirim_pandas.notebook.jobtext import JobFacts, state_text
+from kirim_pandas.errors import KirimError, RunInterrupted
+from kirim_pandas.notebook.job_end import Ending
 from kirim_pandas.notebook.progress import in_notebook
+from kirim_pandas.notebook.texts import JobFacts, state_text
+from kirim_pandas.run.events import Listener
+from kirim_pandas.run.progress import Progress, Tally
+from kirim_pandas.run.spec import Resolve
+from kirim_pandas.run.stop import StopButton
 
 __all__ = ["LabelJob", "Work"]
 
@@ -154,7 +154,7 @@ class LabelJob:
     def _ipython_display_(self) -> None:
         if not in_notebook():
             raise NotImplementedError  # a terminal shows the repr
-        from kirim_pandas.notebook.jobview import JobDisplay
+        from kirim_pandas.notebook.job_view import JobDisplay
 
         if self._view is None:
             self._view = JobDisplay(self)

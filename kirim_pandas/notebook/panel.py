@@ -1,6 +1,6 @@
 """The panel: pick, see the plan, confirm, run, read the report.
 
-Everything it does is a method first; the widgets in :mod:`kirim_pandas.notebook.panelview` only
+Everything it does is a method first; the widgets in :mod:`kirim_pandas.notebook.panel_view` only
 call these methods and show what they say.  So it can be driven without a front end.
 """
 
@@ -12,13 +12,13 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from kirim_pandas.api.errors import InvalidInputError
+from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.choices import hint_columns, id_columns
 from kirim_pandas.frames.plan import Plan
 from kirim_pandas.frames.reports import Report
 from kirim_pandas.notebook.job import LabelJob
-from kirim_pandas.notebook.jobtext import many, team_shown
 from kirim_pandas.notebook.progress import in_notebook
+from kirim_pandas.notebook.texts import many, team_shown
 
 __all__ = ["Choices", "Panel", "PanelBackend", "PanelLabel"]
 
@@ -295,7 +295,7 @@ class Panel:
         if not in_notebook():
             raise NotImplementedError  # a terminal shows the repr
         if self._view is None:
-            from kirim_pandas.notebook.panelview import PanelView
+            from kirim_pandas.notebook.panel_view import PanelView
 
             self._view = PanelView(self)
         self._view.show()

@@ -15,10 +15,10 @@ from typing import Any
 import pandas as pd
 
 from kirim_pandas.frames.plan import minutes_for
-from kirim_pandas.labeling.events import Event, PhaseStarted, RunEnded, Waiting
-from kirim_pandas.labeling.tally import Progress, Tally
-from kirim_pandas.notebook.barplace import BarPlace
-from kirim_pandas.notebook.jobend import cap_note, shares_html
+from kirim_pandas.notebook.bar_place import BarPlace
+from kirim_pandas.notebook.job_end import cap_note, shares_html
+from kirim_pandas.run.events import Event, PhaseStarted, RunEnded, Waiting
+from kirim_pandas.run.progress import Progress, Tally
 
 __all__ = ["ProgressBar", "ProgressCallback", "in_notebook"]
 

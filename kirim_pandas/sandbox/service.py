@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kirim_pandas.sandbox import reading
+from kirim_pandas.sandbox import queries as reading
 from kirim_pandas.sandbox.clock import Clock
 from kirim_pandas.sandbox.idempotency import Idempotency, fingerprint_of
 from kirim_pandas.sandbox.limits import Kind, Limits

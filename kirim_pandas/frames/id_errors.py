@@ -1,0 +1,151 @@
+"""What to say where no contact ids were found: what is there, what was expected, what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Final
+
+from kirim_pandas.errors import InvalidInputError
+from kirim_pandas.frames.columns import Place, listed
+from kirim_pandas.frames.malformed import examples_of
+from kirim_pandas.frames.shapes import NOTHING, name_of, remedy_for, shape_of, told_shape
+from kirim_pandas.frames.values import Reading
+
+__all__ = ["Found", "no_candidate", "no_id_among", "no_text_in", "several_candidates"]
+
+_CALLS_ITSELF_ID: Final = re.compile(r"(?i:(?:^|[\W_])id(?:$|[\W_])|contact|kontak)|[a-z]I[dD]$")
+"""A label that promises ids: ``id``, ``contact_id``, ``CustomerId`` …"""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a place holds that is not the place of the ids.
+
+    Attributes
+    ----------
+    place : Place
+        Where.
+    shape : str
+        As `shape_of` names it.
+    told : str
+        The same in the words of a message.
+    usable : int
+        Rows with a contact id.
+    """
+
+    place: Place
+    shape: str
+    told: str
+    usable: int = 0
+
+
+def no_text_in(place: Place, held: str) -> InvalidInputError:
+    """Refuse a chosen column whose dtype can hold no ids.
+
+    Parameters
+    ----------
+    place
+        The column.
+    held
+        What it holds, such as ``"numbers"``.
+    """
+    if held == "numbers":
+        remedy = (
+            "A number cannot keep an id (a float loses digits from the 16th on): if the file has "
+            f"ids there, read it again with {_read_as_text(place.label)}. {_right_one(place)}"
+        )
+    else:
+        remedy = _right_one(place)
+    return InvalidInputError(
+        f"{place}: found {held} ({place.array.dtype}), expected contact ids, which are text (ctc_ "
+        f"and 26 characters). {remedy}"
+    )
+
+
+def no_id_among(place: Place, reading: Reading) -> InvalidInputError:
+    """Refuse a chosen column of which not one value is a contact id.
+
+    Parameters
+    ----------
+    place
+        The column.
+    reading
+        Its values.
+    """
+    shape = shape_of(reading.odd)
+    shown = examples_of(shape, reading.odd)
+    such = f", such as {listed(list(shown))}" if shown else ""
+    return InvalidInputError(
+        f"{place}: none of its {reading.present:,} values is a contact id; found "
+        f"{told_shape(reading.odd)}{such}; expected ctc_ and 26 characters of 0-9 and A-Z without "
+        f"I, L, O, U. {remedy_for(shape) or _right_one(place)}"
+    )
+
+
+def several_candidates(places: list[Place]) -> InvalidInputError:
+    """Refuse to choose between places that all hold contact ids."""
+    return InvalidInputError(
+        f"found {len(places)} places with contact ids, expected one: "
+        f"{listed([str(place) for place in places])}. "
+        "Say which with id_column=, or drop or rename the others (an index without a name "
+        "gets one with df.rename_axis('contact_id'))."
+    )
+
+
+def no_candidate(found: list[Found]) -> InvalidInputError:
+    """Refuse a frame without a column or index level of contact ids.
+
+    Parameters
+    ----------
+    found
+        What its places hold.
+    """
+    holdings = listed([f"{one.place}: {one.told}" for one in found]) or "no columns at all"
+    return InvalidInputError(
+        "found no column or index level of which at least half of the values are contact ids "
+        f"(ctc_ and 26 characters). Found: {holdings}. {_advice(found)}"
+    )
+
+
+def _advice(found: list[Found]) -> str:
+    """Say what helps with these columns: the likeliest place of ids first."""
+    named = [one for one in found if one.place.label is not None]
+    some = [name_of(one.place.label) for one in named if one.usable]
+    if some:
+        return f"If one of these is meant, name it: id_column={' or id_column='.join(some[:3])}."
+    for one in found:
+        if one.shape.startswith("contact ids"):
+            return f"{_head(one.place)}: {remedy_for(one.shape)}"
+    for one in named:
+        if not _CALLS_ITSELF_ID.search(str(one.place.label)):
+            continue
+        if one.shape == "numbers":
+            return (
+                f"{_head(one.place)}: a contact id is no number; if the file has ids there, read "
+                f"it again with {_read_as_text(one.place.label)}."
+            )
+        if one.shape == NOTHING:
+            return f"{_head(one.place)} has no value in any row: fill the ids in from their source."
+    for shape in ("phone numbers", "long numbers, perhaps phone numbers", "e-mail addresses"):
+        for one in found:
+            if one.shape == shape:
+                return f"{_head(one.place)}: {remedy_for(shape)}"
+    return "Add the contact ids first, as Kirim has them, for example with df.merge()."
+
+
+def _head(place: Place) -> str:
+    """Name a place at the head of a sentence."""
+    text = str(place)
+    return text[:1].upper() + text[1:]
+
+
+def _right_one(place: Place) -> str:
+    if place.kind == "values":  # a Series: there is nothing to choose from
+        return "Is it the wrong column? Take the one of contact ids."
+    return "Is it the wrong column? Name the right one with id_column=."
+
+
+def _read_as_text(label: Hashable) -> str:
+    return f"pd.read_csv(..., dtype={'str' if label is None else f'{{{name_of(label)}: str}}'})"

@@ -1,0 +1,1 @@
+"""Who was skipped? Counts in, outcomes out; numpy only."""

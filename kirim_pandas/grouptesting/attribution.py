@@ -1,0 +1,354 @@
+"""Which rows were skipped? Counts in, outcomes out: no I/O, no clock, no outside randomness.
+
+The service answers a batch with two skip counts and no names. A *probe* is one more call on
+contacts that were all sent before: it changes nothing and its counts tell a little. The steps:
+
+1. A batch whose counts one outcome explains is settled. Any other is a *node*: contacts with
+   known counts. Nodes are asked about in *designs* (`designs`), many to a probe, and in
+   *clusters* (`clusters`), which carry several explanations along; `planning` picks the mixture
+   that brings most bits for a request.
+2. Replies that contradict each other tell that a contact changed its team meanwhile. The search
+   goes back to a state (`backtrack`) that fresh counts of all that was open then confirm, but
+   for the one node or cluster that holds the mover (`doubt`).
+3. When all is settled, what probes found is sent once more, outcome by outcome (`closing`). A
+   call that does not come back pure is sought again from its fresh counts.
+4. A contact that passed in an early call and moved out later is skipped at the end, with the
+   label on. All replies of the run are compared with what was found (`history`): if they need a
+   mover, the contacts that can be it by the fewest moves are left undetermined.
+
+Contacts that pass at the end were in a late call, so the wanted state holds for them. What ends
+before its closing call is left open (`confirmed`), and a budget keeps these calls in reserve.
+Not detected, because no reply differs: a contact that moves out and another of its batch that
+moves in before any probe holds one of the two; and whatever happens after the closing call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kirim_pandas.grouptesting.backtrack import Backtrack
+from kirim_pandas.grouptesting.certificate import certificate, check_certificate
+from kirim_pandas.grouptesting.clusters import Cluster, Node
+from kirim_pandas.grouptesting.confirming import Batch, Closer
+from kirim_pandas.grouptesting.counters import Counters
+from kirim_pandas.grouptesting.designs import Contradiction
+from kirim_pandas.grouptesting.doubt import Claim, Doubt
+from kirim_pandas.grouptesting.estimates import expected_probes_for, probes_for_counts
+from kirim_pandas.grouptesting.frontier import Frontier
+from kirim_pandas.grouptesting.late_skips import History
+from kirim_pandas.grouptesting.outcomes import (
+    MAX_CONTACTS_PER_CALL,
+    SKIPS,
+    Counts,
+    Outcome,
+    Positions,
+)
+from kirim_pandas.grouptesting.planning import Plan
+
+__all__ = ["Attribution", "certificate", "check_certificate", "expected_probes_for"]
+
+_MAX_RECOUNTS = 8
+"""How often a contact's counts may prove out of date before it is given up."""
+
+_MAX_RETURNS = 30
+"""Contradictions, besides one for each batch, after which all that is open is given up: a service
+that miscounts at random must not be asked for ever."""
+
+Replies: TypeAlias = Sequence[Counts | None]
+Take: TypeAlias = Callable[[list[Positions], Replies], None]
+
+
+class Attribution:
+    """Names the outcome of every contact from counts.
+
+    Parameters
+    ----------
+    contact_count
+        Contacts of the run; positions are below it.
+    probe_size
+        The most contacts a probe may hold.
+    groups
+        For each position a code of the hint's value, -1 for none; nodes are cut where it
+        changes. Changes the cost, never the outcomes.
+    counts_changes
+        Whether `Counts.applied` counts changes (contacts that had the label already are left
+        out) rather than contacts; None to find out, which takes one probe and only where a
+        batch's counts do not add up.
+
+    Attributes
+    ----------
+    outcomes : ndarray of int8
+        An `Outcome` for each position.
+    probed : ndarray of bool
+        Where probes were needed to know it.
+    """
+
+    def __init__(
+        self,
+        contact_count: int,
+        *,
+        probe_size: int = MAX_CONTACTS_PER_CALL,
+        groups: NDArray[np.int64] | None = None,
+        counts_changes: bool | None = None,
+    ) -> None:
+        self.outcomes: NDArray[np.int8] = np.zeros(contact_count, dtype=np.int8)
+        self.probed: NDArray[np.bool_] = np.zeros(contact_count, dtype=np.bool_)
+        self._counters = Counters(counts_changes)
+        self._probe_size = probe_size
+        self._frontier = Frontier(probe_size, groups)
+        self._batches: list[Batch] = []
+        self._batch_of: NDArray[np.int32] = np.full(contact_count, -1, dtype=np.int32)
+        # The outcome of contacts that no skip counter counts.
+        self._uncounted: NDArray[np.int8] = np.full(contact_count, Outcome.APPLIED, np.int8)
+        self._settled: NDArray[np.bool_] = np.zeros(contact_count, dtype=np.bool_)
+        self._arrays = (self.outcomes, self.probed, self._settled)
+        self._waiting: list[Batch] = []
+        self._doubts: list[Doubt] = []
+        self._backtrack = Backtrack(probe_size)
+        # How often fresh counts were asked for.
+        self._trouble: NDArray[np.int32] = np.zeros(contact_count, dtype=np.int32)
+        self._probes: list[Positions] = []
+        self._take: Take | None = None
+        self._history = History(contact_count)
+        self._closer = Closer(self.outcomes, self.probed, self._settled, self._batch_of, probe_size)
+
+    @property
+    def counts_changes(self) -> bool | None:
+        """Whether `Counts.applied` counts changes: worth passing on to the next run."""
+        return self._counters.changes
+
+    def add_batch(self, positions: Positions, counts: Counts) -> None:
+        """Take the reply to a call of the apply phase.
+
+        Parameters
+        ----------
+        positions
+            The contacts of the call.
+        counts
+            Its reply.
+        """
+        remainder = len(positions) - counts.applied - counts.cross_org - counts.team_mismatch
+        triple = (counts.cross_org, counts.team_mismatch, remainder)
+        batch = Batch(positions, counts.applied, triple, min(triple) >= 0 <= counts.applied)
+        self._batch_of[positions] = len(self._batches)
+        self._batches.append(batch)
+        if batch.sound and remainder and self.counts_changes is None:
+            self._waiting.append(batch)
+        else:
+            self._open(batch)
+
+    def next_round(self, budget: int | None = None) -> list[Positions]:
+        """Return the next probes; they do not depend on each other.
+
+        Parameters
+        ----------
+        budget
+            Probes that may still be spent; None for any number.
+
+        Returns
+        -------
+        list of ndarray
+            Distinct positions of earlier batches, at most `probe_size` in each; empty when
+            there is nothing more to ask.
+        """
+        self._probes, self._take = self._next(budget)
+        return self._probes
+
+    def _next(self, budget: int | None) -> tuple[list[Positions], Take]:
+        """Return the next probes, and who takes them and the replies."""
+        reserve = 0
+        if budget is not None:
+            # What probes found counts for nothing until it is closed: keep those calls.
+            reserve = self._closer.reserve(self._batches)
+            if budget <= reserve:
+                return self._closer.closings()[:budget], self._tell_closings
+            budget -= reserve
+        if self._waiting and self.counts_changes is None:
+            # Any batch will do, if some of it was counted as applied.
+            telling = max(self._batches, key=lambda batch: batch.applied * batch.sound)
+            if telling.applied:
+                return [telling.positions], self._tell_kind
+            self._release()
+        if probes := self._backtrack.probes()[:budget]:
+            return probes, self._tell_backtrack
+        if self._doubts:
+            probes = [probe for doubt in self._doubts for probe in doubt.probes()][:budget]
+            return probes, self._tell_doubts
+        if self._frontier:
+            self._backtrack.keep(self._frontier.snapshot(), self._arrays)
+            plan = self._frontier.next_plan(budget, self._batch_of)
+            if plan is not None:
+                return plan.probes(), partial(self._tell_plan, plan)
+        whole = None if budget is None else budget + reserve
+        return self._closer.closings()[:whole], self._tell_closings
+
+    def confirmed(self) -> NDArray[np.int8]:
+        """Return `outcomes`, but undetermined where no closing call vouches for them."""
+        return self._closer.confirmed(self._history)
+
+    def tell(self, replies: Replies) -> None:
+        """Take the replies to the probes of `next_round`.
+
+        Parameters
+        ----------
+        replies
+            One for each probe, in order; None where there was no usable reply.
+        """
+        if len(replies) != len(self._probes):
+            raise ValueError(f"{len(replies)} replies to {len(self._probes)} probes")
+        probes, take = self._probes, self._take
+        self._probes, self._take = [], None
+        if take is not None:
+            self._backtrack.asked += len(probes)
+            self._counters.notice(probes, replies)
+            take(probes, replies)
+            # Afterwards, for these very replies may tell how replies are to be read.
+            self._history.add_round(probes, self._counters.read(probes, replies))
+
+    def expected_probes(self) -> float:
+        """Estimate how many probes are left."""
+        doubts = [self._backtrack.probes(), *(doubt.probes() for doubt in self._doubts)]
+        waiting = [probes_for_counts(len(b.positions), b.counts) for b in self._waiting]
+        known = self._frontier.expected_probes() + self._closer.expected(self._batches)
+        return known + sum(map(len, doubts)) + bool(waiting) + sum(waiting)
+
+    def _open(self, batch: Batch) -> None:
+        if not batch.sound:
+            batch.mixed = True
+            self._recount(batch.positions)
+            return
+        if self.counts_changes is not False:
+            batch.counts = (*batch.counts[:2], 0)
+        self._history.add_batch(batch.positions, batch.counts)
+        node = Node(batch.positions, batch.counts)
+        batch.mixed = node.bits > 0
+        self._put(node, probed=False)
+
+    def _put(self, node: Node, *, probed: bool = True) -> None:
+        """Settle a node that one outcome explains; else keep it to be asked about."""
+        if min(node.counts) < 0 or sum(node.counts) > len(node.positions):
+            self._recount(node.positions)
+            return
+        self.probed[node.positions] |= probed
+        if node.bits > 0:
+            self._frontier.add(node)
+            return
+        self._settled[node.positions] = True
+        if not any(node.counts):
+            self.outcomes[node.positions] = self._uncounted[node.positions]
+        else:
+            self.outcomes[node.positions] = SKIPS[int(np.argmax(node.counts))]
+
+    def _recount(self, positions: Positions) -> None:
+        """Ask for fresh counts, unless that was done too often."""
+        tired = self._trouble[positions] > _MAX_RECOUNTS
+        self._closer.give_up(positions[tired])
+        if not tired.all():
+            self._doubts.append(Doubt([Claim(positions[~tired])], self._probe_size))
+
+    def _release(self) -> None:
+        """Open the batches that waited for the kind of service."""
+        waiting, self._waiting = self._waiting, []
+        for batch in waiting:
+            if self.counts_changes is None:
+                # No reply ever counted a contact as applied: whether those that are not
+                # skipped had the label before, or are unknown to the service, cannot be told.
+                self._uncounted[batch.positions] = Outcome.UNDETERMINED
+            self._open(batch)
+
+    def _tell_kind(self, probes: list[Positions], replies: Replies) -> None:
+        """Learn from a batch sent again whether `applied` counts contacts or changes."""
+        batch = self._batches[self._batch_of[probes[0][0]]]
+        if replies[0] is None:
+            batch.applied = 0  # another one may do
+        else:
+            self._counters.learn(batch.applied, replies[0])
+            self._release()
+
+    def _tell_plan(self, plan: Plan, probes: list[Positions], replies: Replies) -> None:
+        counts = self._counters.read(probes, replies)
+        self._frontier.take(plan)
+        told = [count for count in counts if count is not None]
+        if len(told) < len(counts):
+            claims = [Claim.of(item) for item in plan.items]
+            self._trouble[np.concatenate([claim.positions for claim in claims])] += 1
+            self._doubts.append(Doubt(claims, self._probe_size))
+            return
+        try:
+            answers = plan.answers(np.array(told, dtype=np.int64))
+            for item, question, answer in zip(plan.items, plan.questions, answers, strict=True):
+                if isinstance(item, Node):
+                    self._divide(item, question.left, answer)
+                else:
+                    self._tell_cluster(item, answer)
+        except Contradiction:
+            self._contradiction()
+
+    def _divide(self, node: Node, size: int, answer: tuple[int, ...]) -> None:
+        left, right = node.positions[:size], node.positions[size:]
+        rest = tuple(a - b for a, b in zip(node.counts, answer, strict=True))
+        if sum(answer) > len(left) or sum(rest) > len(right):
+            raise Contradiction
+        self._put(Node(left, answer))
+        self._put(Node(right, rest))
+
+    def _tell_cluster(self, cluster: Cluster, answer: tuple[int, ...]) -> None:
+        for node in cluster.tell(answer):
+            self._put(node)
+        if cluster.cells:
+            self._frontier.put_back(cluster)
+
+    def _tell_doubts(self, probes: list[Positions], replies: Replies) -> None:
+        counts = self._counters.read(probes, replies)
+        for doubt in self._doubts:
+            asked = len(doubt.probes())
+            doubt.tell(counts[:asked])
+            counts = counts[asked:]
+        over = [doubt for doubt in self._doubts if not doubt.probes()]
+        self._doubts = [doubt for doubt in self._doubts if doubt.probes()]
+        for doubt in over:
+            for holder in doubt.right:
+                positions = Claim.of(holder).positions
+                if (self._trouble[positions] > _MAX_RECOUNTS).all():
+                    self._closer.give_up(positions)
+                else:
+                    self._frontier.put_back(holder)
+            self._believe(doubt)
+
+    def _believe(self, doubt: Doubt) -> None:
+        """Go on with fresh counts."""
+        for node in doubt.counted:
+            self._trouble[node.positions] += 1
+            self._put(node)
+        for positions in doubt.lost:
+            self._closer.give_up(positions)
+
+    def _tell_backtrack(self, probes: list[Positions], replies: Replies) -> None:
+        found = self._backtrack.tell(self._counters.read(probes, replies))
+        if found is not None:
+            checkpoint, doubt = found
+            for now, then in zip(self._arrays, checkpoint.arrays, strict=True):
+                now[:] = then
+            self._frontier.restore(checkpoint.frontier, doubt.right)
+            self._believe(doubt)
+
+    def _contradiction(self) -> None:
+        self._doubts = []
+        if self._backtrack.started < _MAX_RETURNS + len(self._batches):
+            self._backtrack.start()
+        else:
+            self._frontier.clear()
+            self._closer.give_up(np.flatnonzero((self._batch_of >= 0) & ~self._settled))
+
+    def _tell_closings(self, probes: list[Positions], replies: Replies) -> None:
+        for call in self._closer.tell(probes, self._counters.read(probes, replies)):
+            if call.counts is None:
+                self._recount(call.positions)
+            else:
+                self._put(Node(call.positions, call.counts))
+        self._backtrack.forget()

@@ -1,0 +1,223 @@
+"""The nodes and clusters that wait to be asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kirim_pandas.grouptesting.clusters import Cluster, Node
+from kirim_pandas.grouptesting.estimates import probes_for_bits
+from kirim_pandas.grouptesting.outcomes import Positions
+from kirim_pandas.grouptesting.planning import (
+    MAX_DESIGN_BITS,
+    Plan,
+    Question,
+    best_plan,
+    question_of,
+)
+
+__all__ = ["Frontier", "Snapshot"]
+
+# Measured: more clusters share the later designs, fewer leave less unfinished at the end.
+_BITS_PER_CLUSTER = 150
+_LARGE_BITS = 5000
+_MANY_NODES = 100
+_FULL_SEARCH = 10  # rounds
+_MAX_WAYS_LARGE = 256
+# Bits a probe that a design must bring, by kinds of skips: what clusters alone bring.
+_MIN_RATES = (0.0, 3.3, 5.6, 8.0)
+_MAX_CLUSTERS = 8
+_CLUSTER_CONTACTS = 1500
+_MAX_WAYS = 1024
+_TRIES = 3
+_GROUP_CONTACTS = 30  # smaller groups than this are no better a border than the middle
+_CHANNELS = 3
+_CAPPED_RATE = 2.5  # bits a probe when a cap leaves a few batches only
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """What was open at some time."""
+
+    nodes: dict[Node, Question]
+    grouped: dict[Node, Question]
+    clusters: list[Cluster]
+
+    def items(self) -> list[Node | Cluster]:
+        """Return all of it."""
+        return [*self.nodes, *self.grouped, *self.clusters]
+
+
+class Frontier:
+    """Open nodes and clusters; plans what to ask next."""
+
+    def __init__(self, probe_size: int, groups: NDArray[np.int64] | None) -> None:
+        self._probe_size = probe_size
+        self._groups = groups
+        self._nodes: dict[Node, Question] = {}
+        self._grouped: dict[Node, Question] = {}
+        self._clusters: list[Cluster] = []
+        self._kinds = 1
+        self._rounds = 0
+        self._last_bits = 0
+        # Only to try different starts when a cluster's question is sought: any seed will do.
+        self._rng = np.random.default_rng(0)
+
+    def __bool__(self) -> bool:
+        return bool(self._nodes or self._grouped or self._clusters)
+
+    def add(self, node: Node) -> None:
+        """Take in a node that more than one outcome explains."""
+        borders = self._borders(node.positions)
+        if borders is None:
+            self._nodes[node] = question_of(node)
+        else:
+            self._grouped[node] = question_of(node, borders)
+
+    def put_back(self, item: Node | Cluster) -> None:
+        """Take back what was asked about."""
+        if isinstance(item, Node):
+            self.add(item)
+        else:
+            self._clusters.append(item)
+
+    def clear(self) -> None:
+        """Remove everything."""
+        self._nodes, self._grouped, self._clusters = {}, {}, []
+
+    def take(self, plan: Plan) -> None:
+        """Remove what a plan asks about."""
+        for item in plan.items:
+            if isinstance(item, Cluster):
+                self._clusters.remove(item)
+            elif self._nodes.pop(item, None) is None:
+                del self._grouped[item]
+
+    def snapshot(self) -> Snapshot:
+        """Return what is open, for `restore`."""
+        clusters = [cluster.copy() for cluster in self._clusters]
+        return Snapshot(dict(self._nodes), dict(self._grouped), clusters)
+
+    def restore(self, snapshot: Snapshot, items: Sequence[Node | Cluster]) -> None:
+        """Go back to those of the `items` of a snapshot; the snapshot is used up."""
+        chosen = set(map(id, items))
+        self._nodes = {n: q for n, q in snapshot.nodes.items() if id(n) in chosen}
+        self._grouped = {n: q for n, q in snapshot.grouped.items() if id(n) in chosen}
+        self._clusters = [cluster for cluster in snapshot.clusters if id(cluster) in chosen]
+
+    def expected_probes(self) -> float:
+        """Estimate how many probes the open nodes and clusters need."""
+        nodes = [*self._nodes, *self._grouped]
+        bits = sum(node.bits for node in nodes) + sum(cluster.bits for cluster in self._clusters)
+        skips = [0.0] * _CHANNELS
+        for counts, size in [(n.counts, len(n.positions)) for n in nodes] + [
+            (c.totals(), c.size) for c in self._clusters
+        ]:
+            for channel, count in enumerate(counts):
+                skips[channel] += min(count, size - count)
+        total = sum(skips) or 1.0
+        return probes_for_bits([bits * skip / total for skip in skips], skips)
+
+    def next_plan(self, budget: int | None, batch_of: NDArray[np.int32]) -> Plan | None:
+        """Return what to ask next; the items stay here until `take`."""
+        nodes = self._affordable(budget, batch_of)
+        self._feed([node for node in nodes if node in self._nodes])
+        for cluster in self._clusters:
+            if max(cluster.way_counts) == 1:  # nothing to ask it yet
+                cluster.grow([], _MAX_WAYS, 0)
+            if cluster.changed:
+                cluster.choose(self._rng, self._probe_size, _TRIES)
+        pairs = [
+            (node, questions[node])
+            for questions in (self._nodes, self._grouped)
+            for node in nodes
+            if node in questions
+        ]
+        most = MAX_DESIGN_BITS if budget is None else min(MAX_DESIGN_BITS, budget.bit_length() - 1)
+        sizes = [bits for bits in self._sizes_to_try(len(pairs)) if bits <= most]
+        plan = best_plan(
+            pairs,
+            self._clusters,
+            channel_count=_CHANNELS,
+            probe_size=self._probe_size,
+            sizes=sizes,
+            min_rate=_MIN_RATES[self._kinds],
+        )
+        self._last_bits = plan.design.probe_count.bit_length() - 1 if plan else 0
+        return plan
+
+    def _sizes_to_try(self, node_count: int) -> list[int]:
+        """Return design sizes worth planning: in large runs mostly those near the last one."""
+        self._rounds += 1
+        if node_count <= _MANY_NODES or self._rounds % _FULL_SEARCH == 0:
+            return list(range(MAX_DESIGN_BITS + 1))
+        last = self._last_bits
+        # The most likely first: what cannot be better than it is not even filled.
+        return list(dict.fromkeys([last, last + 1, max(0, last - 1), 0]))
+
+    def _affordable(self, budget: int | None, batch_of: NDArray[np.int32]) -> list[Node]:
+        """Return all nodes, or under a short budget those of the batches cheapest to finish."""
+        nodes = [*self._nodes, *self._grouped]
+        if budget is None or budget >= self.expected_probes():
+            return nodes
+        by_batch: dict[int, list[Node]] = {}
+        for node in nodes:
+            by_batch.setdefault(int(batch_of[node.positions[0]]), []).append(node)
+        chosen: list[Node] = []
+        spent = sum(cluster.bits for cluster in self._clusters) / _CAPPED_RATE
+        for members in sorted(by_batch.values(), key=lambda ns: sum(n.bits for n in ns)):
+            spent += sum(node.bits for node in members) / _CAPPED_RATE + 1
+            if spent > budget and (chosen or self._clusters):
+                break
+            chosen += members
+        return chosen
+
+    def _feed(self, nodes: list[Node]) -> None:
+        """Merge, found and feed clusters."""
+        clusters = self._clusters
+        missing = sum(n.bits for n in nodes) + sum(cluster.bits for cluster in clusters)
+        self._merge()
+        counted = {kind for c in clusters for kind, count in enumerate(c.totals()) if count}
+        present = sorted(counted.union(*{node.kinds for node in nodes}))
+        kinds = self._kinds = max(1, len(present))
+        contacts = sum(n.size for n in nodes) + sum(c.size for c in clusters)
+        several = contacts <= 2 * self._probe_size or (kinds > 1 and missing <= _LARGE_BITS)
+        wanted = int(max(1, missing / kinds / _BITS_PER_CLUSTER)) if several else 1
+        wanted = min(wanted, _MAX_CLUSTERS)
+        max_ways = _MAX_WAYS if missing <= _LARGE_BITS else _MAX_WAYS_LARGE
+        width = max(len(clusters), 1).bit_length() - 1
+        reserve = int(width * (1 << width) / 2 * 1.3) + 1 if width else 0
+        fine = [n for n in nodes if self._nodes[n].widest <= 2]
+        coarse = [n for n in nodes if self._nodes[n].widest > 2]
+        queue = coarse + fine[reserve:]
+        queue.sort(key=lambda node: -node.bits)
+        while len(clusters) < wanted and (queue or not clusters):
+            clusters.append(Cluster(_CHANNELS))
+        clusters.sort(key=lambda cluster: -cluster.size)
+        for number, cluster in enumerate(clusters[:wanted]):
+            held = sum(other.size for other in clusters[1:])
+            room = _CLUSTER_CONTACTS - held + cluster.size
+            cluster.grow(queue, max_ways, room if number else 10**9, present)
+        self._clusters = [cluster for cluster in clusters if cluster.cells]
+        for node in {*coarse, *fine[reserve:]}.difference(queue):
+            del self._nodes[node]
+
+    def _merge(self) -> None:
+        """Join the two clusters with the fewest ways while the product stays small."""
+        while len(self._clusters) > 1:
+            self._clusters.sort(key=lambda cluster: max(cluster.way_counts))
+            first, second = self._clusters[:2]
+            products = [a * b for a, b in zip(first.way_counts, second.way_counts, strict=True)]
+            if max(products) > _MAX_WAYS // 2:
+                return
+            first.merge(second)
+            self._clusters.remove(second)
+
+    def _borders(self, positions: Positions) -> NDArray[np.int64] | None:
+        if self._groups is None:
+            return None
+        borders = np.flatnonzero(np.diff(self._groups[positions])) + 1
+        return borders if 0 < len(borders) < max(2, len(positions) / _GROUP_CONTACTS) else None

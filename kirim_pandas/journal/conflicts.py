@@ -1,0 +1,77 @@
+"""Rivals: runs of the same journal that do the opposite to the same contacts.
+
+Two of them at once leave labels that neither reports, and an old one that goes on undoes a later
+one. Both are refused before anything is sent. Runs without a journal, or of other computers,
+cannot be seen from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from kirim_pandas.errors import InvalidInputError
+from kirim_pandas.journal.locks import is_locked
+from kirim_pandas.journal.store import Journal, RunRecord
+
+__all__ = ["refuse_rivals", "refuse_undoing"]
+
+DOING = {"attach": "attaching this label to", "detach": "detaching this label from"}
+DOES = {"attach": "attaches this label", "detach": "detaches this label"}
+HAS_DONE = {"attach": "attached it to", "detach": "detached it from"}
+AGAIN = {"attach": "attach it to them", "detach": "detach it from them"}
+
+
+def refuse_rivals(
+    journal: Journal, record: RunRecord, lock_path: Callable[[Journal, str], Path]
+) -> None:
+    """Refuse to send while another run does the opposite to the same contacts.
+
+    Whoever calls this holds the lock of its own run by then: of two that start at the same
+    moment, at least one sees the other.
+
+    Raises
+    ------
+    InvalidInputError
+        There is such a run at work.
+    """
+    ours = set(record.contact_ids)
+    for other in _opposites(journal, record):
+        if not is_locked(lock_path(journal, other.run_id)):
+            continue
+        shared = len(ours.intersection(journal.contact_ids(other.run_id)))
+        if shared:
+            raise InvalidInputError(
+                f"Run {other.run_id} is {DOING[other.operation]} {shared:,} of these contacts "
+                "right now. Nothing was sent. Wait for it to end, or stop it."
+            )
+
+
+def refuse_undoing(journal: Journal, record: RunRecord) -> None:
+    """Refuse to go on with a run whose label a later run has since changed back.
+
+    Raises
+    ------
+    InvalidInputError
+        There is such a run.
+    """
+    ours = set(record.contact_ids)
+    for other in _opposites(journal, record):
+        if other.started_at <= record.started_at:
+            continue
+        shared = len(ours.intersection(journal.sent_ids(other.run_id)))
+        if shared:
+            op, run_id = record.operation, record.run_id
+            raise InvalidInputError(
+                f"Run {run_id} {DOES[op]}; run {other.run_id} has since "
+                f"{HAS_DONE[other.operation]} {shared:,} of its contacts. Going on would "
+                f"{AGAIN[op]} again. Nothing was sent. kirim_pandas.forget({run_id!r}) drops the "
+                f"old run; to {op} the label all the same, call bulk_label again."
+            )
+
+
+def _opposites(journal: Journal, record: RunRecord) -> Iterator[RunRecord]:
+    for other in journal.runs():
+        same = (other.label_id, other.target) == (record.label_id, record.target)
+        if same and other.operation != record.operation:
+            yield other

@@ -1,0 +1,154 @@
+"""One run, one worker: a file lock that the operating system frees when its process dies."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from kirim_pandas.errors import JournalError
+
+__all__ = ["RunLock", "is_locked"]
+
+TRIES = 5
+PAUSE_SECONDS = 0.05
+"""Somebody who only looks whether a run is at work holds its lock for a moment."""
+
+WHOLE, INCOMPLETE = b"+", b"-"
+
+
+class RunLock:
+    """Holds the lock file of a run; released by ``with``, by :meth:`release`, or by death.
+
+    The file also keeps one thing that must be known when the journal's disk is full: whether
+    the journal lacks calls that were sent.  Writing one byte in place needs no space.
+
+    Parameters
+    ----------
+    path
+        The lock file; made if missing, removed on release.
+    run_id, refused
+        For the message: which run, and what was not done.
+
+    Attributes
+    ----------
+    incomplete : bool
+        Whether the journal lacks calls of the run.
+    owner : int
+        The process that holds it; a copy of that process (a fork) does not.
+
+    Raises
+    ------
+    JournalError
+        When another process, or another thread of this one, holds it.
+    """
+
+    def __init__(
+        self, path: Path, run_id: str, *, refused: str = "Nothing was sent from here."
+    ) -> None:
+        self._path = path
+        self.owner = os.getpid()
+        for _ in range(TRIES):
+            try:
+                self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+                if _lock(self._file) and self.is_held():
+                    break
+            except OSError as error:
+                raise JournalError(
+                    f"Run {run_id} cannot be locked ({error}); so it is not certain that no other "
+                    "notebook works on it. Nothing was sent. Name another place with journal=… "
+                    "or KIRIM_JOURNAL, on a disk of this computer."
+                ) from error
+            holder = os.read(self._file, 100)[1:].decode("ascii", "replace").strip()
+            os.close(self._file)
+            time.sleep(PAUSE_SECONDS)
+        else:
+            self._file = -1
+            if f"process {os.getpid()} " in f"{holder} ":
+                where, what = "in this kernel", "; job.cancel() stops it"
+            else:
+                where = "in another notebook or program" + (f" ({holder})" if holder else "")
+                what = ", or stop it there"
+            raise JournalError(
+                f"Run {run_id} is at work {where}. {refused} Wait until it ends{what}."
+            )
+        self.incomplete = os.read(self._file, 1) == INCOMPLETE
+        since = time.strftime("%H:%M")
+        self._write(f" process {os.getpid()} since {since}\n".encode())
+
+    def is_held(self) -> bool:
+        """Whether the file is still there and this one: a deleted lock guards nothing."""
+        try:
+            return os.fstat(self._file).st_ino == self._path.stat().st_ino
+        except OSError:
+            return False
+
+    def mark(self, *, incomplete: bool) -> None:
+        """Note, beyond the death of the process, whether the journal lacks calls of the run."""
+        if incomplete != self.incomplete:
+            self.incomplete = incomplete
+            with contextlib.suppress(OSError):
+                self._write()
+
+    def release(self) -> None:
+        """Let others work on the run; a second time does nothing."""
+        if self._file >= 0:
+            if not self.incomplete and os.getpid() == self.owner:
+                with contextlib.suppress(OSError):
+                    self._path.unlink()
+            os.close(self._file)
+            self._file = -1
+
+    def _write(self, rest: bytes = b"") -> None:
+        os.lseek(self._file, 0, os.SEEK_SET)
+        os.write(self._file, (INCOMPLETE if self.incomplete else WHOLE) + rest)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether somebody works on the run whose lock file this is."""
+    if not path.exists():
+        return False
+    try:
+        RunLock(path, "").release()
+    except JournalError:
+        return True
+    return False
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: int) -> bool:
+        os.lseek(file, 4096, os.SEEK_SET)  # beyond what others may read meanwhile
+        try:
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            return False
+        finally:
+            os.lseek(file, 0, os.SEEK_SET)
+        return True
+
+else:
+    import fcntl
+
+    def _lock(file: int) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

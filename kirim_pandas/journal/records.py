@@ -1,0 +1,196 @@
+"""How runs and calls stand in the journal: rows with checksums, read in full or refused."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from kirim_pandas.grouptesting.outcomes import Counts
+from kirim_pandas.run.events import Call, Reply
+from kirim_pandas.run.spec import CallState, PastCall
+
+__all__ = [
+    "DamagedRow",
+    "Entry",
+    "RecordState",
+    "RunRecord",
+    "call_row",
+    "contacts_row",
+    "end_row",
+    "read_call",
+    "read_contacts",
+    "read_run",
+    "run_row",
+]
+
+RecordState: TypeAlias = Literal["open", "finished", "capped", "stopped", "failed"]
+Row: TypeAlias = tuple[Any, ...]
+
+REPLAY_SECONDS = 23 * 3600
+"""The service keeps a reply for 24 h under its key; an older call needs a new key."""
+
+CLOCK_SLACK_SECONDS = 300.0
+"""A call from further in the future than this was dated by a clock that cannot be trusted."""
+
+
+class DamagedRow(ValueError):  # noqa: N818 - the journal turns it into its own error
+    """A row does not match its checksum."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunRecord:
+    """A run as the journal keeps it.
+
+    Attributes
+    ----------
+    run_id, label_id, operation, target : str
+        What was asked, and the full address it is asked of (without any key).
+    contact_ids : list of str
+        The distinct ids in sending order.
+    groups : int64 array or None
+        The hint's codes.
+    resolve : str
+        How far the run resolves.
+    max_requests : int or None
+        The cap on its calls.
+    rows : int
+        Rows of the frame.
+    started_at : float
+        Unix seconds.
+    state : {"open", "finished", "capped", "stopped", "failed"}
+        ``open`` while it runs, and for ever after if its process died;
+        ``capped`` where ``max_requests`` left rows open.
+    summary : dict of str to int
+        Rows by status at its end, and ``requests``; empty while it is open.
+    organization : list of str, or None
+        Id and name of the organisation, where they were known at the start.
+    key_mark : str or None
+        Tells the key that the run was started with from others; the key cannot be read off it.
+    """
+
+    run_id: str
+    label_id: str
+    operation: str
+    target: str
+    contact_ids: list[str]
+    groups: Any
+    resolve: str
+    max_requests: int | None
+    rows: int
+    started_at: float
+    state: RecordState = "open"
+    summary: dict[str, int] | None = None
+    organization: list[str] | None = None
+    key_mark: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """What is to be written of one call; `at` is in Unix seconds."""
+
+    call: Call
+    state: CallState
+    answer: list[Any] | None
+    at: float
+
+
+def run_row(record: RunRecord) -> Row:
+    """Give the row of table ``run``."""
+    detail: dict[str, Any] = {
+        "label_id": record.label_id,
+        "operation": record.operation,
+        "target": record.target,
+        "resolve": record.resolve,
+        "max_requests": record.max_requests,
+        "rows": record.rows,
+        "started_at": record.started_at,
+    }
+    if record.organization is not None:
+        detail["organization"] = record.organization
+    if record.key_mark is not None:
+        detail["key_mark"] = record.key_mark
+    return end_row(record.run_id, json.dumps(detail), "open", {}, None)
+
+
+def end_row(
+    run_id: str, detail: str, state: RecordState, summary: dict[str, int], ended_at: float | None
+) -> Row:
+    """Give the row of table ``run`` for a run in another state."""
+    return _sealed(run_id, detail, state, json.dumps(summary), ended_at)
+
+
+def read_run(row: Row) -> RunRecord:
+    """Read a row of table ``run``, without the contacts."""
+    run_id, detail, state, summary, _ended_at = _opened(row)
+    return RunRecord(
+        run_id=run_id,
+        contact_ids=[],
+        groups=None,
+        state=state,
+        summary=json.loads(summary),
+        **json.loads(detail),
+    )
+
+
+def contacts_row(record: RunRecord) -> Row:
+    """Give the row of table ``contacts``."""
+    ids = zlib.compress("\n".join(record.contact_ids).encode("ascii"), 1)
+    groups = None if record.groups is None else record.groups.astype("<i8").tobytes()
+    return _sealed(record.run_id, ids, groups)
+
+
+def read_contacts(row: Row) -> tuple[list[str], Any]:
+    """Read a row of table ``contacts``: ids and groups."""
+    _run_id, ids, groups = _opened(row)
+    codes = None if groups is None else np.frombuffer(groups, "<i8").astype(np.int64)
+    return zlib.decompress(ids).decode("ascii").split("\n"), codes
+
+
+def call_row(run_id: str, entry: Entry, planned_at: float) -> Row:
+    """Give the row of table ``call``."""
+    call = entry.call
+    place = json.dumps([call.phase, call.batch, call.round, call.slot, call.budget])
+    positions = call.positions.astype("<i4").tobytes()
+    answer = None if entry.answer is None else json.dumps(entry.answer)
+    return _sealed(run_id, call.number, place, positions, call.key, planned_at, entry.state, answer)
+
+
+def read_call(row: Row, run_id: str, now: float) -> PastCall | None:
+    """Read a row of table ``call`` if it is `run_id`'s; `now` tells whether its key is stale."""
+    whose, number, place, positions, key, planned_at, state, answer = _opened(row)
+    if whose != run_id:
+        return None
+    if state == "sent" and not -CLOCK_SLACK_SECONDS <= now - planned_at <= REPLAY_SECONDS:
+        state = "stale"
+    phase, batch, round_, slot, budget = json.loads(place)
+    where = np.frombuffer(positions, "<i4").astype(np.int64)
+    call = Call(number, phase, where, key, batch, round_, slot, budget)
+    match state, json.loads(answer or "null"):
+        case "answered", [applied, cross_org, team_mismatch, request_id]:
+            counts = Counts(applied, cross_org, team_mismatch)
+            return PastCall(call, state, reply=Reply(counts, request_id))
+        case "refused", [code, request_id]:
+            return PastCall(call, state, code=code, request_id=request_id)
+    return PastCall(call, state)
+
+
+def _sealed(*values: Any) -> Row:
+    return (*values, _checksum(values))
+
+
+def _opened(row: Row) -> Row:
+    if _checksum(row[:-1]) != row[-1]:
+        raise DamagedRow
+    return row[:-1]
+
+
+def _checksum(values: Row) -> int:
+    total = 0
+    for value in values:
+        piece = value if isinstance(value, bytes) else repr(value).encode()
+        total = zlib.crc32(piece, zlib.crc32(b"%d:" % len(piece), total))
+    return total

@@ -1,0 +1,325 @@
+"""The journal: what a run meant to send, before it sent it, and what came back.
+
+One SQLite file for all runs.  A call is committed with its idempotency key before it leaves, so
+whatever happens to the process, a later one can send the very same call again and be given the
+first reply.  It holds contact ids and counts; no key of the service, no names, no numbers.
+
+The file is written with a rollback journal, ``synchronous=EXTRA`` (a commit survives a power
+cut) and ``secure_delete`` (ids that are forgotten are gone from the disk), for the user alone.
+Every row carries a checksum: a damaged journal is refused, never read in part.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sqlite3
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from kirim_pandas.errors import InvalidInputError, JournalError
+from kirim_pandas.journal import records
+from kirim_pandas.journal.records import Entry, RecordState, RunRecord
+from kirim_pandas.run.spec import PastCall
+
+__all__ = ["BROKEN", "Entry", "Journal", "RecordState", "RunRecord", "default_path"]
+
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x4B49524D  # "KIRM", so that no other SQLite file is taken for a journal
+
+KEEP_SECONDS = 30 * 24 * 3600
+"""A finished run is forgotten after this time."""
+
+BROKEN = (sqlite3.Error, OSError, UnicodeError)
+"""What a journal raises that cannot be used; the last where SQLite quotes damaged bytes."""
+
+BUSY_SECONDS = 30.0
+"""How long a commit waits for those of other processes, each of which takes a few milliseconds."""
+
+SCHEMA = """
+CREATE TABLE run (
+    run_id TEXT PRIMARY KEY, detail TEXT NOT NULL, state TEXT NOT NULL, summary TEXT NOT NULL,
+    ended_at REAL, checksum INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE contacts (
+    run_id TEXT PRIMARY KEY REFERENCES run ON DELETE CASCADE, ids BLOB NOT NULL, groups BLOB,
+    checksum INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE call (
+    run_id TEXT NOT NULL REFERENCES run ON DELETE CASCADE, number INTEGER NOT NULL,
+    place TEXT NOT NULL, positions BLOB NOT NULL, key TEXT NOT NULL, planned_at REAL NOT NULL,
+    state TEXT NOT NULL, answer TEXT, checksum INTEGER NOT NULL,
+    PRIMARY KEY (run_id, number)
+) WITHOUT ROWID;
+"""
+
+PRAGMAS = (
+    "journal_mode = TRUNCATE",
+    "synchronous = EXTRA",
+    "fullfsync = ON",
+    "secure_delete = ON",
+    "foreign_keys = ON",
+    "trusted_schema = OFF",
+)
+
+
+def default_path() -> Path:
+    """Return where the journal is: ``KIRIM_JOURNAL``, else the user's state folder."""
+    if configured := os.environ.get("KIRIM_JOURNAL"):
+        return Path(configured).expanduser()
+    import platformdirs
+
+    return platformdirs.user_state_path("kirim-pandas") / "journal.sqlite"
+
+
+class Journal:
+    """The journal at `path`, created if missing.
+
+    Parameters
+    ----------
+    path
+        A file, or a folder to hold ``journal.sqlite``; by default :func:`default_path`.
+    wall_clock
+        Unix seconds.
+
+    Raises
+    ------
+    JournalError
+        When the file cannot be read or written, is damaged, or was written by a newer version.
+    """
+
+    def __init__(
+        self, path: str | Path | None = None, *, wall_clock: Callable[[], float] = time.time
+    ) -> None:
+        self.path = default_path() if path is None else Path(path).expanduser()
+        self.now = wall_clock
+        with self._translated("opened"):
+            if self.path.is_dir():
+                self.path /= "journal.sqlite"
+            self._db = self._open()
+            self._inode = self.path.stat().st_ino
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def begin(self, record: RunRecord) -> None:
+        """Write a new run down, before anything of it is sent."""
+        with self._translated("written"), self._db:
+            self._db.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?)", records.run_row(record))
+            row = records.contacts_row(record)
+            self._db.execute("INSERT INTO contacts VALUES (?, ?, ?, ?)", row)
+
+    def reopen(self, record: RunRecord) -> None:
+        """Note that a run is at work again, before anything more of it is sent."""
+        with self._translated("written"), self._db:
+            self._update_run(records.run_row(record))
+
+    def load(self, run_id: str) -> tuple[RunRecord, list[PastCall]]:
+        """Read a run and its calls.
+
+        Raises
+        ------
+        InvalidInputError
+            When there is no such run.
+        JournalError
+            When a row is damaged.
+        """
+        with self._translated("read"):
+            head = self._db.execute("SELECT * FROM run WHERE run_id = ?", (run_id,)).fetchone()
+            body = self._db.execute("SELECT * FROM contacts WHERE run_id = ?", (run_id,)).fetchone()
+            # All rows, whosesoever: a search in a damaged tree would miss some silently.
+            with self._whole(run_id):
+                calls = [
+                    past
+                    for row in self._db.execute("SELECT * FROM call")
+                    if (past := records.read_call(row, run_id, self.now())) is not None
+                ]
+        if head is None:
+            raise InvalidInputError(
+                f"There is no run {run_id!r} in the journal {self.path}. "
+                "kirim_pandas.runs() lists the runs it knows."
+            )
+        with self._whole(run_id):
+            contact_ids, groups = records.read_contacts(body or ())
+            if [past.call.number for past in calls] != list(range(len(calls))):
+                raise records.DamagedRow
+            record = records.read_run(head)
+        return replace(record, contact_ids=contact_ids, groups=groups), calls
+
+    def runs(self) -> list[RunRecord]:
+        """Read all runs, newest first, without their contacts."""
+        with self._translated("read"):
+            rows = self._db.execute("SELECT * FROM run").fetchall()
+        found = []
+        for row in rows:
+            with self._whole(row[0]):
+                found.append(records.read_run(row))
+        return sorted(found, key=lambda record: record.started_at, reverse=True)
+
+    def contact_ids(self, run_id: str) -> list[str]:
+        """Read the contacts of a run; none where there is no such run."""
+        with self._translated("read"):
+            row = self._db.execute("SELECT * FROM contacts WHERE run_id = ?", (run_id,)).fetchone()
+        with self._whole(run_id):
+            return records.read_contacts(row)[0] if row else []
+
+    def sent_ids(self, run_id: str) -> list[str]:
+        """Read the contacts of a run that were sent, and not surely refused."""
+        with self._translated("read"):
+            rows = self._db.execute("SELECT * FROM call WHERE run_id = ?", (run_id,)).fetchall()
+        with self._whole(run_id):
+            calls = [records.read_call(row, run_id, self.now()) for row in rows]
+        sent = {
+            position
+            for past in calls
+            if past is not None and past.state not in ("refused", "unsent")
+            for position in past.call.positions.tolist()
+        }
+        if not sent:
+            return []
+        ids = self.contact_ids(run_id)
+        return [ids[position] for position in sorted(sent)]
+
+    def forget(self, run_id: str) -> bool:
+        """Delete a run for good; tell whether there was one."""
+        with self._translated("written"), self._db:
+            return self._db.execute("DELETE FROM run WHERE run_id = ?", (run_id,)).rowcount > 0
+
+    def write(self, run_id: str, entries: Sequence[Entry]) -> None:
+        """Commit what is new of some calls, in one go; raises one of ``BROKEN``."""
+        self._check_place()
+        with self._db:
+            for entry in entries:
+                known = self._db.execute(
+                    "SELECT key, planned_at FROM call WHERE run_id = ? AND number = ?",
+                    (run_id, entry.call.number),
+                ).fetchone()
+                # The age of a key is counted from the first time it was sent.
+                planned_at = known[1] if known and known[0] == entry.call.key else entry.at
+                self._db.execute(
+                    "REPLACE INTO call VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    records.call_row(run_id, entry, planned_at),
+                )
+
+    def end_run(self, run_id: str, state: RecordState, summary: dict[str, int]) -> None:
+        """Commit how the run ended; raises one of ``BROKEN``."""
+        self._check_place()
+        with self._db:
+            (detail,) = self._db.execute(
+                "SELECT detail FROM run WHERE run_id = ?", (run_id,)
+            ).fetchone() or ("",)
+            self._update_run(records.end_row(run_id, detail, state, summary, self.now()))
+
+    def wait_for_others(self, seconds: float) -> None:
+        """Set how long a commit waits while another process writes."""
+        self._db.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+
+    # -- inside ----------------------------------------------------------------------------
+
+    def _open(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Created here, and not by SQLite, so that it is the user's alone from its first moment.
+        file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            if os.name == "posix" and os.fstat(file).st_mode & 0o077:
+                os.fchmod(file, 0o600)
+        finally:
+            os.close(file)
+        # The run's thread is the only one that uses it, but not always the one that opens it.
+        db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, check_same_thread=False)
+        try:
+            for pragma in PRAGMAS:
+                db.execute(f"PRAGMA {pragma}")
+            self._check_schema(db)
+            old = (self.now() - KEEP_SECONDS,)
+            which = "run WHERE state = 'finished' AND ended_at < ?"
+            if db.execute(f"SELECT 1 FROM {which}", old).fetchone():  # noqa: S608 - a constant
+                with db:
+                    db.execute(f"DELETE FROM {which}", old)  # noqa: S608 - a constant
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _check_schema(self, db: sqlite3.Connection) -> None:
+        if _is_empty(db):
+            with db:
+                db.execute("BEGIN IMMEDIATE")
+                if _is_empty(db):  # still, now that no other process can write
+                    for statement in SCHEMA.split(";\n")[:-1]:
+                        db.execute(statement)
+                    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+            raise sqlite3.DatabaseError("the file is damaged")
+        (kind,) = db.execute("PRAGMA application_id").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if kind != APPLICATION_ID:
+            raise sqlite3.DatabaseError("it is not a journal of kirim-pandas")
+        if version != SCHEMA_VERSION:
+            raise JournalError(
+                f"The journal {self.path} was written by another version of kirim-pandas (its "
+                f"format is {version}, this version reads {SCHEMA_VERSION}). Nothing was sent. "
+                "Upgrade kirim-pandas, or name another file with journal=… or KIRIM_JOURNAL."
+            )
+
+    def _update_run(self, row: tuple[object, ...]) -> None:
+        self._db.execute(
+            "UPDATE run SET detail = ?, state = ?, summary = ?, ended_at = ?, checksum = ? "
+            "WHERE run_id = ?",
+            (*row[1:], row[0]),
+        )
+
+    def _check_place(self) -> None:
+        """Refuse to write to a file that was deleted or replaced: nobody would find it again."""
+        try:
+            here = self.path.stat().st_ino == self._inode
+        except OSError:
+            here = False
+        if not here:
+            raise sqlite3.OperationalError("the file was deleted or moved")
+
+    @contextlib.contextmanager
+    def _whole(self, run_id: object) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, TypeError, IndexError, zlib.error) as error:
+            raise JournalError(
+                f"The journal {self.path} is damaged: run {run_id} does not match its checksum. "
+                "Nothing was sent. Move the file aside (keep it for support) and label the "
+                "contacts again: a label that is set twice stays as it is."
+            ) from error
+
+    @contextlib.contextmanager
+    def _translated(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except BROKEN as error:
+            raise JournalError(
+                f"The journal {self.path} cannot be {verb}: {error}. Nothing was sent. "
+                f"{_advice(error)}, or name another place with journal=… or KIRIM_JOURNAL, or do "
+                "without a journal with journal=False (then a run that stops half-way cannot be "
+                "resumed)."
+            ) from error
+
+
+def _is_empty(db: sqlite3.Connection) -> bool:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    return bool(version == 0 and tables == 0)
+
+
+def _advice(error: BaseException) -> str:
+    text = str(error)
+    if "full" in text or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return "Free some space on that disk"
+    if "locked" in text or "busy" in text:
+        return "Wait for the other program that holds the file"
+    if isinstance(error, OSError) or "readonly" in text or "unable to open" in text:
+        return "Give yourself the right to write there"
+    return "Move the damaged file aside (keep it for support)"

@@ -1,1 +1,0 @@
-"""The job: contact positions in, outcomes out.  No pandas, no HTTP."""

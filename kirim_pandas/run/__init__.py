@@ -1,0 +1,1 @@
+"""The run loop: batches out, counts back, told as events; no pandas, no HTTP."""

@@ -1,0 +1,194 @@
+"""What a run says while it goes: the words between the run and its listeners.
+
+The bar, the journal and the collector all listen to the same events.  A listener sees
+:class:`CallPlanned` *before* the call is sent, so a journal that commits there knows of every
+call that can have reached the service.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from kirim_pandas.errors import KirimError
+from kirim_pandas.grouptesting.outcomes import Counts, Positions
+from kirim_pandas.run.ledger import Outcomes
+
+__all__ = [
+    "UNPLANNED",
+    "Call",
+    "CallAnswered",
+    "CallLost",
+    "CallPlanned",
+    "CallRefused",
+    "CallUnsent",
+    "Event",
+    "Idle",
+    "Listener",
+    "Phase",
+    "PhaseStarted",
+    "Reply",
+    "RoundEnded",
+    "RunEnded",
+    "Waiting",
+]
+
+Phase: TypeAlias = Literal["apply", "resolve", "certify"]
+
+UNPLANNED = -1
+"""The number of a call that may still be left out."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """One request, with the key under which every try of it is sent.
+
+    Attributes
+    ----------
+    number : int
+        From 0, in the order of planning, unique within the run.
+    phase : {"apply", "resolve", "certify"}
+        ``apply`` sends batches, ``resolve`` and ``certify`` send probes.
+    positions : int64 array, shape (k,), 1 <= k <= 1000
+        The contacts, in the order in which they are sent.
+    key : str
+        The idempotency key.
+    batch : int
+        The batch, for calls of the apply phase; -1 otherwise.
+    round, slot : int
+        The round of probes and the place in it; -1 in the apply phase.
+    budget : int or None
+        How many probes the round's plan was allowed, so that a resumed run plans it again alike.
+    """
+
+    number: int
+    phase: Phase
+    positions: Positions
+    key: str
+    batch: int = -1
+    round: int = -1
+    slot: int = -1
+    budget: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The service's answer to a call."""
+
+    counts: Counts
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseStarted:
+    """A phase begins: `requests` is what it is expected to cost, `contacts` whom it concerns.
+
+    Of a resumed run, earlier sessions have `answered` contacts, `skipped` among them.
+    """
+
+    phase: Phase
+    requests: float
+    contacts: int
+    answered: int = 0
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CallPlanned:
+    """The call is about to be sent; what must survive a crash is to be written now."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """The service answered with counts; by now it has answered for `answered` contacts."""
+
+    call: Call
+    reply: Reply
+    answered: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallRefused:
+    """The service said no to this call, certainly without carrying it out."""
+
+    call: Call
+    code: str
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallLost:
+    """No usable answer came; the service may have carried the call out."""
+
+    call: Call
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallUnsent:
+    """The call was planned and certainly not carried out; it may be sent again later."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Nothing more can be sent until the next answer; whoever puts off work does it now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A call waits: for the rate limit, after a fault, or for a reply in progress."""
+
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RoundEnded:
+    """A round of probes is decoded: contacts still without a name, requests still expected."""
+
+    round: int
+    undetermined: int
+    requests_left: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The last event of every run, however it ended.
+
+    `counts_changes` is what the run knows of the service: whether ``applied`` counts changes;
+    `skipped` how many contacts the service counted as skipped, named or not; `cap` the requests
+    that were spent and that ``max_requests`` allowed, where it left something to be asked.
+    """
+
+    outcomes: Outcomes
+    requests: int
+    error: KirimError | None
+    interrupted: bool
+    counts_changes: bool | None = None
+    skipped: int = 0
+    cap: tuple[int, int] | None = None
+
+
+Event: TypeAlias = (
+    PhaseStarted
+    | CallPlanned
+    | CallAnswered
+    | CallRefused
+    | CallLost
+    | CallUnsent
+    | Idle
+    | Waiting
+    | RoundEnded
+    | RunEnded
+)
+
+
+class Listener(Protocol):
+    """Anything that wants to know: called in the thread of the run, once an event."""
+
+    def __call__(self, event: Event, /) -> None:
+        """Take one event."""

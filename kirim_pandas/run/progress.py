@@ -1,0 +1,111 @@
+"""The state of a run at a glance, kept from its events: what bars, jobs and callbacks show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from kirim_pandas.run.events import (
+    CallAnswered,
+    CallPlanned,
+    Event,
+    Phase,
+    PhaseStarted,
+    RoundEnded,
+    RunEnded,
+    Waiting,
+)
+
+__all__ = ["Progress", "RunState", "Tally"]
+
+RunState: TypeAlias = Literal["running", "finished", "capped", "stopped", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands.
+
+    Attributes
+    ----------
+    state : {"running", "finished", "capped", "stopped", "failed"}
+        ``capped`` where ``max_requests`` left rows open, ``stopped`` by a person, ``failed`` by
+        an error; all three can be resumed.
+    phase : {"apply", "resolve", "certify"}
+        ``apply`` sends the label, ``resolve`` finds out who was skipped.
+    contacts : int
+        Distinct contacts of the run.
+    answered : int
+        Contacts for which the service has answered.
+    applied, skipped : int
+        Contacts counted so far by the service as passing, and as skipped.
+    undetermined : int
+        Answered contacts of which it is not yet known whether they were skipped; counted from
+        the start of the resolve phase on.
+    to_resolve : int
+        What `undetermined` was when the resolve phase began.
+    requests : int
+        Calls made so far in this session, retries not counted.
+    requests_expected : int
+        About how many calls the phase will have needed at its end, from the run's first call on.
+    waiting : str or None
+        Why the run waits, if it does.
+    cap : (int, int) or None
+        Requests spent and allowed, of a run that is ``capped``.
+    """
+
+    contacts: int
+    state: RunState = "running"
+    phase: Phase = "apply"
+    answered: int = 0
+    applied: int = 0
+    skipped: int = 0
+    undetermined: int = 0
+    to_resolve: int = 0
+    requests: int = 0
+    requests_expected: int = 0
+    waiting: str | None = None
+    cap: tuple[int, int] | None = None
+
+
+class Tally:
+    """Turns the events of one run into :class:`Progress`; one instance a run."""
+
+    def __init__(self, contact_count: int) -> None:
+        self.progress = Progress(contact_count)
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        now = self.progress
+        match event:
+            case PhaseStarted(phase, requests, contacts, answered, skipped):
+                expected = now.requests + round(requests)
+                now = replace(now, phase=phase, requests_expected=expected)
+                if phase == "apply":
+                    applied = answered - skipped
+                    now = replace(now, answered=answered, applied=applied, skipped=skipped)
+                if phase == "resolve":
+                    now = replace(now, undetermined=contacts, to_resolve=contacts)
+            case CallPlanned():
+                now = replace(now, requests=now.requests + 1, waiting=None)
+            case CallAnswered(call, reply, answered) if call.phase == "apply":
+                counts = reply.counts
+                skipped = counts.cross_org + counts.team_mismatch
+                now = replace(
+                    now,
+                    answered=answered,
+                    applied=now.applied + len(call.positions) - skipped,
+                    skipped=now.skipped + skipped,
+                    waiting=None,
+                )
+            case RoundEnded(_, undetermined, requests_left):
+                expected = now.requests + round(requests_left)
+                now = replace(now, undetermined=undetermined, requests_expected=expected)
+            case Waiting(reason, _):
+                now = replace(now, waiting=reason)
+            case RunEnded(_, _, error, interrupted, cap=cap):
+                state: RunState = "stopped" if interrupted else "failed" if error else "finished"
+                state = state if cap is None else "capped"
+                now = replace(now, state=state, waiting=None, cap=cap)
+            case _:
+                pass
+        self.progress = now

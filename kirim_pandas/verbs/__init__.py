@@ -1,0 +1,1 @@
+"""What one can do: check everything, put the parts together, go."""

@@ -1,0 +1,301 @@
+"""Where the parts meet: ids from a frame, a run over them, a client that sends, a result frame.
+
+::
+
+    frame -> frames.ids -> run.loop -> api.client -> the service
+    result frame <- frames.results <- run.ledger <-'
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from kirim_pandas import session
+from kirim_pandas.errors import KirimError, RunInterrupted
+from kirim_pandas.frames.ids import ContactIds
+from kirim_pandas.frames.reports import RunFacts
+from kirim_pandas.frames.results import STATUSES, ContactOutcomes, contacts_frame, result_frame
+from kirim_pandas.grouptesting.outcomes import Counts
+from kirim_pandas.run.events import Call, CallPlanned, Event, Idle, Listener, Reply, RunEnded
+from kirim_pandas.run.loop import Run
+from kirim_pandas.run.pool import CallPool
+from kirim_pandas.run.spec import Job, PastCall
+from kirim_pandas.run.stop import StopButton
+
+if TYPE_CHECKING:
+    from kirim_pandas.api.client import Client
+    from kirim_pandas.journal.store import RecordState
+    from kirim_pandas.journal.writer import RunBook
+
+__all__ = ["Order", "execute", "has_work", "new_run_id"]
+
+SO_FAR = {
+    "applied": "applied",
+    "skipped": "skipped by the service",
+    "failed": "refused by the service",
+    "undetermined": "sent, but who of them was skipped is not known yet",
+    "no_reply": "sent without an answer, so perhaps applied",
+    "stopped": "not sent",
+    "missing_id": "without a usable id",
+}
+"""Status, or the reason where it says more, in words for a message."""
+
+MAX_IN_FLIGHT = 8
+"""Calls under way together; enough for 600 requests a minute at 0.8 s each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """A run that is ready to start: everything was checked, nothing was sent.
+
+    Attributes
+    ----------
+    run_id, label_id, operation : str
+        What to do.
+    contact_ids : sequence of str
+        Distinct ids in sending order.
+    job : Job
+        How far to go.
+    ids : ContactIds or None
+        How the rows of a frame mean the contacts; None for one row a contact.
+    figures : dict or None
+        What the journal is to say of the rows at the end; None to count them. A run that is
+        resumed without its frame cannot count them.
+    source : DataFrame, Series, Index or None
+        What the ids were taken from.
+    own_key : bool
+        Whether a resumed run goes on under the key it was started with.
+    """
+
+    run_id: str
+    label_id: str
+    operation: str
+    contact_ids: Sequence[str]
+    job: Job
+    ids: ContactIds | None = None
+    figures: dict[str, int] | None = None
+    source: Any = None
+    own_key: bool = False
+
+    @property
+    def rows(self) -> int:
+        """Rows of the result."""
+        return self.ids.rows if self.ids else len(self.contact_ids)
+
+
+def new_run_id() -> str:
+    """Make a run id: the day, so that people find it again, and chance."""
+    return f"run_{time.strftime('%Y%m%d')}_{secrets.token_hex(5)}"
+
+
+def execute(
+    order: Order,
+    *,
+    client: Client | None,
+    watchers: Sequence[Listener] = (),
+    stop: StopButton,
+    book: RunBook | None = None,
+    past: Sequence[PastCall] = (),
+) -> pd.DataFrame:
+    """Carry an order out.
+
+    Parameters
+    ----------
+    order
+        What to do.
+    client
+        Sends; may be None where there are no contacts.
+    watchers
+        Told of every event, in this thread.
+    stop
+        Looked at between any two steps.
+    book
+        Where the run is written down, if anywhere.
+    past
+        The calls of earlier sessions, when this is a resumed run.
+
+    Returns
+    -------
+    DataFrame
+        The result frame.
+
+    Raises
+    ------
+    KirimError
+        What ended the run, with ``.result`` and ``.run_id``.
+    RunInterrupted
+        Somebody stopped it; likewise.
+    """
+    __tracebackhide__ = True
+    started = datetime.now().astimezone()
+    pool = CallPool(_sender(client, order), max_in_flight=MAX_IN_FLIGHT)
+    job = order.job
+    if client is not None and not past:  # a resumed run plans the probes that it planned before
+        job = replace(job, counts_changes=session.known_counting(client.target))
+    run = Run(job, pool, stop=stop, past=past, own_key=order.own_key)
+    ended, watcher_error = _listen(run, book, watchers, stop)
+    if client is not None:
+        session.learn_counting(client.target, ended.counts_changes)
+        if pool.in_flight:
+            client.leave_in_flight()  # a resume, or another run, is not to wait for them
+    resumable = book is not None and book.resumable
+    frame = _result(order, ended)
+    facts = RunFacts(
+        run_id=order.run_id,
+        label_id=order.label_id,
+        operation=order.operation,
+        started=started,
+        requests=ended.requests,
+    )
+    session.remember(frame, order.run_id, order.source, facts)
+    if book is not None:
+        book.end(*_figures(order, frame, ended))
+    # A press that found the run inside a callback stopped the run: that is what it was for.
+    pressed = ended.interrupted and isinstance(watcher_error, KeyboardInterrupt)
+    if watcher_error is not None and not pressed:
+        watcher_error.add_note(_how_to_go_on(order, ended, frame, resumable=resumable))
+        if isinstance(watcher_error, KirimError):  # of the journal
+            watcher_error.result, watcher_error.run_id = frame, order.run_id
+        raise watcher_error
+    return _finish(order, ended, frame, resumable=resumable)
+
+
+def has_work(order: Order, past: Sequence[PastCall]) -> bool:
+    """Tell whether a resumed run would send anything; sends nothing."""
+    run = Run(order.job, CallPool(_sender(None, order)), stop=StopButton(), past=past)
+    events = run.events()
+    try:
+        return any(isinstance(event, CallPlanned) for event in events)
+    finally:
+        events.close()
+
+
+def _listen(
+    run: Run, book: RunBook | None, watchers: Sequence[Listener], stop: StopButton
+) -> tuple[RunEnded, BaseException | None]:
+    """Follow the run to its end; a listener that fails stops the run in order."""
+    failed: BaseException | None = None
+    ended: Event | None = None
+    for ended in run.events():
+        try:
+            if book is not None:
+                book(ended)
+            if failed is None and not isinstance(ended, Idle):  # nothing to see
+                for watcher in watchers:
+                    watcher(ended)
+        except BaseException as error:  # kept, and raised once the run has ended in order
+            failed = failed or error
+            stop.press()
+    assert isinstance(ended, RunEnded)  # what every run promises
+    return ended, failed
+
+
+def _sender(
+    client: Client | None, order: Order
+) -> Callable[[Call, Callable[[str, float], None], threading.Event], Reply]:
+    """Bind the client to the order: positions become ids, and only here."""
+
+    def send(call: Call, on_wait: Callable[[str, float], None], stop: threading.Event) -> Reply:
+        assert client is not None  # it may only be missing where there is no contact
+        ids = [order.contact_ids[position] for position in call.positions.tolist()]
+        reply = client.bulk_label(
+            ids,
+            order.label_id,
+            order.operation,
+            idempotency_key=call.key,
+            on_wait=on_wait,
+            stop=stop,
+        )
+        counts = Counts(reply.applied, reply.cross_org, reply.team_mismatch)
+        return Reply(counts, reply.request_id)
+
+    return send
+
+
+def _figures(
+    order: Order, frame: pd.DataFrame, ended: RunEnded
+) -> tuple[RecordState, dict[str, int]]:
+    counts = frame["status"].value_counts()
+    summary = {status: int(counts.get(status, 0)) for status in STATUSES}
+    if order.figures is not None:
+        summary = order.figures
+    state: RecordState = "stopped" if ended.interrupted else "failed" if ended.error else "finished"
+    if ended.cap is not None:
+        state = "capped"
+    return state, summary | {"requests": ended.requests}
+
+
+def _result(order: Order, ended: RunEnded) -> pd.DataFrame:
+    known = ended.outcomes
+    outcomes = ContactOutcomes.from_arrays(
+        known.outcome,
+        known.batch,
+        probed=known.probed,
+        no_reply=(known.batch >= 0) & ~known.answered & (known.refusal < 0),
+        failed=known.refusal,
+        failure_codes=known.refusal_codes,
+        request=known.request,
+        request_ids=known.request_ids,
+    )
+    if order.ids is None:
+        return contacts_frame(order.contact_ids, outcomes, run_id=order.run_id)
+    return result_frame(order.ids, outcomes, run_id=order.run_id)
+
+
+def _finish(order: Order, ended: RunEnded, frame: pd.DataFrame, *, resumable: bool) -> pd.DataFrame:
+    __tracebackhide__ = True
+    if ended.interrupted:
+        interrupted = RunInterrupted(
+            f"Stopped. {_how_to_go_on(order, ended, frame, resumable=resumable)}"
+        )
+        interrupted.result, interrupted.run_id = frame, order.run_id
+        raise interrupted
+    if ended.error is not None:
+        error = ended.error
+        said = str(error).strip()
+        said = said[:1].upper() + said[1:].removesuffix(".")
+        error.args = (f"{said}. {_how_to_go_on(order, ended, frame, resumable=resumable)}",)
+        error.result, error.run_id = frame, order.run_id
+        # From here: how a worker came by it would push the message off an analyst's screen.
+        raise error.with_traceback(None)
+    return frame
+
+
+def _how_to_go_on(order: Order, ended: RunEnded, frame: pd.DataFrame, *, resumable: bool) -> str:
+    """Say where the customers stand and what to do next, in one breath."""
+    if not (ended.outcomes.batch >= 0).any() and not ended.interrupted:
+        return "No customer was touched: put this right and call again."
+    status = frame["status"].astype(str)
+    reason = frame["reason"].astype(object).fillna("")
+    kinds = status.where(~status.isin(["unknown", "not_sent"]), reason)
+    counts = kinds.replace("malformed_id", "missing_id").value_counts()
+    so_far = ", ".join(
+        f"{counts[kind]:,} {words}" for kind, words in SO_FAR.items() if kind in counts
+    )
+    counted = ""
+    if "undetermined" in counts:
+        answered = int(ended.outcomes.answered.sum())
+        counted = (
+            f"Of {answered:,} contacts the service counted {answered - ended.skipped:,} as passing "
+            f"and {ended.skipped:,} as skipped. "
+        )
+    if resumable:
+        go_on = f'df.kirim.resume("{order.run_id}") goes on from here'
+        if "no_reply" in counts:
+            go_on += ", and asks again about those without an answer"
+    else:
+        go_on = "calling again is safe: a label that is set twice stays as it is"
+    when = "At any time" if ended.interrupted else "Once this has passed or is put right,"
+    return (
+        f"Rows so far: {so_far or 'none'}. {counted}The exception's .result and "
+        "kirim_pandas.last_result() hold every row with what is known of it. "
+        f"{when} {go_on}."
+    )
