@@ -22,7 +22,7 @@ from typing import TypeAlias
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-from kill_harness import (
+from support.kill_harness import (
     RUN_ENDED,
     RUN_FAILED,
     RUN_STOPPED,

@@ -23,7 +23,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 120
-MACHINE = "test_state_machine.py"
+MACHINE = "whole/test_state_machine.py"
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ DEFECTS = [
         "api/caller.py",
         "reply = self.exchange(request, key)",
         'reply = self.exchange(request, key and f"{key}-{ticket.number}")',
-        "test_client.py::test_retries_are_the_same_request",
+        "api/test_client.py::test_retries_are_the_same_request",
     ),
     Defect(
         "one key for all calls",
@@ -99,21 +99,21 @@ DEFECTS = [
         "journal/store.py",
         '"synchronous = EXTRA"',
         '"synchronous = OFF"',
-        "test_kill.py::test_a_commit_survives_a_power_cut",
+        "whole/test_kill.py::test_a_commit_survives_a_power_cut",
     ),
     Defect(
         "a damaged row believed",
         "journal/records.py",
         "if _checksum(row[:-1]) != row[-1]:",
         "if False:",
-        "test_journal.py::test_damaged_journals_are_refused_or_true",
+        "journal/test_journal.py::test_damaged_journals_are_refused_or_true",
     ),
     Defect(
         "two processes on one run",
         "journal/locks.py",
         "fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)",
         "pass",
-        "test_journal.py::test_two_processes_never_work_on_one_run",
+        "journal/test_journal.py::test_two_processes_never_work_on_one_run",
     ),
     Defect(
         "a key sent again for ever",
@@ -135,28 +135,28 @@ DEFECTS = [
         "api/protocol.py",
         "sum(counts) > request.contact_count",
         "sum(counts) < 0",
-        "test_protocol.py::test_impossible_counts",
+        "api/test_protocol.py::test_impossible_counts",
     ),
     Defect(
         "409 in progress is final",
         "api/retry.py",
         "return self._after_in_progress()",
         "return None",
-        "test_retry.py",
+        "api/test_retry.py",
     ),
     Defect(
         "a timeout is final",
         "api/retry.py",
         "if isinstance(error, ServerError | TransportError | ProtocolError) or (",
         "if isinstance(error, ServerError | ProtocolError) or (",
-        "test_retry.py",
+        "api/test_retry.py",
     ),
     Defect(
         "int(Retry-After)",
         "api/retry.py",
         "if _SECONDS.fullmatch(text):\n        return float(text) or None",
         "if text:\n        return float(int(text))",
-        "test_retry.py",
+        "api/test_retry.py",
     ),
     Defect(
         "Retry-After ignored",
@@ -170,7 +170,7 @@ DEFECTS = [
         "api/caller.py",
         "GIVEN_UP_SECONDS = 1.0",
         "GIVEN_UP_SECONDS = 0.0",
-        "test_client.py::test_after_a_429_that_is_not_waited_for_the_others_stay",
+        "api/test_client.py::test_after_a_429_that_is_not_waited_for_the_others_stay",
     ),
     Defect("wall clock in the bucket", "api/caller.py", "time.monotonic()", "time.time()", MACHINE),
     Defect(
@@ -178,35 +178,35 @@ DEFECTS = [
         "api/pacing.py",
         "self._tokens = 1.0  #",
         "self._tokens = float(limit_per_minute)  #",
-        "test_pacing.py::test_no_headers",
+        "api/test_pacing.py::test_no_headers",
     ),
     Defect(
         "nothing left to others",
         "api/pacing.py",
         "return min((1.0 - share) * self.limit_per_minute, self.limit_per_minute - 1.0)",
         "return 0.0",
-        "test_pacing.py::test_others_drain_the_bucket",
+        "api/test_pacing.py::test_others_drain_the_bucket",
     ),
     Defect(
         "redirects followed",
         "api/client.py",
         "follow_redirects=False",
         "follow_redirects=True",
-        "test_security.py::test_no_redirect_carries_the_key_to_another_host",
+        "whole/test_security.py::test_no_redirect_carries_the_key_to_another_host",
     ),
     Defect(
         "the key in a message",
         "api/secret.py",
         'text = _KEY_LIKE.sub("[key]", self._mask(" ".join(text.split())))',
         'text = " ".join(text.split())',
-        "test_client.py::test_an_echo_of_the_key_is_not_shown",
+        "api/test_client.py::test_an_echo_of_the_key_is_not_shown",
     ),
     Defect(
         "batches of 1,001",
         "grouptesting/outcomes.py",
         "MAX_CONTACTS_PER_CALL = 1000",
         "MAX_CONTACTS_PER_CALL = 1001",
-        "test_run.py::test_every_contact_gets_its_true_outcome",
+        "run/test_run.py::test_every_contact_gets_its_true_outcome",
     ),
     Defect(
         "an id sent twice",
@@ -234,21 +234,21 @@ DEFECTS = [
         "grouptesting/confirming.py",
         "outcomes[history.late_skips(outcomes, self._batch_of, unknown)] = Outcome.UNDETERMINED",
         "pass",
-        "test_movers.py",
+        "grouptesting/test_movers.py",
     ),
     Defect(
         "closing calls believed unseen",
         "grouptesting/confirming.py",
         "if count == tuple(len(positions) * int(found == skip) for skip in SKIPS):",
         "if True:",
-        "test_movers.py",
+        "grouptesting/test_movers.py",
     ),
     Defect(
         "names reported that no closing call vouches for",
         "grouptesting/confirming.py",
         "outcomes[unknown] = Outcome.UNDETERMINED",
         "pass",
-        "test_attribution.py::test_nothing_is_confirmed_before_its_closing_call",
+        "grouptesting/test_attribution.py::test_nothing_is_confirmed_before_its_closing_call",
     ),
 ]
 

@@ -1,9 +1,8 @@
 """A sandbox with something wrong, a run over it, and what must be true whatever happens."""
 
-from kill_harness import faulty_requests, lies
-
 import kirim_pandas as kp
 from kirim_pandas.api.models import Timeouts
+from support.kill_harness import faulty_requests, lies
 
 FAST = 60_000
 SIZE = 2050

@@ -7,8 +7,8 @@ import time
 from email.utils import formatdate
 
 import pytest
-from kill_harness import RUN_ENDED, spawn
-from scenes import FAST, SIZE, Scenes, counts
+from support.kill_harness import RUN_ENDED, spawn
+from support.scenes import FAST, SIZE, Scenes, counts
 
 import kirim_pandas as kp
 from kirim_pandas.journal.store import Journal

@@ -7,7 +7,7 @@ import subprocess
 
 import pandas as pd
 import pytest
-from kill_harness import RUN_ENDED, RUN_STOPPED, faulty_requests, lies, spawn
+from support.kill_harness import RUN_ENDED, RUN_STOPPED, faulty_requests, lies, spawn
 
 import kirim_pandas as kp
 from kirim_pandas.journal.store import Journal

@@ -11,8 +11,8 @@ import ssl
 
 import pytest
 import trustme
-from front import Front, closed_port
-from scenes import SIZE, Scenes, counts
+from support.front import Front, closed_port
+from support.scenes import SIZE, Scenes, counts
 
 import kirim_pandas as kp
 from kirim_pandas.api import caller as calls

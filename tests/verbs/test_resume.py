@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from kill_harness import faulty_requests, lies
+from support.kill_harness import faulty_requests, lies
 
 import kirim_pandas as kp
 from kirim_pandas.journal.records import REPLAY_SECONDS

@@ -23,8 +23,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from kill_harness import lies
-from model_service import FAULTS, KEPT_FAULTS, OTHER_FAULTS, Customer, FakeTime, WireService
+from support.kill_harness import lies
+from support.model_service import FAULTS, KEPT_FAULTS, OTHER_FAULTS, Customer, FakeTime, WireService
 
 from kirim_pandas.api import caller as calls
 from kirim_pandas.api.client import Client

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bisection import bisect
-from counting_service import CountingService, attribute
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.bisection import bisect
+from support.counting_service import CountingService, attribute
 
 from kirim_pandas.grouptesting.attribution import (
     Attribution,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from counting_service import CountingService, attribute
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.counting_service import CountingService, attribute
 
 from kirim_pandas.grouptesting.clusters import Node
 from kirim_pandas.grouptesting.doubt import Claim, Doubt

@@ -7,9 +7,9 @@ import ast
 from pathlib import Path
 
 import pytest
-from test_faults import LASTING, ODD, PASSING
+from support.fault_lists import LASTING, ODD, PASSING
 
-TESTS = Path(__file__).parent
+TESTS = {path.stem: path for path in Path(__file__).parents[1].rglob("test_*.py")}
 
 # Number, the fault in a few words, then its tests ("file::name", .py and test_ left out), or a
 # sentence beginning with "-" that says why there is none.
@@ -152,13 +152,13 @@ def test_the_tests_of_a_fault_exist(fault, held):
     named = [word for word in held.partition(" (")[0].split() if "::" in word]
     assert named
     for file, _, name in (word.partition("::") for word in named):
-        tree = ast.parse((TESTS / f"test_{file}.py").read_text())
+        tree = ast.parse(TESTS[f"test_{file}"].read_text())
         assert f"test_{name}" in {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}
 
 
 def test_numbers_in_names_are_those_of_the_table():
     """A test that is named after a fault stands in the table under that fault."""
-    for path in sorted(TESTS.glob("test_*.py")):
+    for path in TESTS.values():
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.FunctionDef):
                 name = f"{path.stem}::{node.name}".replace("test_", "")

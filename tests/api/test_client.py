@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from scripted_server import ScriptedServer, Step, counts, error, reply
+from support.scripted_server import ScriptedServer, Step, counts, error, reply
 
 from kirim_pandas.api import caller as calls
 from kirim_pandas.api import retry

@@ -18,7 +18,7 @@ import nbformat
 import pandas as pd
 import pytest
 from nbclient import NotebookClient
-from scripted_server import ScriptedServer, counts, error, reply
+from support.scripted_server import ScriptedServer, counts, error, reply
 
 import kirim_pandas as kp
 from kirim_pandas import session
@@ -343,6 +343,6 @@ def test_importing_does_nothing(tmp_path):
 
 def test_the_page_names_what_is_promised():
     """SECURITY.md exists and tells where to report."""
-    page = (Path(__file__).parent.parent / "SECURITY.md").read_text()
+    page = (Path(__file__).parents[2] / "SECURITY.md").read_text()
     for word in ("Report", "journal", "redirect", "https", "KIRIM_JOURNAL", "forget"):
         assert word in page

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from jupyter_client.manager import start_new_kernel
-from kill_harness import faulty_requests, lies
+from support.kill_harness import faulty_requests, lies
 
 import kirim_pandas as kp
 from kirim_pandas.run import loop as run_module

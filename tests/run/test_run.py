@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model_service import ModelService
+from support.model_service import ModelService
 
 from kirim_pandas.errors import (
     AuthenticationError,

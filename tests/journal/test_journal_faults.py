@@ -13,7 +13,7 @@ import warnings
 
 import numpy as np
 import pytest
-from scenes import SIZE, Scenes, counts
+from support.scenes import SIZE, Scenes, counts
 
 import kirim_pandas as kp
 from kirim_pandas.journal import disks

@@ -1,0 +1,1 @@
+"""What several tests share: servers that count, misbehave or remember, and whole scenes."""
