@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from kirim_pandas.frames.ids import collect_ids
-from kirim_pandas.frames.results import ContactOutcomes, result_frame
+from kirim_pandas.frames.results import result_frame
+from kirim_pandas.grouptesting.outcomes import Outcomes
 
 ALPHABET = np.frombuffer(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ", dtype="S1")
 
@@ -55,9 +56,10 @@ def main(rows: int) -> None:
     ours = seconds(lambda: collect_ids(frame, hint="team"))
     print(f"found among 11 columns    {ours:8.2f} {ours / bare:10.1f}   with a hint")
     ids = collect_ids(base)
-    outcomes = ContactOutcomes.from_arrays(
-        np.ones(ids.contacts, dtype=np.int8), np.arange(ids.contacts) // 1000
-    )
+    yes = np.ones(ids.contacts, dtype=np.bool_)
+    none = np.full(ids.contacts, -1)
+    batch = np.arange(ids.contacts) // 1000
+    outcomes = Outcomes(yes.astype(np.int8), batch, ~yes, yes, none, (), none, ())
     ours = seconds(lambda: result_frame(ids, outcomes, run_id="run"))
     print(f"result frame              {ours:8.2f} {ours / bare:10.1f}")
 

@@ -14,7 +14,7 @@ import numpy as np
 
 import kirim_pandas as kp
 from kirim_pandas.grouptesting.outcomes import Counts
-from kirim_pandas.run.events import Call, Reply
+from kirim_pandas.run.calls import Call, Reply
 from kirim_pandas.run.pool import CallPool, Done
 
 LEAST_SHARE = 0.97

@@ -62,8 +62,7 @@ class KirimAccessor:
             saves requests; never changes the result.
         resolve
             ``"rows"`` finds out every row; ``"batches"`` sends no probe, and rows of a mixed batch
-            stay ``unknown``; ``"certified"`` asks once more, at the end, whether the names found
-            are right, at one request per 1000 rows found by probes.
+            stay ``unknown``.
         max_requests
             Cap on the requests of the run; labels first, probes with what is left.
         client

@@ -56,7 +56,7 @@ class Plan:
     hint_values : int
         Distinct values of the hint; 0 without one.
     resolve : str
-        How far the run would go: ``rows``, ``batches`` or ``certified``.
+        How far the run would go: ``rows`` or ``batches``.
     max_requests : int or None
         Its cap.
     limit_is_known : bool
@@ -219,7 +219,7 @@ def plan_frame(
     skip_shares
         Shares to reckon with.
     resolve
-        With ``"batches"`` no probes are reckoned, with ``"certified"`` some at the end.
+        With ``"batches"`` no probes are reckoned.
     max_requests
         Cap on the requests; None for none.
     limit_is_known
@@ -240,10 +240,8 @@ def plan_frame(
         asks = share > 0 and ids.contacts > 0 and resolve != "batches"
         probes = ceil(requests_for(ids.contacts, share)) if asks else 0
         hinted = min(probes, PROBES_PER_HINT_VALUE * max(2, hint_values))
-        # Certifying asks once more about each thousand that probes have named.
-        last = batches if asks and resolve == "certified" else 0
         for hint, extra in ((_NO_HINT, probes), (_PERFECT_HINT, hinted)):
-            requests = batches + extra + last
+            requests = batches + extra
             requests = requests if max_requests is None else min(requests, max_requests)
             lines.append(
                 {

@@ -18,6 +18,7 @@ __all__ = [
     "SKIPS",
     "Counts",
     "Outcome",
+    "Outcomes",
     "Positions",
     "cut",
     "cut_batches",
@@ -52,6 +53,45 @@ class Counts:
     applied: int
     cross_org: int
     team_mismatch: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcomes:
+    """What a run knows of its contacts, one entry per contact, in sending order.
+
+    Attributes
+    ----------
+    outcome : int8 array
+        Values of :class:`Outcome`.
+    batch : int64 array
+        The batch the contact was sent in; -1 where it never was.
+    probed : bool array
+        True where probes were needed to know the outcome.
+    answered : bool array
+        True where the service answered a batch call that held the contact.
+    refusal : int64 array
+        Index into `refusal_codes` where the service refused this very contact, else -1.
+    refusal_codes : tuple of str
+        The service's error codes.
+    request : int64 array
+        Index into `request_ids` of the batch's call, else -1.
+    request_ids : tuple of (str or None)
+        The service's request ids.
+    """
+
+    outcome: NDArray[np.int8]
+    batch: NDArray[np.int64]
+    probed: NDArray[np.bool_]
+    answered: NDArray[np.bool_]
+    refusal: NDArray[np.int64]
+    refusal_codes: tuple[str, ...]
+    request: NDArray[np.int64]
+    request_ids: tuple[str | None, ...]
+
+    @property
+    def no_reply(self) -> NDArray[np.bool_]:
+        """True where the contact was sent and neither counted nor refused."""
+        return (self.batch >= 0) & ~self.answered & (self.refusal < 0)
 
 
 def cut(positions: Positions, size: int = MAX_CONTACTS_PER_CALL) -> list[Positions]:

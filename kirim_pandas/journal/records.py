@@ -10,8 +10,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from kirim_pandas.grouptesting.outcomes import Counts
-from kirim_pandas.run.events import Call, Reply
-from kirim_pandas.run.spec import CallState, PastCall
+from kirim_pandas.run.calls import Call, CallState, PastCall, Reply
 
 __all__ = [
     "DamagedRow",
@@ -125,14 +124,17 @@ def end_row(
 
 def read_run(row: Row) -> RunRecord:
     """Read a row of table ``run``, without the contacts."""
-    run_id, detail, state, summary, _ended_at = _opened(row)
+    run_id, text, state, summary, _ended_at = _opened(row)
+    detail = json.loads(text)
+    if detail["resolve"] == "certified":  # of an earlier version, which confirmed names at the end
+        detail["resolve"] = "rows"
     return RunRecord(
         run_id=run_id,
         contact_ids=[],
         groups=None,
         state=state,
         summary=json.loads(summary),
-        **json.loads(detail),
+        **detail,
     )
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from kirim_pandas.errors import InvalidInputError, JournalError
 from kirim_pandas.journal import records
 from kirim_pandas.journal.records import Entry, RecordState, RunRecord
-from kirim_pandas.run.spec import PastCall
+from kirim_pandas.run.calls import PastCall
 
 __all__ = ["BROKEN", "Entry", "Journal", "RecordState", "RunRecord", "default_path"]
 

@@ -15,8 +15,8 @@ from kirim_pandas.journal.conflicts import refuse_rivals, refuse_undoing
 from kirim_pandas.journal.disks import network_file_system
 from kirim_pandas.journal.locks import RunLock
 from kirim_pandas.journal.store import BROKEN, Entry, Journal, RecordState, RunRecord
+from kirim_pandas.run.calls import Call, CallState, PastCall
 from kirim_pandas.run.events import (
-    Call,
     CallAnswered,
     CallLost,
     CallPlanned,
@@ -24,7 +24,6 @@ from kirim_pandas.run.events import (
     CallUnsent,
     Event,
 )
-from kirim_pandas.run.spec import CallState, PastCall
 
 __all__ = ["RunBook", "lock_path"]
 

@@ -44,7 +44,7 @@ TICK_SECONDS = 0.1
 NOTE_SECONDS = 5.0
 """How old the saved text may be."""
 
-STEPS = {"batches": 1, "rows": 2, "certified": 3}
+STEPS = {"batches": 1, "rows": 2}
 
 
 class JobWidgets:

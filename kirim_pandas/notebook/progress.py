@@ -135,16 +135,14 @@ class ProgressBar:
 
     def _start_probing(self, event: PhaseStarted) -> None:
         now = self._tally.progress
-        if event.phase == "resolve":
-            rate = self._requests_per_minute()
-            note = resolve_note(event, self._operation, rate, made=now.requests)
-            if self._place is None:
-                print_note(self._bar, note)
-            else:
-                self._place.announce(note)
+        rate = self._requests_per_minute()
+        note = resolve_note(event, self._operation, rate, made=now.requests)
+        if self._place is None:
+            print_note(self._bar, note)
+        else:
+            self._place.announce(note)
         self._requests_before = self._tally.progress.requests
-        sought = "finding the skipped" if event.phase == "resolve" else "checking the names"
-        self._bar.set_description_str(sought, refresh=False)
+        self._bar.set_description_str("finding the skipped", refresh=False)
         self._bar.bar_format = IN_REQUESTS
         self._bar.reset(total=1)
         self._draw(self._tally.progress)

@@ -55,7 +55,7 @@ _STYLE: Final = """<style>
 
 _DOING: Final = {"attach": "Attaching", "detach": "Detaching"}
 _TO: Final = {"attach": "to", "detach": "from"}
-_STEPS: Final = {"apply": 1, "resolve": 2, "certify": 3}
+_STEPS: Final = {"apply": 1, "resolve": 2}
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,6 @@ def phase_text(operation: str, progress: Progress, steps: int) -> str:
     names = {
         "apply": f"{_DOING[operation].lower()} the label",
         "resolve": "finding out who was skipped (the label is set; stopping loses nothing)",
-        "certify": "checking the names found",
     }
     return f"Step {_STEPS[progress.phase]} of {steps}: {names[progress.phase]}"
 

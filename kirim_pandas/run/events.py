@@ -8,15 +8,13 @@ call that can have reached the service.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from kirim_pandas.errors import KirimError
-from kirim_pandas.grouptesting.outcomes import Counts, Positions
-from kirim_pandas.run.ledger import Outcomes
+from kirim_pandas.grouptesting.outcomes import Outcomes
+from kirim_pandas.run.calls import Call, Phase, Reply
 
 __all__ = [
-    "UNPLANNED",
-    "Call",
     "CallAnswered",
     "CallLost",
     "CallPlanned",
@@ -25,58 +23,11 @@ __all__ = [
     "Event",
     "Idle",
     "Listener",
-    "Phase",
     "PhaseStarted",
-    "Reply",
     "RoundEnded",
     "RunEnded",
     "Waiting",
 ]
-
-Phase: TypeAlias = Literal["apply", "resolve", "certify"]
-
-UNPLANNED = -1
-"""The number of a call that may still be left out."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Call:
-    """One request, with the key under which every try of it is sent.
-
-    Attributes
-    ----------
-    number : int
-        From 0, in the order of planning, unique within the run.
-    phase : {"apply", "resolve", "certify"}
-        ``apply`` sends batches, ``resolve`` and ``certify`` send probes.
-    positions : int64 array, shape (k,), 1 <= k <= 1000
-        The contacts, in the order in which they are sent.
-    key : str
-        The idempotency key.
-    batch : int
-        The batch, for calls of the apply phase; -1 otherwise.
-    round, slot : int
-        The round of probes and the place in it; -1 in the apply phase.
-    budget : int or None
-        How many probes the round's plan was allowed, so that a resumed run plans it again alike.
-    """
-
-    number: int
-    phase: Phase
-    positions: Positions
-    key: str
-    batch: int = -1
-    round: int = -1
-    slot: int = -1
-    budget: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The service's answer to a call."""
-
-    counts: Counts
-    request_id: str | None
 
 
 @dataclass(frozen=True, slots=True)

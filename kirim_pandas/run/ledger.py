@@ -2,48 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from kirim_pandas.grouptesting.outcomes import Counts, Outcome, Positions
+from kirim_pandas.grouptesting.outcomes import Counts, Outcome, Outcomes, Positions
 
-__all__ = ["Ledger", "Outcomes"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Outcomes:
-    """What a run knows of its contacts, one entry per contact, in sending order.
-
-    Attributes
-    ----------
-    outcome : int8 array
-        Values of :class:`~kirim_pandas.grouptesting.outcomes.Outcome`.
-    probed : bool array
-        True where probes were needed to know it.
-    batch : int64 array
-        The batch the contact was sent in; -1 where it never was.
-    answered : bool array
-        True where the service answered a batch call that held the contact.
-    refusal : int64 array
-        Index into `refusal_codes` where the service refused this very contact, else -1.
-    refusal_codes : tuple of str
-        The service's error codes.
-    request : int64 array
-        Index into `request_ids` of the batch's call, else -1.
-    request_ids : tuple of (str or None)
-        The service's request ids.
-    """
-
-    outcome: NDArray[np.int8]
-    probed: NDArray[np.bool_]
-    batch: NDArray[np.int64]
-    answered: NDArray[np.bool_]
-    refusal: NDArray[np.int64]
-    refusal_codes: tuple[str, ...]
-    request: NDArray[np.int64]
-    request_ids: tuple[str | None, ...]
+__all__ = ["Ledger"]
 
 
 class Ledger:

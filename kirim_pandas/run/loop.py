@@ -17,27 +17,24 @@ from typing import TypeAlias
 
 from kirim_pandas.errors import in_our_words
 from kirim_pandas.grouptesting.attribution import Attribution
-from kirim_pandas.grouptesting.certificate import certificate, check_certificate
-from kirim_pandas.grouptesting.outcomes import Outcome, Positions
+from kirim_pandas.grouptesting.outcomes import Outcome, Outcomes, Positions
+from kirim_pandas.run.calls import UNPLANNED, Call, PastCall
 from kirim_pandas.run.events import (
-    UNPLANNED,
-    Call,
     CallPlanned,
     CallUnsent,
     Event,
     Idle,
-    Phase,
     PhaseStarted,
     RoundEnded,
     RunEnded,
     Waiting,
 )
-from kirim_pandas.run.ledger import Ledger, Outcomes
+from kirim_pandas.run.ledger import Ledger
 from kirim_pandas.run.pool import CallPool, Done
-from kirim_pandas.run.replay import recall_batches
+from kirim_pandas.run.replay import recall_batches, recall_probes, round_budget
 from kirim_pandas.run.replies import Halt, Settler
-from kirim_pandas.run.rounds import ProbeRound, round_budget
-from kirim_pandas.run.spec import Job, PastCall
+from kirim_pandas.run.rounds import ProbeRound
+from kirim_pandas.run.spec import Job
 from kirim_pandas.run.stop import StopButton
 
 __all__ = ["Run"]
@@ -93,7 +90,6 @@ class Run:
         self._attribution = Attribution(
             job.contact_count, groups=job.groups, counts_changes=job.counts_changes
         )
-        self._certificate: list[Positions] = []
         # One number a call, none left out: so a journal that lost a call is found out.
         self._requests = sum(p.call.number >= 0 for p in past)
         self._settler = Settler(self._ledger, past, new_key, own_key=own_key)
@@ -116,8 +112,6 @@ class Run:
                 yield from self._apply()
                 if self._job.resolve != "batches":
                     yield from self._resolve()
-                if self._job.resolve == "certified":
-                    yield from self._certify()
                 self._settler.check_key()
             except Halt as halt:
                 error, interrupted = halt.error, halt.error is None
@@ -126,7 +120,7 @@ class Run:
             if error is not None or interrupted:
                 yield from self._settle_in_flight()
                 half = self._settler.round  # it tells something, too
-                if len(half) and not self._certificate:
+                if len(half):
                     self._attribution.tell(half.replies)
         finally:
             self._pool.close()
@@ -164,7 +158,7 @@ class Run:
             probes = self._attribution.next_round(budget)
             if not probes:
                 return
-            todo = self._to_ask("resolve", number, probes, budget)
+            todo = self._to_ask(number, probes, budget)
             if todo and not announced:  # not for what earlier sessions have asked already
                 announced = True
                 yield PhaseStarted("resolve", max(len(todo), expected), self._undetermined())
@@ -175,25 +169,14 @@ class Run:
                 left = self._attribution.expected_probes()
                 yield RoundEnded(number, self._undetermined(), left)
 
-    def _certify(self) -> Events:
-        """Ask once more, outcome by outcome, whether the names found are right."""
-        calls = certificate(self._attribution.confirmed(), self._attribution.probed)
-        if not calls:
-            return
-        yield PhaseStarted("certify", len(calls), sum(len(call) for call in calls))
-        self._certificate = calls
-        yield from self._perform(self._to_ask("certify", 0, calls, None), self._settler.probe)
-
-    def _to_ask(
-        self, phase: Phase, number: int, probes: list[Positions], budget: int | None
-    ) -> deque[Call]:
+    def _to_ask(self, number: int, probes: list[Positions], budget: int | None) -> deque[Call]:
         """Return calls for the probes of a round that no earlier session has an answer to."""
         asked = self._settler.round = ProbeRound(probes)
-        open_calls, rest = asked.recall(self._past, phase, number)
+        open_calls, rest = recall_probes(self._past, number, asked)
         todo = deque(open_calls)
         for slot, positions in rest:
             place = {"round": number, "slot": slot, "budget": budget}
-            todo.append(self._settler.new_call(phase, positions, **place))
+            todo.append(self._settler.new_call("resolve", positions, **place))
         return todo
 
     # -- sending ---------------------------------------------------------------------------
@@ -277,6 +260,4 @@ class Run:
 
     def _outcomes(self) -> Outcomes:
         outcome = self._attribution.confirmed()
-        if self._certificate:
-            outcome = check_certificate(outcome, self._certificate, self._settler.round.replies)
         return self._ledger.outcomes(outcome, self._attribution.probed)

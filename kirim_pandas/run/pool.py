@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from kirim_pandas.run.events import Call, Reply, Waiting
+from kirim_pandas.run.calls import Call, Reply
+from kirim_pandas.run.events import Waiting
 
 __all__ = ["CallPool", "Done", "SendCall"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from kirim_pandas.run.calls import Phase
 from kirim_pandas.run.events import (
     CallAnswered,
     CallPlanned,
     Event,
-    Phase,
     PhaseStarted,
     RoundEnded,
     RunEnded,
@@ -30,7 +30,7 @@ class Progress:
     state : {"running", "finished", "capped", "stopped", "failed"}
         ``capped`` where ``max_requests`` left rows open, ``stopped`` by a person, ``failed`` by
         an error; all three can be resumed.
-    phase : {"apply", "resolve", "certify"}
+    phase : {"apply", "resolve"}
         ``apply`` sends the label, ``resolve`` finds out who was skipped.
     contacts : int
         Distinct contacts of the run.

@@ -1,4 +1,7 @@
-"""What is left to send of the apply phase, after what earlier sessions of the run did."""
+"""What is left to send, after what earlier sessions of the run did.
+
+Of the calls about a contact the last one counts, so calls are looked at backwards.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from kirim_pandas.grouptesting.outcomes import Positions, cut_batches
-from kirim_pandas.run.events import Call
+from kirim_pandas.run.calls import Call, PastCall
 from kirim_pandas.run.ledger import Ledger
-from kirim_pandas.run.spec import PastCall
+from kirim_pandas.run.refusals import TOO_LARGE
+from kirim_pandas.run.rounds import ProbeRound
 
-__all__ = ["recall_batches"]
+__all__ = ["recall_batches", "recall_probes", "round_budget"]
 
 
 def recall_batches(
@@ -37,7 +41,6 @@ def recall_batches(
     """
     open_calls: list[Call] = []
     covered = np.zeros(contact_count, dtype=np.bool_)
-    # Backwards: a later call stands for the earlier ones of its contacts.
     for known in reversed(past):
         call, positions = known.call, known.call.positions
         superseded = bool(covered[positions].any())
@@ -65,3 +68,55 @@ def recall_batches(
         if not covered[positions].all()
     ]
     return open_calls[::-1], rest
+
+
+def recall_probes(
+    past: Sequence[PastCall], number: int, asked: ProbeRound
+) -> tuple[list[Call], list[tuple[int, Positions]]]:
+    """Enter the calls of earlier sessions into round `number` of probes.
+
+    Parameters
+    ----------
+    past
+        All calls, oldest first.
+    number
+        The round.
+    asked
+        Its probes; filled.
+
+    Returns
+    -------
+    open : list of Call
+        Calls to be asked again, each under its own key.
+    rest : list of (int, int64 array)
+        Slot and contacts of what is to be asked in new calls.
+    """
+    by_slot: dict[int, list[PastCall]] = {}
+    for known in past:
+        if (known.call.phase, known.call.round) == ("resolve", number):
+            by_slot.setdefault(known.call.slot, []).append(known)
+    open_calls: list[Call] = []
+    rest: list[tuple[int, Positions]] = []
+    for slot, left in enumerate(asked.probes):
+        for known in reversed(by_slot.get(slot, [])):
+            call = known.call
+            if not np.isin(call.positions, left).all():
+                continue  # superseded, or planned by another version of this library
+            if known.reply is not None:
+                asked.answered(call, known.reply.counts)
+            elif known.state == "sent":
+                open_calls.append(call)
+            elif known.state != "refused" or known.code == TOO_LARGE:
+                continue
+            left = left[~np.isin(left, call.positions)]
+        if len(left):
+            rest.append((slot, left))
+    return open_calls, rest
+
+
+def round_budget(past: Sequence[PastCall], number: int, otherwise: int | None) -> int | None:
+    """Return what a round of probes was planned with, so that it is planned alike."""
+    for known in past:
+        if (known.call.phase, known.call.round) == ("resolve", number):
+            return known.call.budget
+    return otherwise

@@ -13,28 +13,19 @@ from dataclasses import replace
 
 from kirim_pandas.errors import KirimError
 from kirim_pandas.grouptesting.outcomes import MAX_CONTACTS_PER_CALL, Positions, cut_to_size
-from kirim_pandas.run.events import (
-    UNPLANNED,
-    Call,
-    CallAnswered,
-    CallLost,
-    CallRefused,
-    CallUnsent,
-    Event,
-    Phase,
-    Reply,
-)
-from kirim_pandas.run.explaining import explain_many_refusals, explain_missing_label
+from kirim_pandas.run.calls import UNPLANNED, Call, PastCall, Phase, Reply
+from kirim_pandas.run.events import CallAnswered, CallLost, CallRefused, CallUnsent, Event
 from kirim_pandas.run.ledger import Ledger
 from kirim_pandas.run.pool import Done
 from kirim_pandas.run.refusals import (
     TOO_LARGE,
     Refusal,
+    explain_many_refusals,
+    explain_missing_label,
     read_refusal,
     split_refused,
 )
 from kirim_pandas.run.rounds import ProbeRound
-from kirim_pandas.run.spec import PastCall
 
 __all__ = ["MAX_REFUSED_CONTACTS", "Halt", "Settler"]
 
@@ -151,7 +142,7 @@ class Settler:
         self._count_refused(done)
 
     def probe(self, done: Done) -> Iterator[Event | Call]:
-        """Settle a call of the resolve or certify phase; a refused probe has no reply."""
+        """Settle a call of the resolve phase; a refused probe has no reply."""
         if done.reply is not None:
             yield from self.answered(done.call, done.reply)
         elif refusal := read_refusal(done.error, len(done.call.positions)):

@@ -1,4 +1,4 @@
-"""What a run is given: the job, and what is left of earlier sessions of it."""
+"""What a run is asked to do."""
 
 from __future__ import annotations
 
@@ -8,14 +8,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kirim_pandas.run.events import Call, Reply
+__all__ = ["Job", "Resolve"]
 
-__all__ = ["CallState", "Job", "PastCall", "Resolve"]
-
-Resolve: TypeAlias = Literal["rows", "batches", "certified"]
-CallState: TypeAlias = Literal["sent", "stale", "answered", "refused", "unsent"]
-"""``sent``: it may have been carried out, and its key brings the first reply.  ``stale``: so it
-may, but the service has forgotten the key by now."""
+Resolve: TypeAlias = Literal["rows", "batches"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +23,7 @@ class Job:
         How many distinct contacts there are.
     groups : int64 array or None
         One code per contact: the hint's value.
-    resolve : {"rows", "batches", "certified"}
+    resolve : {"rows", "batches"}
         How far to find out who was skipped.
     max_requests : int or None
         Cap on the calls of the run.
@@ -42,14 +37,3 @@ class Job:
     resolve: Resolve = "rows"
     max_requests: int | None = None
     counts_changes: bool | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PastCall:
-    """A call of an earlier session of this run, as the journal remembers it."""
-
-    call: Call
-    state: CallState
-    reply: Reply | None = None
-    code: str | None = None
-    request_id: str | None = None

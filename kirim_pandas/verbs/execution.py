@@ -22,12 +22,13 @@ from kirim_pandas import session
 from kirim_pandas.errors import KirimError, RunInterrupted
 from kirim_pandas.frames.ids import ContactIds
 from kirim_pandas.frames.reports import RunFacts
-from kirim_pandas.frames.results import STATUSES, ContactOutcomes, contacts_frame, result_frame
-from kirim_pandas.grouptesting.outcomes import Counts
-from kirim_pandas.run.events import Call, CallPlanned, Event, Idle, Listener, Reply, RunEnded
+from kirim_pandas.frames.results import STATUSES, contacts_frame, result_frame
+from kirim_pandas.grouptesting.outcomes import Counts, Outcomes
+from kirim_pandas.run.calls import Call, PastCall, Reply
+from kirim_pandas.run.events import CallPlanned, Event, Idle, Listener, RunEnded
 from kirim_pandas.run.loop import Run
 from kirim_pandas.run.pool import CallPool
-from kirim_pandas.run.spec import Job, PastCall
+from kirim_pandas.run.spec import Job
 from kirim_pandas.run.stop import StopButton
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def execute(
         if pool.in_flight:
             client.leave_in_flight()  # a resume, or another run, is not to wait for them
     resumable = book is not None and book.resumable
-    frame = _result(order, ended)
+    frame = _result(order, ended.outcomes)
     facts = RunFacts(
         run_id=order.run_id,
         label_id=order.label_id,
@@ -233,18 +234,7 @@ def _figures(
     return state, summary | {"requests": ended.requests}
 
 
-def _result(order: Order, ended: RunEnded) -> pd.DataFrame:
-    known = ended.outcomes
-    outcomes = ContactOutcomes.from_arrays(
-        known.outcome,
-        known.batch,
-        probed=known.probed,
-        no_reply=(known.batch >= 0) & ~known.answered & (known.refusal < 0),
-        failed=known.refusal,
-        failure_codes=known.refusal_codes,
-        request=known.request,
-        request_ids=known.request_ids,
-    )
+def _result(order: Order, outcomes: Outcomes) -> pd.DataFrame:
     if order.ids is None:
         return contacts_frame(order.contact_ids, outcomes, run_id=order.run_id)
     return result_frame(order.ids, outcomes, run_id=order.run_id)

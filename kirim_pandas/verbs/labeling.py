@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from kirim_pandas.journal.store import RunRecord
     from kirim_pandas.journal.writer import RunBook
     from kirim_pandas.notebook.progress import ProgressBar, ProgressCallback
-    from kirim_pandas.run.spec import PastCall
+    from kirim_pandas.run.calls import PastCall
 
 __all__ = ["Hint", "JournalChoice", "Pandas", "ProgressChoice", "bulk_label", "plan", "resume"]
 
@@ -45,7 +45,7 @@ JournalChoice: TypeAlias = str | Path | Literal[False] | None
 DOCUMENTED_WRITES_PER_MINUTE = 60
 """The free plan's; what is reckoned with before the service has told its limit."""
 
-RESOLVE = ("rows", "batches", "certified")
+RESOLVE = ("rows", "batches")
 
 
 def bulk_label(
@@ -289,7 +289,12 @@ def watching(
 def _resolve_problems(resolve: object) -> list[str]:
     if resolve in RESOLVE:
         return []
-    return [f"resolve={resolve!r} was found, expected one of {', '.join(map(repr, RESOLVE))}."]
+    gone = ""
+    if resolve == "certified":
+        gone = ' Every name is confirmed by a call of its own by now: use resolve="rows".'
+    return [
+        f"resolve={resolve!r} was found, expected one of {', '.join(map(repr, RESOLVE))}.{gone}"
+    ]
 
 
 def _cap_problems(max_requests: object) -> list[str]:

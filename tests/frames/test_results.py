@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.known_outcomes import known
 
 from kirim_pandas.frames.ids import collect_ids
-from kirim_pandas.frames.results import ContactOutcomes, contacts_frame, result_frame
+from kirim_pandas.frames.results import contacts_frame, result_frame
 from kirim_pandas.grouptesting.outcomes import Outcome
 
 COLUMNS = ["contact_id", "status", "reason", "evidence", "batch", "request_id"]
@@ -39,13 +40,13 @@ def test_each_kind_of_knowledge() -> None:
     #       applied, probed, cross, team, other, mixed, lost, refused, never sent
     outcome = np.array([1, 1, 2, 3, 4, 0, 0, 0, 0], dtype=np.int8)
     batch = np.array([0, 1, 1, 1, 1, 1, 2, 3, -1])
-    outcomes = ContactOutcomes.from_arrays(
+    outcomes = known(
         outcome,
         batch,
         probed=np.array([0, 1, 1, 1, 0, 0, 0, 0, 0], dtype=bool),
         no_reply=batch == 2,
-        failed=np.where(batch == 3, 0, -1),
-        failure_codes=["contact_gone"],
+        refusal=np.where(batch == 3, 0, -1),
+        refusal_codes=["contact_gone"],
         request=batch,
         request_ids=["r0", "r1", None, None],
     )
@@ -67,12 +68,12 @@ def test_each_kind_of_knowledge() -> None:
 
 def test_a_known_outcome_wins() -> None:
     """What is known for certain is never overwritten by a failure or a lost reply elsewhere."""
-    outcomes = ContactOutcomes.from_arrays(
+    outcomes = known(
         np.array([1, 2, 0]),
         np.array([0, 0, 0]),
         no_reply=np.array([True, True, True]),
-        failed=np.array([0, 0, 0]),
-        failure_codes=["gone"],
+        refusal=np.array([0, 0, 0]),
+        refusal_codes=["gone"],
     )
     result = contacts_frame([contact(i) for i in range(3)], outcomes, run_id="run_1")
     assert result["status"].tolist() == ["applied", "skipped", "failed"]
@@ -81,7 +82,7 @@ def test_a_known_outcome_wins() -> None:
 def test_unusable_rows_and_duplicates() -> None:
     """Rows without a usable id are not sent and say why; duplicates share their outcome."""
     df = pd.DataFrame({"who": [contact(1), None, "x", contact(2), contact(1)]}, index=[7] * 5)
-    outcomes = ContactOutcomes.from_arrays(np.array([2, 1]), np.array([0, 0]))
+    outcomes = known(np.array([2, 1]), np.array([0, 0]))
     result = result_frame(collect_ids(df), outcomes, run_id="run_1")
     check_contract(result)
     assert result["status"].tolist() == ["skipped", "not_sent", "not_sent", "applied", "skipped"]
@@ -94,7 +95,7 @@ def test_unusable_rows_and_duplicates() -> None:
 @pytest.mark.parametrize("frame", [pd.DataFrame(), pd.DataFrame({"who": [None, ""]})])
 def test_nothing_to_send(frame: pd.DataFrame) -> None:
     """No rows, or no ids, give a frame of the same columns and dtypes."""
-    nothing = ContactOutcomes.from_arrays(np.empty(0), np.empty(0))
+    nothing = known(np.empty(0), np.empty(0))
     result = result_frame(
         collect_ids(frame, "who" if len(frame) else None), nothing, run_id="run_1"
     )
@@ -108,7 +109,7 @@ def test_another_number_of_contacts_is_a_fault() -> None:
     with pytest.raises(ValueError, match="2 outcomes for 1 contacts"):
         result_frame(
             collect_ids(pd.Series([contact(1)])),
-            ContactOutcomes.from_arrays(np.array([1, 1]), np.array([0, 0])),
+            known(np.array([1, 1]), np.array([0, 0])),
             run_id="run_1",
         )
 
@@ -116,7 +117,7 @@ def test_another_number_of_contacts_is_a_fault() -> None:
 def test_index_of_the_input_stays_its_own() -> None:
     """Renaming the result's index does not rename the input's."""
     df = pd.DataFrame({"who": [contact(1)]}, index=pd.Index(["a"], name="row"))
-    outcomes = ContactOutcomes.from_arrays(np.array([1]), np.array([0]))
+    outcomes = known(np.array([1]), np.array([0]))
     result_frame(collect_ids(df), outcomes, run_id="run_1").index.name = "other"
     assert df.index.name == "row"
 
@@ -154,7 +155,7 @@ def test_one_outcome_per_row(world: tuple[pd.DataFrame, dict[str, int]], hinted:
     before = df.copy(deep=True)
     ids = collect_ids(df, "who", hint="n" if hinted else None)
     outcome = np.array([truth[i] for i in ids.ids], dtype=np.int8)
-    outcomes = ContactOutcomes.from_arrays(outcome, np.arange(len(outcome)) // 2)
+    outcomes = known(outcome, np.arange(len(outcome)) // 2)
     result = result_frame(ids, outcomes, run_id="run_1")
 
     check_contract(result)
@@ -181,7 +182,7 @@ def test_one_outcome_per_row(world: tuple[pd.DataFrame, dict[str, int]], hinted:
 def test_survives_parquet_and_pickle() -> None:
     """A result read back from Parquet or a pickle is the same, attrs included."""
     df = pd.DataFrame({"who": [contact(1), None, "bad", contact(2)]}, index=list("abca"))
-    outcomes = ContactOutcomes.from_arrays(np.array([1, 0]), np.array([0, -1]))
+    outcomes = known(np.array([1, 0]), np.array([0, -1]))
     result = result_frame(collect_ids(df), outcomes, run_id="run_1")
     buffer = io.BytesIO()
     result.to_parquet(buffer)
@@ -200,7 +201,7 @@ def _pickled(frame: pd.DataFrame) -> bytes:
 def test_either_string_storage(storage: str) -> None:
     """The contract holds whichever way pandas stores strings, so also without pyarrow."""
     with pd.option_context("mode.string_storage", storage):
-        outcomes = ContactOutcomes.from_arrays(np.array([1]), np.array([0]))
+        outcomes = known(np.array([1]), np.array([0]))
         result = result_frame(collect_ids(pd.Series([contact(1), None])), outcomes, run_id="run_1")
         check_contract(result)
     assert result["contact_id"].fillna("-").tolist() == [contact(1), "-"]

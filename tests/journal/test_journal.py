@@ -18,15 +18,14 @@ from kirim_pandas.journal.locks import RunLock
 from kirim_pandas.journal.records import REPLAY_SECONDS
 from kirim_pandas.journal.store import KEEP_SECONDS, Entry, Journal, RunRecord
 from kirim_pandas.journal.writer import RunBook, lock_path
+from kirim_pandas.run.calls import Call, Reply
 from kirim_pandas.run.events import (
-    Call,
     CallAnswered,
     CallLost,
     CallPlanned,
     CallRefused,
     CallUnsent,
     Idle,
-    Reply,
 )
 
 RUN = "run_20260101_0123456789"

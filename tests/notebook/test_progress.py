@@ -10,12 +10,11 @@ from kirim_pandas.errors import KirimError
 from kirim_pandas.grouptesting.outcomes import Counts
 from kirim_pandas.notebook import progress
 from kirim_pandas.notebook.progress import ProgressBar, resolve_note
+from kirim_pandas.run.calls import Call, Reply
 from kirim_pandas.run.events import (
-    Call,
     CallAnswered,
     CallPlanned,
     PhaseStarted,
-    Reply,
     RoundEnded,
     RunEnded,
     Waiting,

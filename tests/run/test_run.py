@@ -14,21 +14,20 @@ from kirim_pandas.errors import (
     TransportError,
 )
 from kirim_pandas.grouptesting.outcomes import Counts, Outcome
+from kirim_pandas.run.calls import Call, PastCall, Reply
 from kirim_pandas.run.events import (
-    Call,
     CallAnswered,
     CallLost,
     CallPlanned,
     CallRefused,
     CallUnsent,
     PhaseStarted,
-    Reply,
     RunEnded,
 )
 from kirim_pandas.run.loop import Run
 from kirim_pandas.run.pool import CallPool
 from kirim_pandas.run.replies import MAX_REFUSED_CONTACTS
-from kirim_pandas.run.spec import Job, PastCall
+from kirim_pandas.run.spec import Job
 from kirim_pandas.run.stop import StopButton
 
 
@@ -90,7 +89,7 @@ def test_every_contact_gets_its_true_outcome(size, share):
     st.integers(1, 1300),
     st.sampled_from([0.0, 0.004, 0.02, 0.99, 1.0]),
     st.integers(0, 99),
-    st.sampled_from(["rows", "batches", "certified"]),
+    st.sampled_from(["rows", "batches"]),
 )
 def test_outcomes_are_true_or_unknown(size, share, seed, resolve):
     """Whatever the world, what the run reports is true, and each contact is sent once first."""
@@ -410,7 +409,7 @@ def test_51_a_label_that_was_there_is_said_so(found, told, not_told):
     assert not_told not in str(error)
 
 
-def refuse_above(size, kinds=("apply", "resolve", "certify")):
+def refuse_above(size, kinds=("apply", "resolve")):
     """A service, or something before it, that takes no more than `size` contacts a call."""
 
     def fault(number, call):
@@ -421,12 +420,11 @@ def refuse_above(size, kinds=("apply", "resolve", "certify")):
     return fault
 
 
-@pytest.mark.parametrize("resolve", ["rows", "certified"])
 @pytest.mark.parametrize("size", [500, 499, 60])
-def test_56_a_size_once_refused_is_not_sent_again(size, resolve):
+def test_56_a_size_once_refused_is_not_sent_again(size):
     """After a 413 the run halves until it fits, and every later call, probes too, is so small."""
     service = ModelService(random_world(3300, 0.01), fault=refuse_above(size))
-    ended = go(service, Job(3300, resolve=resolve))[-1]
+    ended = go(service)[-1]
     assert ended.error is None
     assert (ended.outcomes.outcome == service.world).all()
     too_large = [len(call.positions) for call in service.calls if len(call.positions) > size]
@@ -603,10 +601,14 @@ def test_a_capped_run_goes_on_without_its_cap(kill_after):
     assert (ended.outcomes.outcome == service.world).all()
 
 
-def test_the_certificate_names_only_what_it_asked():
-    """A certified run asks about every contact found by probes once more, and believes it."""
-    service = ModelService(random_world(500, 0.02))
-    ended = go(service, Job(500, resolve="certified"))[-1]
-    assert (ended.outcomes.outcome == service.world).all()
-    asked = [c.positions for c in service.calls if c.phase == "certify"]
-    assert set(np.concatenate(asked)) == set(np.flatnonzero(ended.outcomes.probed))
+def test_probes_of_a_phase_that_is_gone_count_and_say_nothing():
+    """Calls that an earlier version made to certify keep their numbers; the run is finished."""
+    service = ModelService(random_world(1200, 0.01))
+    events = go(service, Job(1200, max_requests=4))
+    past = as_past(events)
+    call = Call(len(past), "certify", np.arange(40), "old", round=0, slot=0)
+    for last in (PastCall(call, "answered", Reply(Counts(0, 40, 0), "r")), PastCall(call, "sent")):
+        again = go(service, past=[*past, last])
+        numbers = [event.call.number for event in again if isinstance(event, CallPlanned)]
+        assert numbers[0] == len(past) + 1
+        assert (again[-1].outcomes.outcome == service.world).all()

@@ -19,7 +19,7 @@ from kirim_pandas.api.protocol import Reply as Answer
 from kirim_pandas.api.protocol import Request
 from kirim_pandas.errors import InvalidRequestError, KirimError, TransportError
 from kirim_pandas.grouptesting.outcomes import Counts, Outcome
-from kirim_pandas.run.events import Call, Reply
+from kirim_pandas.run.calls import Call, Reply
 from kirim_pandas.sandbox.bucket import Bucket
 
 

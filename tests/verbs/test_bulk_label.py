@@ -164,7 +164,8 @@ def test_a_repeated_run_where_applied_counts_changes():
 BAD = {
     "malformed label": ({"label_id": "VIP"}, "lbl_ and 26"),
     "wrong op": ({"op": "remove"}, "'attach' or 'detach'"),
-    "wrong resolve": ({"resolve": "all"}, "'rows', 'batches', 'certified'"),
+    "wrong resolve": ({"resolve": "all"}, "'rows', 'batches'."),
+    "resolve of an earlier version": ({"resolve": "certified"}, 'use resolve="rows"'),
     "no cap": ({"max_requests": 0}, "whole number from 1"),
     "unknown column": ({"id_column": "id"}, "contact_id"),
     "unknown hint": ({"hint": "taem"}, "team"),

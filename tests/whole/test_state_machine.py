@@ -256,7 +256,7 @@ class Machine(RuleBasedStateMachine):
                     break  # dead: nothing more is written
                 self.book(event)
                 if isinstance(event, RunEnded):
-                    frame = execution._result(order, event)
+                    frame = execution._result(order, event.outcomes)
                     self.check(run, frame, event)
                     self.book.end(*execution._figures(order, frame, event))
                     events.close()

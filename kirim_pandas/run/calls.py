@@ -1,0 +1,69 @@
+"""A call of a run: what is sent, what came back, and what the journal remembers of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from kirim_pandas.grouptesting.outcomes import Counts, Positions
+
+__all__ = ["UNPLANNED", "Call", "CallState", "PastCall", "Phase", "Reply"]
+
+Phase: TypeAlias = Literal["apply", "resolve"]
+CallState: TypeAlias = Literal["sent", "stale", "answered", "refused", "unsent"]
+"""``sent``: it may have been carried out, and its key brings the first reply.  ``stale``: so it
+may, but the service has forgotten the key by now."""
+
+UNPLANNED = -1
+"""The number of a call that may still be left out."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """One request, with the key under which every try of it is sent.
+
+    Attributes
+    ----------
+    number : int
+        From 0, in the order of planning, unique within the run.
+    phase : {"apply", "resolve"}
+        ``apply`` sends batches, ``resolve`` sends probes.
+    positions : int64 array, shape (k,), 1 <= k <= 1000
+        The contacts, in the order in which they are sent.
+    key : str
+        The idempotency key.
+    batch : int
+        The batch, for calls of the apply phase; -1 otherwise.
+    round, slot : int
+        The round of probes and the place in it; -1 in the apply phase.
+    budget : int or None
+        How many probes the round's plan was allowed, so that a resumed run plans it again alike.
+    """
+
+    number: int
+    phase: Phase
+    positions: Positions
+    key: str
+    batch: int = -1
+    round: int = -1
+    slot: int = -1
+    budget: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The service's answer to a call."""
+
+    counts: Counts
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PastCall:
+    """A call of an earlier session of this run, as the journal remembers it."""
+
+    call: Call
+    state: CallState
+    reply: Reply | None = None
+    code: str | None = None
+    request_id: str | None = None
