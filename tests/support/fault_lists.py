@@ -42,6 +42,9 @@ PASSING = {
     "408": "error_408",
 }
 
+DELAYS = {name for name in PASSING if name.startswith(("13 ", "15 ", "29 ", "30 "))}
+"""Those that only a client notices that does not wait for long."""
+
 LASTING = {
     "49 403": ("error_403", kp.PermissionDeniedError),
     "52 404 path": ("not_found_page", kp.NotFoundError),

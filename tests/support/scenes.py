@@ -6,7 +6,9 @@ from support.kill_harness import faulty_requests, lies
 
 FAST = 60_000
 SIZE = 2050
-TIMEOUTS = Timeouts(connect_seconds=2, write_seconds=2, read_seconds=0.4, try_seconds=0.8)
+PATIENT = Timeouts(connect_seconds=10, write_seconds=10, read_seconds=20, try_seconds=30)
+HASTY = Timeouts(connect_seconds=10, write_seconds=10, read_seconds=0.4, try_seconds=0.8)
+"""For faults that are a delay; a busy machine looks like one, too, so counts of requests vary."""
 
 
 class Scene:
@@ -15,14 +17,14 @@ class Scene:
     def __init__(self, box, **settings):
         self.box = box
         self.label = box.labels["id"].iloc[0]
-        self.client = box.client(timeouts=TIMEOUTS, **settings)
+        self.connect(**settings)
         self.frame = box.contacts
         self.error = None
         self.waits = []
 
     def connect(self, **settings):
         """Take another client: through a proxy, over TLS, with another key."""
-        self.client = self.box.client(**{"timeouts": TIMEOUTS} | settings)
+        self.client = self.box.client(**{"timeouts": PATIENT} | settings)
 
     def run(self, **options):
         settings = {"client": self.client, "progress": self.waits.append} | options

@@ -33,8 +33,8 @@ def client(box):
         yield client
 
 
+FEW = 60
 SHAPES = {
-    "plain": lambda df: df,
     "sorted by cause": lambda df: df.sort_values("team"),
     "messy": lambda df: kp.sandbox.messy(df, seed=1),
     "id as index": lambda df: df.set_index("contact_id"),
@@ -45,7 +45,7 @@ SHAPES = {
     "repeated index labels": lambda df: df.set_index(np.zeros(len(df), dtype=int)),
     "only another team": lambda df: df[df["team"] != "Sales"],
     "one row": lambda df: df.iloc[:1],
-    "duplicates": lambda df: pd.concat([df.iloc[:700], df.iloc[:300], df.iloc[:3]]),
+    "duplicates": lambda df: pd.concat([df, df.iloc[:40], df.iloc[:3]]),
 }
 
 
@@ -54,10 +54,10 @@ def expected(result, box, label):
     return truth.reindex(result["contact_id"]).to_numpy(dtype=object)
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", ["plain, two batches", *SHAPES])
 def test_every_row_is_right(name, box, label, client):
     """Whatever the frame looks like, each row is the truth, attached and detached."""
-    df = SHAPES[name](box.contacts)
+    df = SHAPES[name](box.contacts.tail(FEW)) if name in SHAPES else box.contacts
     before, before_log = df.copy(deep=True), len(box.requests())
     result = df.kirim.bulk_label(label, "attach", client=client, progress=False)
 

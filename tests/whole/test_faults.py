@@ -6,8 +6,8 @@ calls in test_client.py, files in test_journal.py, interrupts in test_stop.py an
 
 import numpy as np
 import pytest
-from support.fault_lists import LASTING, ODD, PASSING
-from support.scenes import SIZE, Scenes, counts
+from support.fault_lists import DELAYS, LASTING, ODD, PASSING
+from support.scenes import HASTY, SIZE, Scenes, counts
 from support.scripted_server import ScriptedServer, reply
 
 import kirim_pandas as kp
@@ -25,7 +25,8 @@ def play():
 @pytest.mark.parametrize("name", PASSING)
 def test_a_passing_fault_costs_nothing_but_time(play, name):
     """Whatever passes by in one call leaves every row right and every id sent once."""
-    scene = play(faults=Faults(script={1: PASSING[name]}))
+    client = {"timeouts": HASTY} if name in DELAYS else {}
+    scene = play(faults=Faults(script={1: PASSING[name]}), client=client)
     result = scene.run(journal=False)
     assert scene.error is None
     assert counts(result) == {"applied": SIZE}
@@ -36,7 +37,8 @@ def test_a_passing_fault_costs_nothing_but_time(play, name):
 
 def test_14_read_timeout_server_still_working(play):
     """A repeat that meets its first try at work waits for it, under the same key."""
-    scene = play(300, faults=Faults(script={0: ("stall_before_commit", 1.2)}))
+    slow = Faults(script={0: ("stall_before_commit", 1.2)})
+    scene = play(300, faults=slow, client={"timeouts": HASTY})
     assert counts(scene.run()) == {"applied": 300}
     requests = scene.box.requests()
     assert 409 in set(requests["status"].dropna())
@@ -238,6 +240,7 @@ def test_mixed_faults_leave_no_row_open(play, seed):
     scene = play(
         1500,
         skipped_share=0.004,
+        client={"timeouts": HASTY},
         faults=Faults(rates=dict.fromkeys(names, 0.006), values=values, seed=seed),
     )
     result = scene.run()
