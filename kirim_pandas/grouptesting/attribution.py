@@ -7,11 +7,10 @@ contacts that were all sent before: it changes nothing and its counts tell a lit
    known counts. Nodes are asked about in *designs* (`designs`), many to a probe, and in
    *clusters* (`clusters`), which carry several explanations along; `planning` picks the mixture
    that brings most bits for a request.
-2. Replies that contradict each other tell that a contact changed its team meanwhile. The search
-   goes back to a state (`backtrack`) that fresh counts of all that was open then confirm, but
-   for the one node or cluster that holds the mover (`doubt`).
-3. When all is settled, what probes found is sent once more, outcome by outcome (`closing`). A
-   call that does not come back pure is sought again from its fresh counts.
+2. Replies that contradict each other tell that a contact changed its team meanwhile. All that
+   is open is counted afresh (`recount`), and the search goes on from these counts.
+3. When all is settled, what probes found is sent once more, outcome by outcome (`confirming`).
+   A confirming call that does not come back pure is sought again from its fresh counts.
 4. A contact that passed in an early call and moved out later is skipped at the end, with the
    label on. All replies of the run are compared with what was found (`history`): if they need a
    mover, the contacts that can be it by the fewest moves are left undetermined.
@@ -31,13 +30,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kirim_pandas.grouptesting.backtrack import Backtrack
 from kirim_pandas.grouptesting.certificate import certificate, check_certificate
 from kirim_pandas.grouptesting.clusters import Cluster, Node
 from kirim_pandas.grouptesting.confirming import Batch, Closer
 from kirim_pandas.grouptesting.counters import Counters
 from kirim_pandas.grouptesting.designs import Contradiction
-from kirim_pandas.grouptesting.doubt import Claim, Doubt
 from kirim_pandas.grouptesting.estimates import expected_probes_for, probes_for_counts
 from kirim_pandas.grouptesting.frontier import Frontier
 from kirim_pandas.grouptesting.late_skips import History
@@ -49,15 +46,13 @@ from kirim_pandas.grouptesting.outcomes import (
     Positions,
 )
 from kirim_pandas.grouptesting.planning import Plan
+from kirim_pandas.grouptesting.recount import Recount
 
 __all__ = ["Attribution", "certificate", "check_certificate", "expected_probes_for"]
 
-_MAX_RECOUNTS = 8
-"""How often a contact's counts may prove out of date before it is given up."""
-
-_MAX_RETURNS = 30
-"""Contradictions, besides one for each batch, after which all that is open is given up: a service
-that miscounts at random must not be asked for ever."""
+_MAX_RECOUNTS = 30
+"""Recounts, besides one for each batch, after which all that is open is given up: a service that
+miscounts at random must not be asked for ever. A mover causes one or two."""
 
 Replies: TypeAlias = Sequence[Counts | None]
 Take: TypeAlias = Callable[[list[Positions], Replies], None]
@@ -106,12 +101,9 @@ class Attribution:
         # The outcome of contacts that no skip counter counts.
         self._uncounted: NDArray[np.int8] = np.full(contact_count, Outcome.APPLIED, np.int8)
         self._settled: NDArray[np.bool_] = np.zeros(contact_count, dtype=np.bool_)
-        self._arrays = (self.outcomes, self.probed, self._settled)
         self._waiting: list[Batch] = []
-        self._doubts: list[Doubt] = []
-        self._backtrack = Backtrack(probe_size)
-        # How often fresh counts were asked for.
-        self._trouble: NDArray[np.int32] = np.zeros(contact_count, dtype=np.int32)
+        self._recount = Recount(probe_size)
+        self._recounts_started = 0
         self._probes: list[Positions] = []
         self._take: Take | None = None
         self._history = History(contact_count)
@@ -174,13 +166,9 @@ class Attribution:
             if telling.applied:
                 return [telling.positions], self._tell_kind
             self._release()
-        if probes := self._backtrack.probes()[:budget]:
-            return probes, self._tell_backtrack
-        if self._doubts:
-            probes = [probe for doubt in self._doubts for probe in doubt.probes()][:budget]
-            return probes, self._tell_doubts
+        if probes := self._recount.probes()[:budget]:
+            return probes, self._tell_recount
         if self._frontier:
-            self._backtrack.keep(self._frontier.snapshot(), self._arrays)
             plan = self._frontier.next_plan(budget, self._batch_of)
             if plan is not None:
                 return plan.probes(), partial(self._tell_plan, plan)
@@ -204,7 +192,6 @@ class Attribution:
         probes, take = self._probes, self._take
         self._probes, self._take = [], None
         if take is not None:
-            self._backtrack.asked += len(probes)
             self._counters.notice(probes, replies)
             take(probes, replies)
             # Afterwards, for these very replies may tell how replies are to be read.
@@ -212,15 +199,14 @@ class Attribution:
 
     def expected_probes(self) -> float:
         """Estimate how many probes are left."""
-        doubts = [self._backtrack.probes(), *(doubt.probes() for doubt in self._doubts)]
         waiting = [probes_for_counts(len(b.positions), b.counts) for b in self._waiting]
         known = self._frontier.expected_probes() + self._closer.expected(self._batches)
-        return known + sum(map(len, doubts)) + bool(waiting) + sum(waiting)
+        return known + len(self._recount.probes()) + bool(waiting) + sum(waiting)
 
     def _open(self, batch: Batch) -> None:
         if not batch.sound:
             batch.mixed = True
-            self._recount(batch.positions)
+            self._recount.add(batch.positions)
             return
         if self.counts_changes is not False:
             batch.counts = (*batch.counts[:2], 0)
@@ -231,9 +217,6 @@ class Attribution:
 
     def _put(self, node: Node, *, probed: bool = True) -> None:
         """Settle a node that one outcome explains; else keep it to be asked about."""
-        if min(node.counts) < 0 or sum(node.counts) > len(node.positions):
-            self._recount(node.positions)
-            return
         self.probed[node.positions] |= probed
         if node.bits > 0:
             self._frontier.add(node)
@@ -243,13 +226,6 @@ class Attribution:
             self.outcomes[node.positions] = self._uncounted[node.positions]
         else:
             self.outcomes[node.positions] = SKIPS[int(np.argmax(node.counts))]
-
-    def _recount(self, positions: Positions) -> None:
-        """Ask for fresh counts, unless that was done too often."""
-        tired = self._trouble[positions] > _MAX_RECOUNTS
-        self._closer.give_up(positions[tired])
-        if not tired.all():
-            self._doubts.append(Doubt([Claim(positions[~tired])], self._probe_size))
 
     def _release(self) -> None:
         """Open the batches that waited for the kind of service."""
@@ -275,9 +251,7 @@ class Attribution:
         self._frontier.take(plan)
         told = [count for count in counts if count is not None]
         if len(told) < len(counts):
-            claims = [Claim.of(item) for item in plan.items]
-            self._trouble[np.concatenate([claim.positions for claim in claims])] += 1
-            self._doubts.append(Doubt(claims, self._probe_size))
+            self._count_afresh(np.concatenate([item.contacts() for item in plan.items]))
             return
         try:
             answers = plan.answers(np.array(told, dtype=np.int64))
@@ -287,7 +261,8 @@ class Attribution:
                 else:
                     self._tell_cluster(item, answer)
         except Contradiction:
-            self._contradiction()
+            self._frontier.clear()
+            self._count_afresh(np.flatnonzero((self._batch_of >= 0) & self._closer.open()))
 
     def _divide(self, node: Node, size: int, answer: tuple[int, ...]) -> None:
         left, right = node.positions[:size], node.positions[size:]
@@ -303,52 +278,24 @@ class Attribution:
         if cluster.cells:
             self._frontier.put_back(cluster)
 
-    def _tell_doubts(self, probes: list[Positions], replies: Replies) -> None:
-        counts = self._counters.read(probes, replies)
-        for doubt in self._doubts:
-            asked = len(doubt.probes())
-            doubt.tell(counts[:asked])
-            counts = counts[asked:]
-        over = [doubt for doubt in self._doubts if not doubt.probes()]
-        self._doubts = [doubt for doubt in self._doubts if doubt.probes()]
-        for doubt in over:
-            for holder in doubt.right:
-                positions = Claim.of(holder).positions
-                if (self._trouble[positions] > _MAX_RECOUNTS).all():
-                    self._closer.give_up(positions)
-                else:
-                    self._frontier.put_back(holder)
-            self._believe(doubt)
-
-    def _believe(self, doubt: Doubt) -> None:
-        """Go on with fresh counts."""
-        for node in doubt.counted:
-            self._trouble[node.positions] += 1
-            self._put(node)
-        for positions in doubt.lost:
+    def _count_afresh(self, positions: Positions) -> None:
+        """Ask for fresh counts of what is not in the frontier any more."""
+        self._recounts_started += 1
+        if self._recounts_started > _MAX_RECOUNTS + len(self._batches):
             self._closer.give_up(positions)
-
-    def _tell_backtrack(self, probes: list[Positions], replies: Replies) -> None:
-        found = self._backtrack.tell(self._counters.read(probes, replies))
-        if found is not None:
-            checkpoint, doubt = found
-            for now, then in zip(self._arrays, checkpoint.arrays, strict=True):
-                now[:] = then
-            self._frontier.restore(checkpoint.frontier, doubt.right)
-            self._believe(doubt)
-
-    def _contradiction(self) -> None:
-        self._doubts = []
-        if self._backtrack.started < _MAX_RETURNS + len(self._batches):
-            self._backtrack.start()
         else:
-            self._frontier.clear()
-            self._closer.give_up(np.flatnonzero((self._batch_of >= 0) & ~self._settled))
+            self._recount.add(positions)
+
+    def _tell_recount(self, probes: list[Positions], replies: Replies) -> None:
+        nodes, unanswered = self._recount.tell(self._counters.read(probes, replies))
+        for node in nodes:
+            self._put(node)
+        for positions in unanswered:
+            self._closer.give_up(positions)
 
     def _tell_closings(self, probes: list[Positions], replies: Replies) -> None:
         for call in self._closer.tell(probes, self._counters.read(probes, replies)):
             if call.counts is None:
-                self._recount(call.positions)
+                self._recount.add(call.positions)
             else:
                 self._put(Node(call.positions, call.counts))
-        self._backtrack.forget()

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -62,6 +61,10 @@ class Node:
             min(count, left) - max(0, count - size + left) + 1 for count in self.counts
         )
 
+    def contacts(self) -> Positions:
+        """Return all contacts."""
+        return self.positions
+
 
 class Cluster:
     """Cells, and all ways the counts may fall on them.
@@ -103,6 +106,10 @@ class Cluster:
         """Number of open ways in each channel."""
         return [len(odds) for odds in self._odds]
 
+    def contacts(self) -> Positions:
+        """Return all contacts."""
+        return np.concatenate(self.cells)
+
     def add(self, node: Node) -> None:
         """Take in a node as one more cell."""
         self.cells.append(node.positions)
@@ -111,15 +118,6 @@ class Cluster:
             self._ways[channel] = np.column_stack([ways, counts])
         self._cell_bits.append(node.bits)
         self.changed = True
-
-    def copy(self) -> Cluster:
-        """Return a cluster that goes its own way; the arrays are shared, none is written to."""
-        twin = copy(self)
-        twin.cells = list(self.cells)
-        twin._ways = list(self._ways)
-        twin._odds = list(self._odds)
-        twin._cell_bits = list(self._cell_bits)
-        return twin
 
     def merge(self, other: Cluster) -> None:
         """Take in all of another cluster; the ways multiply."""

@@ -96,6 +96,10 @@ class Closer:
         self._settled[positions] = False
         self._outcomes[positions] = Outcome.UNDETERMINED
 
+    def open(self) -> Mask:
+        """Return where the search is neither over nor given up."""
+        return ~self._settled & ~self._given_up
+
     def closings(self) -> list[Positions]:
         """Return the calls to send, of one outcome each."""
         rows = np.flatnonzero(self._probed & self._settled & ~self._closed)

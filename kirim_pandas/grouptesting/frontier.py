@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +16,7 @@ from kirim_pandas.grouptesting.planning import (
     question_of,
 )
 
-__all__ = ["Frontier", "Snapshot"]
+__all__ = ["Frontier"]
 
 # Measured: more clusters share the later designs, fewer leave less unfinished at the end.
 _BITS_PER_CLUSTER = 150
@@ -36,19 +33,6 @@ _TRIES = 3
 _GROUP_CONTACTS = 30  # smaller groups than this are no better a border than the middle
 _CHANNELS = 3
 _CAPPED_RATE = 2.5  # bits a probe when a cap leaves a few batches only
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Snapshot:
-    """What was open at some time."""
-
-    nodes: dict[Node, Question]
-    grouped: dict[Node, Question]
-    clusters: list[Cluster]
-
-    def items(self) -> list[Node | Cluster]:
-        """Return all of it."""
-        return [*self.nodes, *self.grouped, *self.clusters]
 
 
 class Frontier:
@@ -95,18 +79,6 @@ class Frontier:
                 self._clusters.remove(item)
             elif self._nodes.pop(item, None) is None:
                 del self._grouped[item]
-
-    def snapshot(self) -> Snapshot:
-        """Return what is open, for `restore`."""
-        clusters = [cluster.copy() for cluster in self._clusters]
-        return Snapshot(dict(self._nodes), dict(self._grouped), clusters)
-
-    def restore(self, snapshot: Snapshot, items: Sequence[Node | Cluster]) -> None:
-        """Go back to those of the `items` of a snapshot; the snapshot is used up."""
-        chosen = set(map(id, items))
-        self._nodes = {n: q for n, q in snapshot.nodes.items() if id(n) in chosen}
-        self._grouped = {n: q for n, q in snapshot.grouped.items() if id(n) in chosen}
-        self._clusters = [cluster for cluster in snapshot.clusters if id(cluster) in chosen]
 
     def expected_probes(self) -> float:
         """Estimate how many probes the open nodes and clusters need."""
