@@ -1,4 +1,4 @@
-"""Columns and index levels by name: where ids and hints may stand."""
+"""Columns and index levels by name: where ids and hints may stand, and which fit to be chosen."""
 
 from __future__ import annotations
 
@@ -9,14 +9,34 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from kirim_pandas.errors import InvalidInputError
-from kirim_pandas.frames.shapes import name_of
+from kirim_pandas.frames.shapes import CONTACT_ID, described, held_by, name_of
+from kirim_pandas.frames.values import codes_of, readable
 
-__all__ = ["MAX_LISTED", "Place", "find_place", "listed", "places_of"]
+__all__ = [
+    "MAX_HINT_VALUES",
+    "MAX_LISTED",
+    "IdChoice",
+    "Place",
+    "check_label",
+    "find_place",
+    "grouped",
+    "hint_columns",
+    "id_columns",
+    "listed",
+    "places_of",
+]
 
 MAX_LISTED = 10
 """Entries of a list in a message; more are counted, not shown."""
+
+MAX_HINT_VALUES = 50
+"""More values than this decide nothing: batches would mix them anyway."""
+
+_LOOKED_AT = 200
+"""Values that show what a column holds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +104,29 @@ def _column_numbers(columns: pd.Index[Any], label: Hashable) -> list[int]:
     return [int(found)] if isinstance(found, int) else [int(i) for i in every[found]]
 
 
+def check_label(label: object, *, argument: str) -> None:
+    """Refuse what can be no name, such as a column itself where its name was expected.
+
+    Parameters
+    ----------
+    label
+        What the caller gave.
+    argument
+        Name of the caller's argument, for the message.
+
+    Raises
+    ------
+    InvalidInputError
+        It cannot be a label.
+    """
+    try:
+        hash(label)
+    except Exception:  # a Series, a list or a dictionary; or an object's own __hash__ fails
+        raise InvalidInputError(
+            f"{argument}= is {described(label)}, expected the name of a column or an index level."
+        ) from None
+
+
 def find_place(frame: pd.DataFrame, label: Hashable, *, argument: str) -> Place:
     """Find the one column or index level of that name.
 
@@ -106,8 +149,20 @@ def find_place(frame: pd.DataFrame, label: Hashable, *, argument: str) -> Place:
     InvalidInputError
         No column or level has the name, or more than one has.
     """
+    check_label(label, argument=argument)
     numbers = _column_numbers(frame.columns, label)
     levels = [i for i, name in enumerate(frame.index.names) if name is not None and name == label]
+    _check_one(label, numbers, levels, argument)
+    if numbers:
+        return Place(frame.columns[numbers[0]], "column", frame.iloc[:, numbers[0]].array)
+    if levels:
+        return _level(frame.index, levels[0])
+    known = [*frame.columns, *(name for name in frame.index.names if name is not None)]
+    raise InvalidInputError(f"{argument}={name_of(label)}: {_unknown(label, known)}")
+
+
+def _check_one(label: Hashable, numbers: list[int], levels: list[int], argument: str) -> None:
+    """Refuse a name that more than one column or level has."""
     shown = f"{argument}={name_of(label)}"
     if len(numbers) > 1:
         raise InvalidInputError(
@@ -119,19 +174,92 @@ def find_place(frame: pd.DataFrame, label: Hashable, *, argument: str) -> Place:
             f"{shown} is ambiguous: it names {len(numbers)} column and {len(levels)} index "
             f"level(s), expected one. Rename the index, for example df.rename_axis('row')."
         )
-    if numbers:
-        return Place(frame.columns[numbers[0]], "column", frame.iloc[:, numbers[0]].array)
-    if levels:
-        return _level(frame.index, levels[0])
-    known = [*frame.columns, *(name for name in frame.index.names if name is not None)]
-    raise InvalidInputError(f"{shown}: {_unknown(label, known)}")
 
 
 def _unknown(label: Hashable, known: list[Hashable]) -> str:
     """Say that nothing has the label, and which names are near it."""
-    by_fold = {str(name).casefold(): name for name in known if isinstance(name, (str, int))}
-    near = get_close_matches(str(label).casefold(), by_fold, n=3) if isinstance(label, str) else []
+    near = _near(label, known)
     text = "no column or index level has this name. "
     if near:
-        return text + f"Did you mean {' or '.join(name_of(by_fold[name]) for name in near)}?"
+        return f"{text}Did you mean {' or '.join(map(name_of, near))}?"
     return text + f"Found: {listed([name_of(name) for name in known]) or 'no columns at all'}."
+
+
+def _near(label: Hashable, known: list[Hashable]) -> list[Hashable]:
+    if not isinstance(label, str):
+        return []
+    by_fold = {str(name).casefold(): name for name in known if isinstance(name, (str, int))}
+    return [by_fold[name] for name in get_close_matches(label.casefold(), by_fold, n=3)]
+
+
+def grouped(place: Place, *, argument: str) -> tuple[NDArray[np.int64], pd.Index[Any]]:
+    """Number the distinct values of a column that rows are to be grouped by.
+
+    Parameters
+    ----------
+    place
+        The column or level.
+    argument
+        Name of the caller's argument, for messages.
+
+    Returns
+    -------
+    codes : ndarray of int64, shape (rows,)
+        Into `values`; -1 where the value is missing.
+    values : Index
+        The distinct values, by first appearance.
+
+    Raises
+    ------
+    InvalidInputError
+        The values cannot be grouped: lists and the like.
+    """
+    try:
+        return codes_of(place.array)
+    except TypeError as error:
+        raise InvalidInputError(
+            f"{argument}={name_of(place.label)}: the {place} cannot be grouped by, expected plain "
+            "values such as text or numbers. Leave it out, or turn it into text."
+        ) from error
+
+
+# -- columns that fit to be chosen ---------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class IdChoice:
+    """A column or index level that could hold ids; `likely` if it looks as if it did."""
+
+    label: Hashable
+    likely: bool
+
+
+def id_columns(frame: pd.DataFrame) -> list[IdChoice]:
+    """List the named columns and levels of text, those with contact ids first."""
+    choices: dict[Hashable, IdChoice] = {}
+    for place in places_of(frame):
+        if place.label is not None and held_by(place.array.dtype) is None:
+            choices.setdefault(place.label, IdChoice(place.label, _looks_like_ids(place.array)))
+    return sorted(choices.values(), key=lambda choice: not choice.likely)
+
+
+def _looks_like_ids(array: Any) -> bool:
+    array = readable(array)
+    values = array[np.flatnonzero(~np.asarray(pd.isna(array)))[:_LOOKED_AT]]
+    ids = sum(isinstance(v, str) and bool(CONTACT_ID.fullmatch(v.strip())) for v in values)
+    return 0 < len(values) <= 2 * ids
+
+
+def hint_columns(frame: pd.DataFrame) -> list[Hashable]:
+    """List the columns with few values, but more than one."""
+    labels = frame.columns[~frame.columns.duplicated(keep=False)]
+    return [label for label in labels if _may_decide(frame[label].array)]
+
+
+def _may_decide(array: Any) -> bool:
+    try:
+        codes, distinct = codes_of(array)
+    except TypeError:  # lists and the like
+        return False
+    values = len(distinct) + bool((codes < 0).any())
+    return 1 < values <= MAX_HINT_VALUES and values < max(len(codes), 3)

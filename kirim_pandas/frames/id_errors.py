@@ -9,8 +9,14 @@ from typing import Final
 
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.columns import Place, listed
-from kirim_pandas.frames.malformed import examples_of
-from kirim_pandas.frames.shapes import NOTHING, name_of, remedy_for, shape_of, told_shape
+from kirim_pandas.frames.shapes import (
+    NOTHING,
+    examples_of,
+    name_of,
+    remedy_for,
+    shape_of,
+    told_shape,
+)
 from kirim_pandas.frames.values import Reading
 
 __all__ = ["Found", "no_candidate", "no_id_among", "no_text_in", "several_candidates"]
@@ -115,24 +121,33 @@ def _advice(found: list[Found]) -> str:
     some = [name_of(one.place.label) for one in named if one.usable]
     if some:
         return f"If one of these is meant, name it: id_column={' or id_column='.join(some[:3])}."
-    for one in found:
-        if one.shape.startswith("contact ids"):
-            return f"{_head(one.place)}: {remedy_for(one.shape)}"
-    for one in named:
-        if not _CALLS_ITSELF_ID.search(str(one.place.label)):
-            continue
-        if one.shape == "numbers":
-            return (
-                f"{_head(one.place)}: a contact id is no number; if the file has ids there, read "
-                f"it again with {_read_as_text(one.place.label)}."
-            )
-        if one.shape == NOTHING:
-            return f"{_head(one.place)} has no value in any row: fill the ids in from their source."
-    for shape in ("phone numbers", "long numbers, perhaps phone numbers", "e-mail addresses"):
-        for one in found:
-            if one.shape == shape:
-                return f"{_head(one.place)}: {remedy_for(shape)}"
-    return "Add the contact ids first, as Kirim has them, for example with df.merge()."
+    advice = [
+        *(_shape_advice(one) for one in found if one.shape.startswith(_LIKE_IDS)),
+        *(_name_advice(one) for one in named if _CALLS_ITSELF_ID.search(str(one.place.label))),
+        *(_shape_advice(one) for shape in _LEAD_TO_IDS for one in found if one.shape == shape),
+        "Add the contact ids first, as Kirim has them, for example with df.merge().",
+    ]
+    return next(filter(None, advice))
+
+
+_LIKE_IDS: Final = ("contact ids", "several contact ids")
+_LEAD_TO_IDS: Final = ("phone numbers", "long numbers, perhaps phone numbers", "e-mail addresses")
+
+
+def _shape_advice(one: Found) -> str:
+    return f"{_head(one.place)}: {remedy_for(one.shape)}"
+
+
+def _name_advice(one: Found) -> str:
+    """Say what helps with a column that calls itself ids and holds numbers or nothing."""
+    if one.shape == "numbers":
+        return (
+            f"{_head(one.place)}: a contact id is no number; if the file has ids there, read "
+            f"it again with {_read_as_text(one.place.label)}."
+        )
+    if one.shape == NOTHING:
+        return f"{_head(one.place)} has no value in any row: fill the ids in from their source."
+    return ""
 
 
 def _head(place: Place) -> str:

@@ -24,7 +24,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kirim_pandas.errors import InvalidInputError
-from kirim_pandas.frames.columns import Place, find_place, places_of
+from kirim_pandas.frames.columns import Place, check_label, find_place, grouped, places_of
 from kirim_pandas.frames.id_errors import (
     Found,
     no_candidate,
@@ -32,9 +32,17 @@ from kirim_pandas.frames.id_errors import (
     no_text_in,
     several_candidates,
 )
-from kirim_pandas.frames.malformed import Kind, kinds_of
-from kirim_pandas.frames.shapes import CONTACT_ID, holds_no_text, name_of, shape_of, told_shape
-from kirim_pandas.frames.values import MALFORMED_CODE, MISSING_CODE, Reading, read_ids
+from kirim_pandas.frames.shapes import (
+    CONTACT_ID,
+    Kind,
+    described,
+    held_by,
+    kinds_of,
+    name_of,
+    shape_of,
+    told_shape,
+)
+from kirim_pandas.frames.values import MALFORMED_CODE, MISSING_CODE, Reading, read_ids, readable
 
 __all__ = ["MALFORMED", "MISSING", "USABLE", "ContactIds", "collect_ids"]
 
@@ -192,33 +200,39 @@ def _as_frame(obj: object) -> tuple[pd.DataFrame, Place | None]:
         return pd.DataFrame(index=obj), None
     if isinstance(obj, pd.Index):
         return pd.DataFrame(index=obj), Place(obj.name, "index level", obj.array)
-    raise InvalidInputError(
-        f"found a {type(obj).__name__}, expected a DataFrame, a Series or an Index."
-    )
+    raise InvalidInputError(f"found {described(obj)}, expected a DataFrame, a Series or an Index.")
 
 
 def _id_place(
     frame: pd.DataFrame, values: Place | None, id_column: Hashable | None
 ) -> tuple[Place | None, Reading]:
-    if values is not None and (id_column is None or id_column == values.label):
-        if values.kind == "values" and id_column is not None and id_column in frame.index.names:
-            raise InvalidInputError(
-                f"id_column={name_of(id_column)} is ambiguous: it names the Series and a level of "
-                "its index, expected one. Leave id_column out to use the values."
-            )
-        place = values
-    elif id_column is not None:
-        place = find_place(frame, id_column, argument="id_column")
-    elif len(frame) == 0:
+    if id_column is not None:
+        check_label(id_column, argument="id_column")
+        return _named_place(frame, values, id_column)
+    if values is not None:
+        return values, _read_chosen(values)
+    if len(frame) == 0:
         return None, read_ids(np.empty(0, dtype=object))
-    else:
-        return _the_candidate(frame)
-    return place, _read_chosen(place)
+    return _the_candidate(frame)
+
+
+def _named_place(
+    frame: pd.DataFrame, values: Place | None, id_column: Hashable
+) -> tuple[Place, Reading]:
+    if values is None or id_column != values.label:
+        place = find_place(frame, id_column, argument="id_column")
+        return place, _read_chosen(place)
+    if values.kind == "values" and id_column in frame.index.names:
+        raise InvalidInputError(
+            f"id_column={name_of(id_column)} is ambiguous: it names the Series and a level of "
+            "its index, expected one. Leave id_column out to use the values."
+        )
+    return values, _read_chosen(values)
 
 
 def _read_chosen(place: Place) -> Reading:
     """Read a column that the caller chose, unless it can only be the wrong one."""
-    held = holds_no_text(place.array.dtype)
+    held = held_by(place.array.dtype)
     if held is not None and not bool(pd.isna(place.array).all()):
         raise no_text_in(place, held)
     reading = read_ids(place.array)
@@ -232,19 +246,10 @@ def _the_candidate(frame: pd.DataFrame) -> tuple[Place, Reading]:
     candidates: list[tuple[Place, Reading]] = []
     found: list[Found] = []
     for place in places_of(frame):
-        held = holds_no_text(place.array.dtype)
-        if held is not None:
-            found.append(Found(place, held, held))
-            continue
-        sample = _sample(place.array)
-        # Blanks are missing, so a sample of blanks says nothing about the rest.
-        if any(_is_id_or_blank(value) for value in sample):
-            reading = read_ids(place.array)
-            if reading.usable and 2 * reading.usable >= reading.present:
-                candidates.append((place, reading))
-            found.append(_found(place, reading))
-        else:
-            found.append(Found(place, shape_of(sample), told_shape(sample)))
+        reading, told = _looked_at(place)
+        found.append(told)
+        if reading is not None and reading.usable and 2 * reading.usable >= reading.present:
+            candidates.append((place, reading))
     repeated = frame.columns[frame.columns.duplicated()]
     for place, _ in candidates:
         if place.kind == "column" and place.label in repeated:
@@ -254,6 +259,19 @@ def _the_candidate(frame: pd.DataFrame) -> tuple[Place, Reading]:
     if candidates:
         raise several_candidates([place for place, _ in candidates])
     raise no_candidate(found)
+
+
+def _looked_at(place: Place) -> tuple[Reading | None, Found]:
+    """Read a place if a sample of it holds ids; in any case say what it holds."""
+    held = held_by(place.array.dtype)
+    if held is not None:
+        return None, Found(place, held, held)
+    sample = _sample(readable(place.array))
+    # Blanks are missing, so a sample of blanks says nothing about the rest.
+    if not any(_is_id_or_blank(value) for value in sample):
+        return None, Found(place, shape_of(sample), told_shape(sample))
+    reading = read_ids(place.array)
+    return reading, _found(place, reading)
 
 
 def _found(place: Place, reading: Reading) -> Found:
@@ -289,17 +307,16 @@ def _hint_codes(
         return None
     combined = np.zeros(len(frame), dtype=np.int64)
     for label in labels:
-        place = find_place(frame, label, argument="hint")
-        try:
-            codes, uniques = pd.Series(place.array).factorize(use_na_sentinel=False)
-        except TypeError as error:
-            raise InvalidInputError(
-                f"hint={name_of(label)}: the {place} cannot be grouped by, expected plain values "
-                "such as text or numbers. Leave it out, or turn it into text."
-            ) from error
+        codes, uniques = grouped(find_place(frame, label, argument="hint"), argument="hint")
+        codes = _missing_too(codes)
         # Renumbered at each step, so that the product of two numbers stays below rows².
-        combined = np.unique(combined * len(uniques) + codes, return_inverse=True)[1]
+        combined = np.unique(combined * (len(uniques) + 1) + codes, return_inverse=True)[1]
     return combined.astype(np.int64, copy=False)
+
+
+def _missing_too(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number a missing value (-1) like any other, by first appearance."""
+    return pd.factorize(codes, use_na_sentinel=False)[0]
 
 
 def _in_sending_order(

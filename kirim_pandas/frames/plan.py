@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from kirim_pandas.frames.ids import ContactIds
-from kirim_pandas.frames.malformed import Kind
-from kirim_pandas.frames.shapes import remedy_for
+from kirim_pandas.frames.shapes import Kind, printable, remedy_for
 from kirim_pandas.grouptesting.outcomes import MAX_CONTACTS_PER_CALL
 
 __all__ = ["SKIP_SHARES", "Plan", "minutes_for", "plan_frame"]
@@ -89,30 +88,29 @@ class Plan:
         """Minutes the batches wait for the given rate, without probes; 0 if they need not."""
         return minutes_for(self.batches, self.write_per_minute)
 
-    def to_frame(self) -> pd.DataFrame:
-        """Return a copy of `table`."""
-        return self.table.copy()
-
     def _facts(self) -> list[str]:
-        lines = [f"{_count(self.rows, 'row')}, {_count(self.contacts, 'contact')} ({self.source})."]
-        if self.stripped:
-            padded = _count(self.stripped, "row")
-            lines.append(f"{padded} with white space around the id, which is taken off.")
-        if self.malformed:
-            lines.append(f"{_count(self.malformed, 'row')} with a malformed id, not to be sent:")
-            lines += [f"- {_told(kind)}" for kind in self.malformed_kinds]
-        if self.missing:
-            lines.append(f"{_count(self.missing, 'row')} without an id, not to be sent.")
-        if self.duplicates:
-            lines.append(
-                f"{_count(self.duplicates, 'row')} of a contact that an earlier row has: "
-                "sent once, all its rows share the outcome."
-            )
-        if not self.contacts:
-            return [*lines, "Nothing would be sent."]
+        lines = [*self._rows_in_words(), *(self._cost_in_words() if self.contacts else ())]
+        if self.contacts:
+            return lines
+        return [*lines, f"{'' if self.rows else 'The segment is empty. '}Nothing would be sent."]
+
+    def _rows_in_words(self) -> list[str]:
+        padded, twice = _count(self.stripped, "row"), _count(self.duplicates, "row")
+        lines = {
+            f"{padded} with white space around the id, which is taken off.": self.stripped,
+            f"{_count(self.malformed, 'row')} with a malformed id, not to be sent:": self.malformed,
+            **{f"- {_told(kind)}": kind.rows for kind in self.malformed_kinds},
+            f"{_count(self.missing, 'row')} without an id, not to be sent.": self.missing,
+            f"{twice} of a contact that an earlier row has: "
+            "sent once, all its rows share the outcome.": self.duplicates,
+        }
+        found = f"{_count(self.rows, 'row')}, {_count(self.contacts, 'contact')} ({self.source})."
+        return [found, *(line for line, rows in lines.items() if rows)]
+
+    def _cost_in_words(self) -> list[str]:
+        lines = []
         if self.hint:
             lines.append(f"Hint: {', '.join(self.hint)} ({_count(self.hint_values, 'value')}).")
-        burst = _burst(self.write_per_minute)
         limit = f"The limit is {self.write_per_minute:,} a minute"
         if not self.limit_is_known:
             limit = (
@@ -121,7 +119,7 @@ class Plan:
             )
         lines.append(
             f"{_cost(self.batches, self.minutes)} at least. {limit}; after a quiet minute "
-            f"{burst:,.0f} go at once."
+            f"{_burst(self.write_per_minute):,.0f} go at once."
         )
         if self.max_requests is not None:
             short = self.max_requests < self.batches
@@ -130,13 +128,13 @@ class Plan:
                 f"{', too few for all contacts' * short}."
             )
         if self.resolve == "batches":
-            lines.append(
+            told = (
                 "Who was skipped is not asked (resolve='batches'): the rows of a batch that is "
                 "skipped in part stay unknown."
             )
         else:
-            lines.append("Finding out who was skipped takes more, by the share that is skipped:")
-        return lines
+            told = "Finding out who was skipped takes more, by the share that is skipped:"
+        return [*lines, told]
 
     @property
     def _has_table(self) -> bool:
@@ -166,27 +164,30 @@ class Plan:
         return ["skipped", *heads], body
 
     def __repr__(self) -> str:
-        if not self._has_table:
-            return "\n".join([self._title(), *self._facts()])
-        head, body = self._cells()
-        widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
-        table = (
-            "  " + "   ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True))
-            for line in [head, *body]
-        )
-        return "\n".join([self._title(), *self._facts(), *table])
+        lines = [self._title(), *self._facts()]
+        if self._has_table:
+            head, body = self._cells()
+            widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
+            lines += [
+                "  " + "   ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True))
+                for line in [head, *body]
+            ]
+        return printable("\n".join(lines))
 
     def _repr_html_(self) -> str:
-        head, body = self._cells()
-        facts = "<br>".join(html.escape(line) for line in self._facts())
-        rows = "".join(f"<tr>{''.join(f'<td>{c}</td>' for c in line)}</tr>" for line in body)
-        table = (
-            f"<table><thead><tr>{''.join(f'<th>{c}</th>' for c in head)}</tr></thead>"
-            f"<tbody>{rows}</tbody></table>"
+        facts = Markup("<br>").join(self._facts())
+        return str(
+            Markup('<div class="kirim-plan"><strong>{}</strong><br>{}{}</div>').format(
+                self._title(), facts, self._html_table() if self._has_table else ""
+            )
         )
-        return (
-            f'<div class="kirim-plan"><strong>{html.escape(self._title())}</strong><br>{facts}'
-            f"{table if self._has_table else ''}</div>"
+
+    def _html_table(self) -> Markup:
+        head, body = self._cells()
+        rows = [Markup("").join(map(Markup("<td>{}</td>").format, line)) for line in body]
+        return Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(
+            Markup("").join(map(Markup("<th>{}</th>").format, head)),
+            Markup("").join(map(Markup("<tr>{}</tr>").format, rows)),
         )
 
 
@@ -235,22 +236,15 @@ def plan_frame(
     batches = ceil(ids.contacts / batch_size)
     # A hint that decides the skips has two values at least: of those skipped and the others.
     hint_values = 0 if ids.groups is None else len(np.unique(ids.groups))
-    lines: list[dict[str, Any]] = []
+    asks = ids.contacts > 0 and resolve != "batches"
+    lines: list[tuple[float, str, int, float]] = []
     for share in skip_shares:
-        asks = share > 0 and ids.contacts > 0 and resolve != "batches"
-        probes = ceil(requests_for(ids.contacts, share)) if asks else 0
+        probes = ceil(requests_for(ids.contacts, share)) if asks and share > 0 else 0
         hinted = min(probes, PROBES_PER_HINT_VALUE * max(2, hint_values))
         for hint, extra in ((_NO_HINT, probes), (_PERFECT_HINT, hinted)):
-            requests = batches + extra
-            requests = requests if max_requests is None else min(requests, max_requests)
-            lines.append(
-                {
-                    "skipped_share": float(share),
-                    "hint": hint,
-                    "requests": requests,
-                    "minutes": minutes_for(requests, write_per_minute),
-                }
-            )
+            requests = min(batches + extra, max_requests or batches + extra)
+            minutes = minutes_for(requests, write_per_minute)
+            lines.append((float(share), hint, requests, minutes))
     table = pd.DataFrame(lines, columns=["skipped_share", "hint", "requests", "minutes"])
     return Plan(
         rows=ids.rows,

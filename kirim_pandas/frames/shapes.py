@@ -7,8 +7,11 @@ ids hold names and numbers of customers, which do not belong in a traceback.
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from datetime import date
 from itertools import islice
 from typing import Any, Final
 
@@ -19,8 +22,13 @@ from pandas.api import types
 __all__ = [
     "CONTACT_ID",
     "NOTHING",
-    "holds_no_text",
+    "Kind",
+    "described",
+    "examples_of",
+    "held_by",
+    "kinds_of",
     "name_of",
+    "printable",
     "remedy_for",
     "shape_of",
     "shape_of_one",
@@ -34,51 +42,157 @@ CONTACT_ID: Final = re.compile(r"ctc_[0-9A-HJKMNP-TV-Z]{26}")
 Upper-case Crockford base32 behind the prefix (Kirim API docs, "IDs"); nothing else is ever sent.
 """
 
+_ID_LENGTH: Final = 30
+
 NOTHING: Final = "nothing but missing values"
 
 _SAMPLE = 200
 """Values looked at to name a shape; a name needs no more."""
 
+_EXAMPLES = 3
+"""Values shown in a message."""
+
 _MOSTLY = "mostly "
+
+
+# -- the shapes ----------------------------------------------------------------------------
+
+
+def _masked(text: str) -> str:
+    """Hide all but the ends of a phone number, and all but a letter of an e-mail address."""
+    name, sign, host = text.rpartition("@")
+    if sign:
+        return shorten(f"{name[:1]}…@….{host.rpartition('.')[2][:3]}")
+    return shorten(f"{text[:3]}…{text[-2:]}")
+
+
+def _only_ids(text: str) -> str:
+    """Show the ids in a text and nothing of what stands around them, which may be a name."""
+    return " and ".join(map(shorten, CONTACT_ID.findall(text)[:2]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What text may look like: `example` writes one for a message, None where it may be a name."""
+
+    name: str
+    pattern: re.Pattern[str]
+    remedy: str = ""
+    example: Callable[[str], str] | None = None
+
+
+def _shape(
+    name: str, pattern: str, remedy: str = "", example: Callable[[str], str] | None = None
+) -> _Shape:
+    return _Shape(name, re.compile(pattern, re.DOTALL), remedy, example)
+
+
+_ID: Final = CONTACT_ID.pattern
+_STRIP: Final = (
+    r"Take the ids out with df[column].str.extract(r'(ctc_[0-9A-Z]{26})', expand=False)."
+)
+_BYTES: Final = "contact ids as bytes"
+_BY_PHONE: Final = "look the contacts up by phone number first, and merge their ids."
 
 _YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
 _MONTH_NAME = "[A-Za-z]{3,9}"
-_DATE = re.compile(
+_DATE = (
     rf"(?:{_YEAR}[-/.]{_MONTH}(?:[-/.]{_DAY})?|{_DAY}[-/.]{_MONTH}[-/.](?:{_YEAR}|\d\d)"
     rf"|{_MONTH}[-/.]{_DAY}[-/.](?:{_YEAR}|\d\d)|{_DAY}[ -]{_MONTH_NAME}[ -]{_YEAR}"
-    rf"|{_MONTH_NAME} {_DAY}, {_YEAR})(?:[T ,]+\d\d?:\d\d.{{0,20}})?"
+    rf"|{_MONTH_NAME} {_DAY}, {_YEAR})(?:[T ,]+\d\d?:\d\d[^\n]{{0,20}})?"
 )
 """A date as files have them, with or without a time."""
 
-_SHAPES: Final = (
-    ("contact ids", CONTACT_ID),
-    ("contact ids with invisible or foreign characters", re.compile(r"(?s)(?=.*[^ -~]).*ctc_.*")),
-    ("contact ids in the wrong case", re.compile(r"ctc_[0-9a-z]{26}", re.IGNORECASE)),
-    ("contact ids with characters missing, added or changed", re.compile(r"ctc_.*", re.DOTALL)),
-    ("label ids", re.compile(r"lbl_.*", re.DOTALL)),
-    ("e-mail addresses", re.compile(r"\S+@\S+\.\S+")),
-    ("dates", _DATE),  # before phone numbers: it looks like one
-    # With separators of thousands, which differ from country to country.
-    ("numbers", re.compile(r"-?\d{1,3}(?:\.\d{3})+(?:,\d+)?|-?\d{1,3}(?:,\d{3})+(?:\.\d+)?")),
-    ("numbers", re.compile(r"-?[1-9]\d{0,8}|0|-?\d+[.,]\d+(?:e[+-]?\d+)?", re.IGNORECASE)),
-    ("phone numbers", re.compile(r"(?=(?:\D*\d){8,15}\D*\Z)(?:\+|\(|0|\d+[\s.()-])[\d\s().-]+")),
-    ("long numbers, perhaps phone numbers", re.compile(r"\d{10,15}")),
-    ("numbers", re.compile(r"-?\d+")),
+_NO_NUMBER: Final = (
+    "A contact id is no number: if ids stood there, read the file again with dtype=str."
 )
+_MARKS: Final = r"['\"`´‘’‚‛“”„«»‹›]"
 
-_BY_PHONE = "look the contacts up by phone number first, and merge their ids."
 
-_REMEDIES: Final = {
-    "contact ids in the wrong case": "Ids are upper case behind ctc_, and are not changed here: "
-    "take them from their source again.",
-    "contact ids with invisible or foreign characters": "Remove those characters at the source.",
-    "contact ids with characters missing, added or changed": "Take them from their source again.",
-    "label ids": "A label id is the first argument; the column has to hold contacts.",
-    "phone numbers": _BY_PHONE.capitalize(),
-    "long numbers, perhaps phone numbers": f"If they are, {_BY_PHONE}",
-    "e-mail addresses": "Merge the contact ids from the export first.",
-    "numbers": "A contact id is no number: if ids stood there, read the file again with dtype=str.",
-}
+def _numbers(pattern: str) -> _Shape:
+    return _shape("numbers", pattern, _NO_NUMBER)
+
+
+# The first that fits the whole text, stripped, names it.
+_SHAPES: Final = (
+    _shape("contact ids", _ID, example=lambda text: shorten(text)),
+    _shape(
+        "several contact ids in one cell",
+        f".*{_ID}.*{_ID}.*",
+        "Give each id its row: df.assign(contact_id=df[column].str.findall(r'ctc_[0-9A-Z]{26}'))"
+        ".explode('contact_id').",
+        _only_ids,
+    ),
+    _shape(_BYTES, rf"[bB](['\"]){_ID}\1", _STRIP, lambda text: shorten(text)),
+    _shape("contact ids in a spreadsheet formula", f"=.*{_ID}.*", _STRIP, _only_ids),
+    _shape(
+        "contact ids in quotes or apostrophes",
+        rf"{_MARKS}+\s*{_ID}\s*{_MARKS}*|{_ID}\s*{_MARKS}+",
+        _STRIP,
+        lambda text: shorten(text),
+    ),
+    _shape(
+        "contact ids in brackets",
+        rf"[\[({{<]+[\s'\"]*{_ID}[\s'\",;]*[\])}}>]*|{_ID}[\])}}>]+",
+        _STRIP,
+        lambda text: shorten(text),
+    ),
+    _shape("contact ids in links", rf"\S*[/=]{_ID}\S*", _STRIP, _only_ids),
+    _shape(
+        "contact ids with invisible or foreign characters",
+        r"(?=.*[^ -~]).*ctc_.*",
+        "Remove those characters at the source.",
+        lambda text: shorten(text),
+    ),
+    _shape(
+        "contact ids with the letter I, L, O or U, which ids never have",
+        "ctc_[0-9A-Z]{26}",
+        "Where O stands for 0, or I or L for 1, they were typed or read by a machine: take them "
+        "from their source again.",
+        lambda text: shorten(text),
+    ),
+    _shape(
+        "contact ids in the wrong case",
+        "(?i:ctc_[0-9a-z]{26})",
+        "Ids are upper case behind ctc_, and are not changed here: take them from their source "
+        "again.",
+        lambda text: shorten(text),
+    ),
+    _shape(
+        "contact ids with characters missing, added or changed",
+        "ctc_.*",
+        "Take them from their source again.",
+        lambda text: shorten(text),
+    ),
+    _shape("contact ids within other text", rf".*{_ID}.*", _STRIP, _only_ids),
+    _shape(
+        "label ids",
+        "lbl_.*",
+        "A label id is the first argument; the column has to hold contacts.",
+        lambda text: shorten(text),
+    ),
+    _shape(
+        "e-mail addresses",
+        r"\S+@\S+\.\S+",
+        "Merge the contact ids from the export first.",
+        _masked,
+    ),
+    _shape("dates", _DATE),  # before phone numbers: it looks like one
+    # With separators of thousands, which differ from country to country.
+    _numbers(r"-?\d{1,3}(?:\.\d{3})+(?:,\d+)?|-?\d{1,3}(?:,\d{3})+(?:\.\d+)?"),
+    _numbers(r"-?[1-9]\d{0,8}|0|-?\d+[.,]\d+(?:[eE][+-]?\d+)?"),
+    _shape(
+        "phone numbers",
+        r"(?=(?:\D*\d){8,15}\D*\Z)(?:\+|\(|0|\d+[\s.()-])[\d\s().-]+",
+        _BY_PHONE.capitalize(),
+        _masked,
+    ),
+    _shape(
+        "long numbers, perhaps phone numbers", r"\d{10,15}", f"If they are, {_BY_PHONE}", _masked
+    ),
+    _numbers(r"-?\d+"),
+)
+_BY_NAME: Final = {shape.name: shape for shape in reversed(_SHAPES)}
 
 
 def remedy_for(shape: str) -> str:
@@ -89,31 +203,8 @@ def remedy_for(shape: str) -> str:
     shape
         As `shape_of` names it.
     """
-    return _REMEDIES.get(shape, "")
-
-
-def holds_no_text(dtype: Any) -> str | None:
-    """Name what a dtype that can hold no text holds, such as ``"numbers"``.
-
-    Parameters
-    ----------
-    dtype
-        Of a column or an index level.
-
-    Returns
-    -------
-    str or None
-        None where the dtype may hold text.
-    """
-    if types.is_bool_dtype(dtype):
-        return "true/false values"
-    if types.is_numeric_dtype(dtype):
-        return "numbers"
-    if types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype):
-        return "dates"
-    if types.is_timedelta64_dtype(dtype):
-        return "durations"
-    return None
+    known = _BY_NAME.get(shape)
+    return known.remedy if known else ""
 
 
 def shape_of_one(value: object) -> str:
@@ -127,13 +218,16 @@ def shape_of_one(value: object) -> str:
     kind = type(value)  # not isinstance(), which asks the value for its __class__
     if issubclass(kind, str):
         text = str.strip(value)  # type: ignore[arg-type]  # it is a str
-    elif issubclass(kind, (bool, np.bool_)):
+        return next((shape.name for shape in _SHAPES if shape.pattern.fullmatch(text)), "text")
+    if issubclass(kind, (bool, np.bool_)):
         return "true/false values"
-    elif issubclass(kind, (int, float, np.number)):
+    if issubclass(kind, (int, float, np.number)):
         return "numbers"
-    else:
-        return f"objects of type {kind.__name__}"
-    return next((name for name, pattern in _SHAPES if pattern.fullmatch(text)), "text")
+    if issubclass(kind, bytes):
+        text = bytes.decode(value, "latin-1")  # type: ignore[arg-type]  # it is bytes
+        if CONTACT_ID.fullmatch(text.strip()):
+            return _BYTES
+    return f"objects of type {kind.__name__}"
 
 
 def shape_of(values: Iterable[object]) -> str:
@@ -166,6 +260,164 @@ def told_shape(values: Iterable[object]) -> str:
     return f"{_MOSTLY if len(shapes) > 1 else ''}{shapes.most_common(1)[0][0]}"
 
 
+# -- malformed values by shape -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Malformed values of one shape.
+
+    Attributes
+    ----------
+    shape : str
+        Such as ``"phone numbers"``.
+    rows : int
+        How many rows have one.
+    examples : tuple of str
+        Some of them, fit to be shown.
+    """
+
+    shape: str
+    rows: int
+    examples: tuple[str, ...] = ()
+
+
+def kinds_of(values: Iterable[object], rows: Iterable[int]) -> tuple[Kind, ...]:
+    """Sort malformed values by what they look like, those of most rows first.
+
+    Parameters
+    ----------
+    values
+        Distinct, without missing ones.
+    rows
+        How many rows have each.
+
+    Returns
+    -------
+    tuple of Kind
+        Three examples in all.
+    """
+    members: dict[str, list[object]] = {}
+    counts: Counter[str] = Counter()
+    for value, number in zip(values, rows, strict=True):
+        shape = shape_of_one(value)
+        counts[shape] += number
+        members.setdefault(shape, []).append(value)
+    kinds = []
+    room = _EXAMPLES
+    for left, (shape, number) in zip(range(len(counts), 0, -1), counts.most_common(), strict=True):
+        # Each kind gets its share of the examples, the more frequent one before the others.
+        shown = examples_of(shape, members[shape])[: -(-room // left)]
+        room -= len(shown)
+        kinds.append(Kind(shape, number, shown))
+    return tuple(kinds)
+
+
+def examples_of(shape: str, values: Iterable[object]) -> tuple[str, ...]:
+    """Write up to three values for a message, with nothing in them that tells who is meant.
+
+    Parameters
+    ----------
+    shape
+        As `shape_of` names it.
+    values
+        Those of another shape are left out.
+
+    Returns
+    -------
+    tuple of str
+        Ids shortened, phone numbers and e-mail addresses with their middle hidden; none of other
+        values, which may be names.
+    """
+    write = _BY_NAME[shape].example if shape in _BY_NAME else None
+    if write is None:
+        return ()
+    texts = (
+        str.strip(value)  # type: ignore[arg-type]  # it is a str
+        for value in values
+        if issubclass(type(value), str) and shape_of_one(value) == shape
+    )
+    return tuple(islice(dict.fromkeys(map(write, texts)), _EXAMPLES))
+
+
+# -- dtypes, objects and labels in words ---------------------------------------------------
+
+_ARROW_TEXT: Final = re.compile(
+    r"null|(?:large_)?(?:string|binary)(?:_view)?|fixed_size_binary.*"
+    r"|dictionary<values=(?:large_)?(?:string|binary).*|run_end_encoded<.*values: .*string.*"
+)
+_ARROW_WORDS: Final = (
+    ("true/false values", "bool"),
+    ("numbers", r"u?int\d+|double|float|halffloat|decimal\d+.*|dictionary<values=u?int.*"),
+    ("dates", r"date\d+.*|timestamp.*"),
+    ("times of day", r"time\d+.*"),
+    ("durations", "duration.*|month_day_nano_interval"),
+)
+
+
+def held_by(dtype: Any) -> str | None:
+    """Name what a dtype that can hold no text holds, such as ``"numbers"``.
+
+    Parameters
+    ----------
+    dtype
+        Of a column or an index level.
+
+    Returns
+    -------
+    str or None
+        None where the dtype may hold text.
+    """
+    if isinstance(dtype, pd.ArrowDtype):  # pandas raises for the numpy type of some of them
+        return _held_by_arrow(str(dtype.pyarrow_dtype))
+    checks: tuple[tuple[str, bool], ...] = (
+        ("true/false values", types.is_bool_dtype(dtype)),
+        ("numbers", types.is_numeric_dtype(dtype)),
+        ("dates", types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype)),
+        ("durations", types.is_timedelta64_dtype(dtype)),
+        ("intervals", isinstance(dtype, pd.IntervalDtype)),
+    )
+    return next((words for words, holds in checks if holds), None)
+
+
+def _held_by_arrow(arrow_type: str) -> str | None:
+    if _ARROW_TEXT.fullmatch(arrow_type):
+        return None
+    words = (words for words, pattern in _ARROW_WORDS if re.fullmatch(pattern, arrow_type))
+    nested = re.split(r"[<\[]", arrow_type.removeprefix("extension<arrow."))[0].rstrip(">")
+    return next(words, f"{nested} values")
+
+
+def described(value: object) -> str:
+    """Write a foreign object for a message: its type and shape, nothing of what it holds.
+
+    Parameters
+    ----------
+    value
+        Anything.
+
+    Returns
+    -------
+    str
+        Such as ``"None"``, ``"a DataFrame of 3 rows and 2 columns"``, ``"a list"``.
+    """
+    kind = type(value)
+    if value is None:
+        return "None"
+    if issubclass(kind, pd.DataFrame):
+        rows, columns = value.shape  # type: ignore[attr-defined]  # it is a frame
+        return f"a DataFrame of {rows:,} rows and {columns:,} columns"
+    if issubclass(kind, (pd.Series, pd.Index, np.ndarray)):
+        return f"{_article(kind.__name__)} {kind.__name__} of {len(value):,} values"  # type: ignore[arg-type]
+    if issubclass(kind, type):
+        return f"the class {value.__name__}"  # type: ignore[attr-defined]
+    return f"{_article(kind.__name__)} {kind.__name__}"
+
+
+def _article(word: str) -> str:
+    return "an" if word[:1].lower() in "aeiou" else "a"
+
+
 def shorten(value: object) -> str:
     """Write a value for a message: cut in the middle, every odd character as a code point.
 
@@ -177,15 +429,21 @@ def shorten(value: object) -> str:
     Returns
     -------
     str
-        At most 40 or so printable ASCII characters, such as ``'ctc_01HXYZ…VWX'``.
+        At most 60 or so printable ASCII characters, such as ``'ctc_01HXYZ…VWX'``; a text that is
+        cut and has not the length of an id says how long it is.
     """
     if not issubclass(type(value), str):
         return f"<{type(value).__name__}>"
     text = str.strip(value)  # type: ignore[arg-type]  # it is a str
-    if len(text) > 16:
+    length = len(text)
+    if length > 16:
         text = f"{text[:10]}…{text[-4:]}"
     shown = (c if " " <= c <= "~" or c == "…" else f"<U+{ord(c):04X}>" for c in text)
-    return f"'{''.join(shown)}'"
+    told = f" ({length} characters)" if length > 16 and length != _ID_LENGTH else ""
+    return f"'{''.join(shown)}'{told}"
+
+
+_LABEL_TYPES: Final = (bool, int, float, date, pd.Timedelta, pd.Interval, pd.Period)
 
 
 def name_of(label: Hashable) -> str:
@@ -194,10 +452,42 @@ def name_of(label: Hashable) -> str:
     Parameters
     ----------
     label
-        Any label; its ``repr`` is cut at 60 characters.
+        Any label; its ``repr`` is cut at 60 characters.  Of what is no label, such as a column
+        where its name was expected, only type and shape are told.
     """
-    try:
-        text = ascii(label) if isinstance(label, str) and not label.isprintable() else repr(label)
-    except Exception:  # a label's own __repr__ may do anything
-        text = f"<{type(label).__name__}>"
+    kind = type(label)
+    if issubclass(kind, str):
+        plain = str.__str__(label)  # type: ignore[arg-type]  # a np.str_ is shown as a str
+        text = repr(plain) if plain.isprintable() else ascii(plain)
+    elif issubclass(kind, tuple):
+        text = f"({', '.join(map(name_of, label))})"  # type: ignore[arg-type,call-overload]
+    elif issubclass(kind, np.generic):
+        text = repr(label.item())  # type: ignore[attr-defined]
+    elif label is None or issubclass(kind, _LABEL_TYPES):
+        text = repr(label)
+    else:
+        text = f"<{described(label)}>"
     return text if len(text) <= 60 else f"{text[:45]}…{text[-12:]}"
+
+
+def printable(text: str) -> str:
+    """Make a text that ``print`` can write here, whatever the encoding of the output is.
+
+    Parameters
+    ----------
+    text
+        Any text.
+
+    Returns
+    -------
+    str
+        The same; where the output cannot write a character, three dots for an ellipsis and a
+        backslash escape for any other.
+    """
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeError:
+        plain = text.replace("…", "...").replace("–", "-")
+        return plain.encode(encoding, "backslashreplace").decode(encoding)
+    return text

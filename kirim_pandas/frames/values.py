@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from kirim_pandas.frames.shapes import CONTACT_ID
 
-__all__ = ["MALFORMED_CODE", "MISSING_CODE", "Reading", "read_ids"]
+__all__ = ["MALFORMED_CODE", "MISSING_CODE", "Reading", "codes_of", "read_ids", "readable"]
 
 MISSING_CODE: Final = -1
 MALFORMED_CODE: Final = -2
@@ -55,6 +55,63 @@ class Reading:
     def present(self) -> int:
         """Rows that are not missing."""
         return int(np.count_nonzero(self.codes != MISSING_CODE))
+
+
+def readable(array: Any) -> Any:
+    """Give the values of a column in a form that pandas can take apart.
+
+    Parameters
+    ----------
+    array
+        Of any dtype; not changed.
+
+    Returns
+    -------
+    ExtensionArray or ndarray
+        The same array; of an Arrow type that pandas itself cannot read (views, dictionaries,
+        nested and extension types), an object array of its values.
+    """
+    dtype = array.dtype
+    if not isinstance(dtype, pd.ArrowDtype) or str(dtype.pyarrow_dtype) in _ARROW_READ:
+        return array
+    values = array.__arrow_array__().to_pylist()
+    objects = np.empty(len(values), dtype=object)
+    objects[:] = values
+    return objects
+
+
+_ARROW_READ: Final = frozenset(
+    ["string", "large_string", "bool", "double", "float"]
+    + [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
+)
+"""Arrow types that pandas reads itself; the others are read by Arrow, which takes longer."""
+
+
+def codes_of(array: Any) -> tuple[NDArray[np.int64], pd.Index[Any]]:
+    """Number the distinct values of a column, so that rows can be grouped by them.
+
+    Parameters
+    ----------
+    array
+        Of any dtype; not changed.
+
+    Returns
+    -------
+    codes : ndarray of int64, shape (rows,)
+        Into `values`; -1 where the value is missing.
+    values : Index
+        The distinct values, by first appearance.
+
+    Raises
+    ------
+    TypeError
+        The values cannot be grouped: lists and the like.
+    """
+    try:
+        codes, values = pd.factorize(readable(array))
+        return codes.astype(np.int64, copy=False), pd.Index(values)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise TypeError("the values cannot be grouped") from error
 
 
 def read_ids(array: Any) -> Reading:
@@ -119,7 +176,7 @@ def _distinct(array: Any) -> tuple[NDArray[np.int64], list[Any]]:
         # Unused categories are dropped, so that they are neither counted nor shown.
         used = np.bincount(row_codes[row_codes >= 0], minlength=len(distinct)) > 0
         return np.append(np.cumsum(used) - 1, -1)[row_codes], list(compress(distinct, used))
-    objects = np.asarray(array, dtype=object)
+    objects = np.asarray(readable(array), dtype=object)
     texts = np.empty(len(objects), dtype=object)
     # type(), not isinstance(): that asks the value for its __class__.
     texts[:] = [str.__str__(v) if issubclass(type(v), str) else None for v in objects]

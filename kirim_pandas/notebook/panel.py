@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from kirim_pandas.errors import InvalidInputError
-from kirim_pandas.frames.choices import hint_columns, id_columns
+from kirim_pandas.frames.columns import hint_columns, id_columns
 from kirim_pandas.frames.plan import Plan
 from kirim_pandas.frames.reports import Report
 from kirim_pandas.notebook.job import LabelJob

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import re
 from decimal import Decimal
+from enum import StrEnum
 from uuid import UUID
 
 import numpy as np
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames import ids as ids_module
+from kirim_pandas.frames.columns import hint_columns, id_columns
 from kirim_pandas.frames.ids import MALFORMED, MISSING, USABLE, ContactIds, collect_ids
 from kirim_pandas.frames.shapes import name_of, shape_of, shorten
 
@@ -236,7 +238,7 @@ def test_names_that_do_not_fit() -> None:
     df = pd.DataFrame({"contact_id": [A], "n": [1]})
     assert "Did you mean 'contact_id'" in refusal(df, "Contact_Id")
     assert "Found: 'contact_id', 'n'." in refusal(df, "zzz")
-    assert "Found: 'contact_id', 'n'." in refusal(df, ["n"])
+    assert "id_column= is a list, expected the name of" in refusal(df, ["n"])
     twice = pd.concat([df, df], axis=1)
     assert "2 columns have this label" in refusal(twice, "contact_id")
     assert "2 columns have this label" in refusal(twice)
@@ -273,7 +275,8 @@ def test_unrelated_repeated_labels_do_no_harm() -> None:
         (["\ufeff" + C], "invisible"),
         ([C + "\n\u200b"], "invisible"),
         ([C[:-1]], "missing, added or changed"),
-        ([b"ctc_01HXYZABCDEFGHJKMNPQRSTVWX"], "objects of type bytes"),
+        ([b"ctc_01HXYZABCDEFGHJKMNPQRSTVWX"], "contact ids as bytes"),
+        ([b"\xff"], "objects of type bytes"),
     ],
 )
 def test_a_named_wrong_column_is_refused(values: object, words: str) -> None:
@@ -281,6 +284,141 @@ def test_a_named_wrong_column_is_refused(values: object, words: str) -> None:
     message = refusal(pd.DataFrame({"who": values, "id": A}), "who")
     assert words in message
     assert "expected" in message
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (f"'{C}", "in quotes or apostrophes"),
+        (f'"{C}"', "in quotes or apostrophes"),
+        (f"“{C}”", "in quotes or apostrophes"),
+        (f"{C}'", "in quotes or apostrophes"),
+        (f'="{C}"', "in a spreadsheet formula"),
+        (f'=HYPERLINK("https://x.example/{C}")', "in a spreadsheet formula"),
+        (f"[{C}]", "in brackets"),
+        (f"['{C}']", "in brackets"),
+        (f"<{C}>", "in brackets"),
+        (f"https://app.example/contacts/{C}?tab=1", "in links"),
+        (f"kirim://x?id={C}", "in links"),
+        (f"b'{C}'", "as bytes"),
+        (C.encode(), "as bytes"),
+        (f"Siti Rahma {C}", "within other text"),
+        (f"{A};{B}", "several contact ids in one cell"),
+        (f"{A}\n{B} Siti", "several contact ids in one cell"),
+        ("ctc_O1HXYZABCDEFGHJKMNPQRSTVWX", "the letter I, L, O or U"),
+    ],
+)
+def test_ids_with_something_around_them_are_named(value: object, words: str) -> None:
+    """An id in quotes, a formula, brackets, a link, bytes or text is called so, with the remedy."""
+    for obj, options in ((pd.Series([value]), {}), (pd.DataFrame({"ref": [value]}), {})):
+        message = refusal(obj, **options)
+        assert words in message
+        assert any(way in message for way in ("str.extract", "str.findall", "from their source"))
+        assert "Siti" not in message
+    kind = collect_ids(pd.Series([A, value], dtype=object)).malformed_kinds[0]
+    assert words in kind.shape
+
+
+def test_the_remedy_works() -> None:
+    """What the message says to do gives the ids."""
+    df = pd.DataFrame({"column": [f"'{A}", f'="{B}"', f"https://x.example/{C}"]})
+    column = "column"
+    ids = df[column].str.extract(r"(ctc_[0-9A-Z]{26})", expand=False)
+    assert collect_ids(ids).ids.tolist() == [A, B, C]
+    two = pd.DataFrame({"column": [f"{A};{B}"]})
+    split = two.assign(contact_id=two[column].str.findall(r"ctc_[0-9A-Z]{26}"))
+    assert collect_ids(split.explode("contact_id"), "contact_id").ids.tolist() == [A, B]
+
+
+def test_two_ids_in_a_cell_do_not_look_like_one() -> None:
+    """An example that is cut says how long the value was, or shows each id."""
+    (kind,) = collect_ids(pd.Series([A, f"{A},{B}"])).malformed_kinds
+    assert kind.examples == ("'ctc_000000…0001' and 'ctc_000000…0002'",)
+    assert shorten(C + "X" * 9) == "'ctc_01HXYZ…XXXX' (39 characters)"
+    assert shorten(C) == "'ctc_01HXYZ…TVWX'"
+
+
+def arrow(values: list[object], kind: pa.DataType) -> pd.Series:
+    return pd.Series(pd.arrays.ArrowExtensionArray(pa.chunked_array([pa.array(values, type=kind)])))
+
+
+def arrow_extension(values: list[object], kind: pa.DataType) -> pd.Series:
+    stored = pa.ExtensionArray.from_storage(kind, pa.array(values, type=kind.storage_type))
+    return pd.Series(pd.arrays.ArrowExtensionArray(pa.chunked_array([stored])))
+
+
+ODD_COLUMNS = {
+    "list": arrow([["a"], None, ["b"]], pa.list_(pa.string())),
+    "large_list": arrow([["a"], None, ["b"]], pa.large_list(pa.string())),
+    "struct": arrow([{"a": "x"}, None, {"a": "y"}], pa.struct([("a", pa.string())])),
+    "map": arrow([[("a", "b")], None, []], pa.map_(pa.string(), pa.string())),
+    "durations": arrow([pd.Timedelta(1, "s"), None, None], pa.duration("s")),
+    "times of day": arrow([None, None, 1], pa.time64("us")),
+    "intervals": pd.Series(pd.arrays.IntervalArray.from_tuples([(0, 1), None, (1, 2)])),
+    "objects of type bytes": arrow([b"a", None, b"b"], pa.binary()),
+    "numbers": pd.Series([1j, 2, 3]),
+}
+if hasattr(pa, "list_view"):
+    ODD_COLUMNS["list_view"] = arrow([["a"], None, ["b"]], pa.list_view(pa.string()))
+if hasattr(pa, "uuid"):
+    ODD_COLUMNS["uuid"] = arrow_extension([b"0" * 16, None, b"1" * 16], pa.uuid())
+if hasattr(pa, "json_"):
+    ODD_COLUMNS["json"] = arrow_extension(['"a"', None, "{}"], pa.json_())
+
+
+@pytest.mark.parametrize("held", ODD_COLUMNS)
+def test_columns_that_cannot_hold_ids_are_passed_over(held: str) -> None:
+    """A column of an odd dtype beside the ids does no harm; named, it is refused in our words."""
+    frame = pd.DataFrame({"odd": ODD_COLUMNS[held], "contact_id": [A, None, B]})
+    assert collect_ids(frame).ids.tolist() == [A, B]
+    assert [choice.label for choice in id_columns(frame) if choice.likely] == ["contact_id"]
+    assert isinstance(hint_columns(frame), list)
+    for message in (refusal(frame, "odd"), refusal(frame["odd"]), refusal(frame[["odd"]])):
+        assert held in message
+    if held in ("list", "large_list", "list_view", "struct", "map"):
+        assert "cannot be grouped" in refusal(frame, hint="odd")
+    else:
+        assert sorted(collect_ids(frame, hint="odd").ids) == [A, B]
+
+
+@pytest.mark.parametrize("kind", ["dictionary", "string_view", "large_string"])
+def test_arrow_text_of_every_kind_is_read(kind: str) -> None:
+    """Ids in an Arrow dictionary or view are found as in a plain column of text."""
+    values = pa.array([A, None, B])
+    if kind != "dictionary" and not hasattr(pa, kind):
+        pytest.skip(f"this pyarrow has no {kind}")
+    cast = values.dictionary_encode() if kind == "dictionary" else values.cast(getattr(pa, kind)())
+    column = pd.Series(pd.arrays.ArrowExtensionArray(pa.chunked_array([cast])))
+    frame = pd.DataFrame({"who": column, "n": 1})
+    found = collect_ids(frame, hint="who")
+    assert found.ids.tolist() == [A, B]
+    assert found.unusable.tolist() == [USABLE, MISSING, USABLE]
+
+
+def test_a_column_where_a_name_belongs() -> None:
+    """A Series, a frame or a dictionary as a name is refused, and nothing of it is printed."""
+    names = pd.Series(["Siti", "Budi"], index=pd.Index(["Siti", "Budi"], name="name"), name="name")
+    frame = pd.DataFrame({"contact_id": [A, B], "name": ["Siti", "Budi"]}).set_index(names)
+    for wrong in (names, frame, {"Siti": 1}, np.array(["Siti"]), names.index):
+        for options in ({"id_column": wrong}, {"hint": wrong}, {"hint": [wrong]}):
+            for obj in (frame, names):
+                message = refusal(obj, **options)
+                assert "expected the name of a column" in message
+                assert not any(name in message for name in ("Siti", "Budi"))
+
+
+def test_labels_of_numpy_and_enum_are_names() -> None:
+    """A name that is almost a str names the column, and is shown like a str."""
+
+    class Column(StrEnum):
+        WHO = "who"
+
+    frame = pd.DataFrame({"who": [A], "n": [1]})
+    for name in (np.str_("who"), Column.WHO):
+        assert collect_ids(frame, name, hint=name).source == "column 'who'"
+        assert collect_ids(frame, name, hint=name).hint == ("'who'",)
+    assert "id_column='n'" not in refusal(frame, np.str_("zzz"))
+    assert "id_column='zzz'" in refusal(frame, np.str_("zzz"))
 
 
 @pytest.mark.parametrize("empty", [[None, np.nan], ["", " "], [np.nan, np.nan], [pd.NaT, pd.NaT]])
@@ -409,7 +547,7 @@ def test_nothing_odd_reaches_a_message() -> None:
     assert len(shorten("<b>" * 100)) < 40
     assert "\x1b" not in name_of("\x1b[31m")
     assert len(name_of("x" * 1000)) < 70
-    assert name_of(_NoText()) == "<_NoText>"
+    assert name_of(_NoText()) == "<a _NoText>"
     assert shape_of([]) == "nothing but missing values"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pandas as pd
 import pytest
 
@@ -41,8 +43,6 @@ def test_table_of_shares_and_hints() -> None:
     assert no_hint["minutes"].tolist() == pytest.approx([0, 0, 98 / 60, 548 / 60])
     hinted = plan.table[plan.table["hint"] == "perfect"]
     assert hinted["requests"].tolist() == [2, 8, 8, 8]
-    assert plan.to_frame().equals(plan.table)
-    assert plan.to_frame() is not plan.table
 
 
 def test_hint_never_costs_more() -> None:
@@ -88,7 +88,8 @@ def test_nothing_to_send() -> None:
     plan = make([])
     assert plan.table["requests"].eq(0).all()
     assert "0 rows, 0 contacts (no column)" in repr(plan)
-    assert "Nothing would be sent." in repr(plan)
+    assert "The segment is empty. Nothing would be sent." in repr(plan)
+    assert "empty" not in repr(make([None]))
     assert "request" not in repr(plan)
 
 
@@ -131,6 +132,21 @@ def test_how_far_and_the_cap_count() -> None:
     assert "skipped   " not in repr(quiet)
     assert make(values, max_requests=50).table["requests"].max() == 50
     assert "too few for all contacts" in repr(make(values, max_requests=2))
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp437", "latin-1", "cp1252", "utf-8"])
+def test_a_plan_prints_anywhere(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the output can encode, printing a plan never fails."""
+    plan = make(
+        [contact(1), "ctc_1234567890123456789", "+62 812 5551 0001"], operation="Pëlanggan 客"
+    )
+    output = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr("sys.stdout", output)
+    print(plan)
+    output.flush()
+    shown = output.buffer.getvalue().decode(encoding)
+    assert "1 contact" in shown
+    assert ("…" if encoding == "utf-8" else "...") in shown
 
 
 @pytest.mark.parametrize(("requests", "limit"), [(10, 60), (54, 60), (200, 60), (390, 240), (9, 1)])

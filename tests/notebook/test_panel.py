@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 import kirim_pandas as kp
-from kirim_pandas.frames.choices import hint_columns, id_columns
+from kirim_pandas.frames.columns import hint_columns, id_columns
 
 
 @pytest.fixture(scope="module")
