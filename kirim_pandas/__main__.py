@@ -39,11 +39,7 @@ def main() -> int:
         print("\nresult.kirim.summary()")
         print(result.kirim.summary().to_string(index=False, na_rep="", formatters=FORMATTERS))
         print("\nOne row of each kind:")
-        print(
-            result.drop_duplicates(["status", "reason"])
-            .drop(columns="request_id")
-            .to_string(na_rep="")
-        )
+        print(result.drop_duplicates(["status", "reason"]).to_string(na_rep=""))
         requests = len(sandbox.requests())
         contacts = result["contact_id"].nunique()
         print(

@@ -79,8 +79,8 @@ class KirimAccessor:
         DataFrame
             One row per row of the input, same index, same order; columns ``contact_id`` (string),
             ``status`` (category: applied, skipped, failed, unknown, not_sent), ``reason``
-            (string), ``evidence`` (category: batch, probe), ``batch`` (Int64) and ``request_id``
-            (string).  ``attrs`` holds the run id.
+            (string), ``evidence`` (category: batch, probe) and ``batch`` (Int64).  ``attrs``
+            holds the run id.
 
         Raises
         ------
@@ -107,7 +107,7 @@ class KirimAccessor:
         >>> len(result) == len(df)
         True
         >>> list(result.columns)
-        ['contact_id', 'status', 'reason', 'evidence', 'batch', 'request_id']
+        ['contact_id', 'status', 'reason', 'evidence', 'batch']
         """
         __tracebackhide__ = True
         from kirim_pandas.verbs import labeling

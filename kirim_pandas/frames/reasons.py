@@ -60,7 +60,8 @@ REASONS: Final = {
         "skipped",
         "The service counted the contact neither as done nor as skipped, and does not say why; an "
         "unknown or deleted contact is likely.",
-        "Look at a few of these contacts in Kirim; tell Kirim's support the request id.",
+        "Look at a few of these contacts in Kirim; kirim_pandas.calls(run_id) has the request ids "
+        "for Kirim's support.",
     ),
     "undetermined": Reason(
         "unknown",

@@ -8,7 +8,6 @@ status                category   applied, skipped, failed, unknown, not_sent (fi
 reason                string     why; NA for applied
 evidence              category   batch: one outcome for the whole call; probe: asked
 batch                 Int64      from 0; NA if never sent
-request_id            string     of the batch's call, for support
 ====================  =========  ==================================================
 """
 
@@ -58,8 +57,7 @@ _OWN_REASONS: Final = (
 _REASON: Final = {reason: code for code, reason in enumerate(_OWN_REASONS)}
 
 _Codes: TypeAlias = dict[str, NDArray[np.int64]]
-"""Per row: places in STATUSES, the reasons, EVIDENCE and the request ids, and the batch; -1 is
-none of them."""
+"""Per row: places in STATUSES, the reasons and EVIDENCE, and the batch; -1 is none of them."""
 
 
 def result_frame(ids: ContactIds, outcomes: Outcomes, *, run_id: str) -> pd.DataFrame:
@@ -139,20 +137,13 @@ def _codes(known: Outcomes) -> _Codes:
     settled = known.outcome != Outcome.UNDETERMINED
     evidence = np.where(settled | refused, _BATCH, -1)
     evidence[settled & known.probed] = _PROBE
-    return {
-        "status": status,
-        "reason": reason,
-        "evidence": evidence,
-        "batch": known.batch,
-        "request": known.request,
-    }
+    return {"status": status, "reason": reason, "evidence": evidence, "batch": known.batch}
 
 
 def _frame(
     text: Any, known: Outcomes, codes: _Codes, index: pd.Index[Any], run_id: str
 ) -> pd.DataFrame:
     reasons = pd.array([*_OWN_REASONS, *known.refusal_codes], dtype="string")
-    request_ids = pd.array(list(known.request_ids), dtype="string")
     frame = pd.DataFrame(
         {
             "contact_id": text,
@@ -160,7 +151,6 @@ def _frame(
             "reason": reasons.take(codes["reason"], allow_fill=True),
             "evidence": pd.Categorical.from_codes(codes["evidence"], dtype=EVIDENCE_DTYPE),
             "batch": pd.arrays.IntegerArray(codes["batch"], codes["batch"] < 0),
-            "request_id": request_ids.take(codes["request"], allow_fill=True),
         },
         index=index,
     )

@@ -15,7 +15,7 @@ from kirim_pandas.frames.ids import collect_ids
 from kirim_pandas.frames.results import contacts_frame, result_frame
 from kirim_pandas.grouptesting.outcomes import Outcome
 
-COLUMNS = ["contact_id", "status", "reason", "evidence", "batch", "request_id"]
+COLUMNS = ["contact_id", "status", "reason", "evidence", "batch"]
 STATUSES = ["applied", "skipped", "failed", "unknown", "not_sent"]
 
 
@@ -25,7 +25,7 @@ def contact(number: int) -> str:
 
 def check_contract(result: pd.DataFrame) -> None:
     assert list(result.columns) == COLUMNS
-    for column in ("contact_id", "reason", "request_id"):
+    for column in ("contact_id", "reason"):
         assert result[column].dtype == "string"
         assert result[column].dtype.na_value is pd.NA
     assert result["status"].cat.categories.tolist() == STATUSES
@@ -47,23 +47,30 @@ def test_each_kind_of_knowledge() -> None:
         no_reply=batch == 2,
         refusal=np.where(batch == 3, 0, -1),
         refusal_codes=["contact_gone"],
-        request=batch,
-        request_ids=["r0", "r1", None, None],
     )
     result = contacts_frame([contact(i) for i in range(9)], outcomes, run_id="run_1")
     check_contract(result)
     shown = result.astype(object).where(result.notna(), None)
     assert shown.drop(columns="contact_id").to_numpy().tolist() == [
-        ["applied", None, "batch", 0, "r0"],
-        ["applied", None, "probe", 1, "r1"],
-        ["skipped", "cross_org", "probe", 1, "r1"],
-        ["skipped", "team_mismatch", "probe", 1, "r1"],
-        ["skipped", "not_counted", "batch", 1, "r1"],
-        ["unknown", "undetermined", None, 1, "r1"],
-        ["unknown", "no_reply", None, 2, None],
-        ["failed", "contact_gone", "batch", 3, None],
-        ["not_sent", "stopped", None, None, None],
+        ["applied", None, "batch", 0],
+        ["applied", None, "probe", 1],
+        ["skipped", "cross_org", "probe", 1],
+        ["skipped", "team_mismatch", "probe", 1],
+        ["skipped", "not_counted", "batch", 1],
+        ["unknown", "undetermined", None, 1],
+        ["unknown", "no_reply", None, 2],
+        ["failed", "contact_gone", "batch", 3],
+        ["not_sent", "stopped", None, None],
     ]
+
+
+def test_a_row_fits_a_terminal() -> None:
+    """The five columns of a result fit 80 characters, and hold nothing that is not asked first."""
+    outcomes = known(np.array([3, 2], dtype=np.int8), np.array([1234, 0]))
+    result = contacts_frame(["ctc_" + "W" * 26, contact(1)], outcomes, run_id="run_1")
+    with pd.option_context("display.width", 80):
+        assert max(map(len, repr(result).splitlines()[:3])) <= 80
+        assert "team_mismatch" in repr(result)
 
 
 def test_a_known_outcome_wins() -> None:

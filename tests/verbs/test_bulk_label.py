@@ -88,10 +88,10 @@ def test_contract_of_the_result(box, label, client):
     """Columns, dtypes, categories and attrs are the documented ones."""
     result = box.contacts.kirim.bulk_label(label, "attach", client=client, progress=False)
     assert result.columns.tolist() == [
-        "contact_id", "status", "reason", "evidence", "batch", "request_id",
+        "contact_id", "status", "reason", "evidence", "batch",
     ]  # fmt: skip
     assert [str(dtype) for dtype in result.dtypes] == [
-        "string", "category", "string", "category", "Int64", "string",
+        "string", "category", "string", "category", "Int64",
     ]  # fmt: skip
     assert result["status"].cat.categories.tolist() == [
         "applied", "skipped", "failed", "unknown", "not_sent",
