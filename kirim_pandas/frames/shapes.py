@@ -457,10 +457,10 @@ def name_of(label: Hashable) -> str:
     """
     kind = type(label)
     if issubclass(kind, str):
-        plain = str.__str__(label)  # type: ignore[arg-type]  # a np.str_ is shown as a str
+        plain = str.__str__(label)
         text = repr(plain) if plain.isprintable() else ascii(plain)
     elif issubclass(kind, tuple):
-        text = f"({', '.join(map(name_of, label))})"  # type: ignore[arg-type,call-overload]
+        text = f"({', '.join(map(name_of, label))})"  # type: ignore[call-overload]
     elif issubclass(kind, np.generic):
         text = repr(label.item())  # type: ignore[attr-defined]
     elif label is None or issubclass(kind, _LABEL_TYPES):
