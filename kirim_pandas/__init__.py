@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from kirim_pandas.frames.exports import spreadsheet_safe
     from kirim_pandas.run.progress import Progress
     from kirim_pandas.session import connect, labels, last_result
-    from kirim_pandas.verbs.past_runs import forget, resume, runs
+    from kirim_pandas.verbs.past_runs import forget, runs
     from kirim_pandas.verbs.reporting import compare
+    from kirim_pandas.verbs.resuming import resume
 
     __version__: str
 
@@ -72,7 +73,7 @@ _LAZY = {
     "forget": "verbs.past_runs",
     "labels": "session",
     "last_result": "session",
-    "resume": "verbs.past_runs",
+    "resume": "verbs.resuming",
     "runs": "verbs.past_runs",
     "spreadsheet_safe": "frames.exports",
 }

@@ -2,24 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from kirim_pandas.verbs.door import ShortTraceback
 
 # Everything else is imported where it is used, so that importing this package stays cheap.
-# ``__tracebackhide__`` keeps our own frames out of a notebook's traceback: what an analyst needs
-# is the line of the cell and the message.
 if TYPE_CHECKING:
     from collections.abc import Hashable
     from pathlib import Path
+    from typing import Unpack
 
     import pandas as pd
 
-    from kirim_pandas.api.client import Client
-    from kirim_pandas.frames.plan import Plan
-    from kirim_pandas.notebook.job import LabelJob
-    from kirim_pandas.run.spec import Resolve
-    from kirim_pandas.verbs.labeling import Hint, JournalChoice, Pandas, ProgressChoice
+    from kirim_pandas.verbs.arguments import (
+        Client,
+        Hint,
+        JournalChoice,
+        LabelJob,
+        LabelOptions,
+        Pandas,
+        Plan,
+        ProgressChoice,
+        Resolve,
+    )
 
 __all__ = ["KirimAccessor"]
+
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+
+
+def _with_signature_of(documented: Callable[..., Any], *, but: str = "") -> Callable[[Verb], Verb]:
+    """Let help and completion show the arguments of another verb, which are passed on."""
+
+    def shown(verb: Verb) -> Verb:
+        told = inspect.signature(documented)
+        kept = [argument for name, argument in told.parameters.items() if name != but]
+        returned = inspect.signature(verb).return_annotation
+        verb.__signature__ = told.replace(  # type: ignore[attr-defined]
+            parameters=kept, return_annotation=returned
+        )
+        return verb
+
+    return shown
 
 
 class KirimAccessor:
@@ -109,34 +135,24 @@ class KirimAccessor:
         >>> list(result.columns)
         ['contact_id', 'status', 'reason', 'evidence', 'batch']
         """
-        __tracebackhide__ = True
-        from kirim_pandas.verbs import labeling
+        from kirim_pandas.verbs import labeling, order
 
-        return labeling.bulk_label(
-            self._obj,
-            label_id,
-            op,
-            id_column=id_column,
-            hint=hint,
-            resolve=resolve,
-            max_requests=max_requests,
-            client=client,
-            progress=progress,
-            journal=journal,
-        )
+        with ShortTraceback():
+            ordered = order.prepare(
+                self._obj,
+                label_id,
+                op,
+                id_column=id_column,
+                hint=hint,
+                resolve=resolve,
+                max_requests=max_requests,
+                client=client,
+                journal=journal,
+            )
+            return labeling.bulk_label(ordered, progress=progress)
 
-    def bulk_label_job(
-        self,
-        label_id: str,
-        op: str,
-        *,
-        id_column: Hashable | None = None,
-        hint: Hint = None,
-        resolve: Resolve = "rows",
-        max_requests: int | None = None,
-        client: Client | None = None,
-        journal: JournalChoice = None,
-    ) -> LabelJob:
+    @_with_signature_of(bulk_label, but="progress")
+    def bulk_label_job(self, label_id: str, op: str, **options: Unpack[LabelOptions]) -> LabelJob:
         """Do what :meth:`bulk_label` does in the background: the cell returns at once.
 
         Everything is checked first, here.  In a notebook the job shows itself: a bar, the counts
@@ -180,32 +196,19 @@ class KirimAccessor:
         >>> job.done, job.progress.state, len(result)
         (True, 'finished', 2500)
         """
-        from kirim_pandas.verbs import background
+        from kirim_pandas.verbs import background, order
 
-        return background.bulk_label_job(
-            self._obj,
-            label_id,
-            op,
-            id_column=id_column,
-            hint=hint,
-            resolve=resolve,
-            max_requests=max_requests,
-            client=client,
-            journal=journal,
-        )
+        with ShortTraceback():
+            return background.bulk_label_job(order.prepare(self._obj, label_id, op, **options))
 
+    @_with_signature_of(bulk_label)
     def plan(
         self,
         label_id: str,
         op: str,
         *,
-        id_column: Hashable | None = None,
-        hint: Hint = None,
-        resolve: Resolve = "rows",
-        max_requests: int | None = None,
-        client: Client | None = None,
         progress: ProgressChoice = True,  # noqa: ARG002 - the same arguments as bulk_label
-        journal: JournalChoice = None,  # noqa: ARG002
+        **options: Unpack[LabelOptions],
     ) -> Plan:
         """Tell what :meth:`bulk_label` would do and cost, without sending anything.
 
@@ -235,19 +238,10 @@ class KirimAccessor:
         >>> plan.contacts, plan.batches
         (2500, 3)
         """
-        __tracebackhide__ = True
-        from kirim_pandas.verbs import labeling
+        from kirim_pandas.verbs import labeling, order
 
-        return labeling.plan(
-            self._obj,
-            label_id,
-            op,
-            id_column=id_column,
-            hint=hint,
-            resolve=resolve,
-            max_requests=max_requests,
-            client=client,
-        )
+        with ShortTraceback():
+            return labeling.plan(order.prepare(self._obj, label_id, op, **options))
 
     def resume(
         self,
@@ -306,16 +300,8 @@ class KirimAccessor:
         >>> [int((frame["reason"] == "stopped").sum()) for frame in (part, whole)]
         [500, 0]
         """
-        __tracebackhide__ = True
-        from kirim_pandas.verbs import labeling
+        from kirim_pandas.verbs.resuming import Resumption, go_on
 
-        return labeling.resume(
-            self._obj,
-            run_id,
-            id_column=id_column,
-            resolve=resolve,
-            max_requests=max_requests,
-            client=client,
-            progress=progress,
-            journal=journal,
-        )
+        with ShortTraceback():
+            asked = Resumption(self._obj, run_id, id_column, resolve, max_requests, client, journal)
+            return go_on(asked, progress)

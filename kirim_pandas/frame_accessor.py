@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from kirim_pandas.accessor import KirimAccessor
+from kirim_pandas.verbs.door import ShortTraceback
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from kirim_pandas.api.client import Client
-    from kirim_pandas.frames.reports import Report
-    from kirim_pandas.frames.summary import By
-    from kirim_pandas.notebook.panel import Panel
+    from kirim_pandas.verbs.arguments import By, Client, Panel, Report
 
 __all__ = ["KirimFrameAccessor", "register"]
 
@@ -63,7 +61,8 @@ class KirimFrameAccessor(KirimAccessor):
         """
         from kirim_pandas.verbs import reporting
 
-        return reporting.summary(self._obj, by, data=data)
+        with ShortTraceback():
+            return reporting.summary(self._obj, by, data=data)
 
     def plot(
         self, by: By = None, *, data: pd.DataFrame | None = None, ax: Axes | None = None
@@ -102,7 +101,8 @@ class KirimFrameAccessor(KirimAccessor):
         """
         from kirim_pandas.verbs import reporting
 
-        return reporting.plot(self._obj, by, data=data, ax=ax)
+        with ShortTraceback():
+            return reporting.plot(self._obj, by, data=data, ax=ax)
 
     def report(
         self,
@@ -144,7 +144,8 @@ class KirimFrameAccessor(KirimAccessor):
         """
         from kirim_pandas.verbs import reporting
 
-        return reporting.report(self._obj, by, data=data, label_name=label_name)
+        with ShortTraceback():
+            return reporting.report(self._obj, by, data=data, label_name=label_name)
 
     def panel(self, *, client: Client | None = None) -> Panel:
         """Label these contacts by clicks: pick, see the plan, confirm, run, read the report.
@@ -184,9 +185,10 @@ class KirimFrameAccessor(KirimAccessor):
         >>> panel.report().title
         'Label Newsletter attached to contacts'
         """
-        from kirim_pandas.verbs import background
+        from kirim_pandas.verbs import panels
 
-        return background.panel(self._obj, client=client)
+        with ShortTraceback():
+            return panels.panel(self._obj, client)
 
 
 def register() -> None:

@@ -6,12 +6,14 @@ import os
 import sys
 import warnings
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kirim_pandas.errors import ConfigurationError
+from kirim_pandas.errors import ConfigurationError, InvalidInputError
 
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
@@ -19,13 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Remembered",
+    "at_work",
     "connect",
     "current_client",
     "disconnect",
     "known_client",
-    "known_counting",
     "last_result",
-    "learn_counting",
     "recall",
     "remember",
 ]
@@ -44,7 +45,8 @@ class Remembered:
 
 _client: Client | None = None
 _last_result: pd.DataFrame | None = None
-_counts_changes: dict[str, bool] = {}
+_last_started: str | None = None
+_at_work: set[str] = set()
 _recent: OrderedDict[str, Remembered] = OrderedDict()
 
 
@@ -167,16 +169,41 @@ def last_result() -> pd.DataFrame | None:
     -------
     DataFrame or None
         None before the first run of this process.
+
+    Raises
+    ------
+    InvalidInputError
+        The run that was started last is still at work in the background, so its result is not
+        there yet, and that of an earlier run could be taken for it.
     """
+    if _last_started in _at_work:
+        raise InvalidInputError(
+            f"Run {_last_started} is still at work, so there is no result of it yet: job.result() "
+            "waits for it. Of an earlier run, kirim_pandas.resume(run_id) gives the result; "
+            "kirim_pandas.runs() lists the run ids."
+        )
     return _last_result
 
 
-def remember(result: pd.DataFrame, run_id: str, source: object, facts: RunFacts) -> None:
-    """Keep a run's result, its facts, and the frame it was made from."""
+@contextmanager
+def at_work(run_id: str) -> Iterator[None]:
+    """Note that a run is at work in this process, and when it no longer is."""
+    global _last_started
+    _last_started = run_id
+    _at_work.add(run_id)
+    try:
+        yield
+    finally:
+        _at_work.discard(run_id)
+
+
+def remember(
+    result: pd.DataFrame, run_id: str, source: pd.DataFrame | None, facts: RunFacts
+) -> None:
+    """Keep a run's result, its facts, and the frame it was made from as it was then."""
     global _last_result
     _last_result = result
-    frame = source.copy(deep=False) if isinstance(source, pd.DataFrame) else None
-    _recent[run_id] = Remembered(frame, facts)
+    _recent[run_id] = Remembered(source, facts)
     _recent.move_to_end(run_id)
     while len(_recent) > KEPT_RUNS:
         _recent.popitem(last=False)
@@ -185,17 +212,6 @@ def remember(result: pd.DataFrame, run_id: str, source: object, facts: RunFacts)
 def recall(run_id: str | None) -> Remembered | None:
     """Return what is known of a recent run of this process."""
     return _recent.get(run_id) if run_id else None
-
-
-def learn_counting(target: str, counts_changes: bool | None) -> None:
-    """Keep what a run found out: whether the service's ``applied`` counts changes."""
-    if counts_changes is not None:
-        _counts_changes[target] = counts_changes
-
-
-def known_counting(target: str) -> bool | None:
-    """Return what an earlier run of this process found out about the service at `target`."""
-    return _counts_changes.get(target)
 
 
 def _ask_for_key() -> str | None:

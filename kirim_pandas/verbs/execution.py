@@ -8,35 +8,28 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kirim_pandas import session
 from kirim_pandas.errors import KirimError, RunInterrupted
-from kirim_pandas.frames.ids import ContactIds
-from kirim_pandas.frames.reports import RunFacts
 from kirim_pandas.frames.results import STATUSES, contacts_frame, result_frame
 from kirim_pandas.grouptesting.outcomes import Counts, Outcomes
 from kirim_pandas.run.calls import Call, PastCall, Reply
 from kirim_pandas.run.events import CallPlanned, Event, Idle, Listener, RunEnded
 from kirim_pandas.run.loop import Run
 from kirim_pandas.run.pool import CallPool
-from kirim_pandas.run.spec import Job
 from kirim_pandas.run.stop import StopButton
 
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
     from kirim_pandas.journal.store import RecordState
     from kirim_pandas.journal.writer import RunBook
+    from kirim_pandas.verbs.order import Order
 
-__all__ = ["Order", "execute", "has_work", "new_run_id"]
+__all__ = ["execute", "has_work"]
 
 SO_FAR = {
     "applied": "applied",
@@ -51,50 +44,6 @@ SO_FAR = {
 
 MAX_IN_FLIGHT = 8
 """Calls under way together; enough for 600 requests a minute at 0.8 s each."""
-
-
-@dataclass(frozen=True, eq=False)
-class Order:
-    """A run that is ready to start: everything was checked, nothing was sent.
-
-    Attributes
-    ----------
-    run_id, label_id, operation : str
-        What to do.
-    contact_ids : sequence of str
-        Distinct ids in sending order.
-    job : Job
-        How far to go.
-    ids : ContactIds or None
-        How the rows of a frame mean the contacts; None for one row a contact.
-    figures : dict or None
-        What the journal is to say of the rows at the end; None to count them. A run that is
-        resumed without its frame cannot count them.
-    source : DataFrame, Series, Index or None
-        What the ids were taken from.
-    own_key : bool
-        Whether a resumed run goes on under the key it was started with.
-    """
-
-    run_id: str
-    label_id: str
-    operation: str
-    contact_ids: Sequence[str]
-    job: Job
-    ids: ContactIds | None = None
-    figures: dict[str, int] | None = None
-    source: Any = None
-    own_key: bool = False
-
-    @property
-    def rows(self) -> int:
-        """Rows of the result."""
-        return self.ids.rows if self.ids else len(self.contact_ids)
-
-
-def new_run_id() -> str:
-    """Make a run id: the day, so that people find it again, and chance."""
-    return f"run_{time.strftime('%Y%m%d')}_{secrets.token_hex(5)}"
 
 
 def execute(
@@ -136,27 +85,13 @@ def execute(
         Somebody stopped it; likewise.
     """
     __tracebackhide__ = True
-    started = datetime.now().astimezone()
     pool = CallPool(_sender(client, order), max_in_flight=MAX_IN_FLIGHT)
-    job = order.job
-    if client is not None and not past:  # a resumed run plans the probes that it planned before
-        job = replace(job, counts_changes=session.known_counting(client.target))
-    run = Run(job, pool, stop=stop, past=past, own_key=order.own_key)
+    run = Run(order.job, pool, stop=stop, past=past, own_key=order.own_key)
     ended, watcher_error = _listen(run, book, watchers, stop)
-    if client is not None:
-        session.learn_counting(client.target, ended.counts_changes)
-        if pool.in_flight:
-            client.leave_in_flight()  # a resume, or another run, is not to wait for them
+    if client is not None and pool.in_flight:
+        client.leave_in_flight()  # a resume, or another run, is not to wait for them
     resumable = book is not None and book.resumable
     frame = _result(order, ended.outcomes)
-    facts = RunFacts(
-        run_id=order.run_id,
-        label_id=order.label_id,
-        operation=order.operation,
-        started=started,
-        requests=ended.requests,
-    )
-    session.remember(frame, order.run_id, order.source, facts)
     if book is not None:
         book.end(*_figures(order, frame, ended))
     # A press that found the run inside a callback stopped the run: that is what it was for.

@@ -1,262 +1,139 @@
-"""The verbs behind ``df.kirim``: check everything, then put the parts together and go.
-
-Each takes the pandas object first; the accessor only forwards.
-"""
+"""The verbs of a new run: plan it, or carry it out in the thread of the caller."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
+from datetime import datetime
 from time import time
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from kirim_pandas import session
-from kirim_pandas.api.models import Organization
-from kirim_pandas.api.protocol import order_problems
-from kirim_pandas.errors import InvalidInputError
-from kirim_pandas.frames.ids import ContactIds, collect_ids
+from kirim_pandas.errors import KirimError, RunInterrupted
 from kirim_pandas.frames.plan import Plan, plan_frame
+from kirim_pandas.frames.reports import RunFacts
 from kirim_pandas.grouptesting.attribution import expected_probes_for
-from kirim_pandas.run.progress import Progress
-from kirim_pandas.run.spec import Job, Resolve
+from kirim_pandas.run.progress import Tally
 from kirim_pandas.run.stop import StopButton, stop_on_signals
-from kirim_pandas.verbs.execution import Order, execute, has_work, new_run_id
+from kirim_pandas.verbs.execution import execute
+from kirim_pandas.verbs.order import Order, ready
 
 if TYPE_CHECKING:
-    from kirim_pandas.api.client import Client
-    from kirim_pandas.journal.store import RunRecord
     from kirim_pandas.journal.writer import RunBook
     from kirim_pandas.notebook.progress import ProgressBar, ProgressCallback
-    from kirim_pandas.run.calls import PastCall
+    from kirim_pandas.run.events import Listener
+    from kirim_pandas.verbs.arguments import Client, ProgressChoice
 
-__all__ = ["Hint", "JournalChoice", "Pandas", "ProgressChoice", "bulk_label", "plan", "resume"]
-
-Pandas: TypeAlias = "pd.DataFrame | pd.Series[Any] | pd.Index[Any]"
-Hint: TypeAlias = Hashable | list[Hashable] | None
-ProgressChoice: TypeAlias = bool | Callable[[Progress], object]
-JournalChoice: TypeAlias = str | Path | Literal[False] | None
+__all__ = ["bulk_label", "carry_out", "pace", "plan", "run_watched", "warn", "written_down"]
 
 DOCUMENTED_WRITES_PER_MINUTE = 60
 """The free plan's; what is reckoned with before the service has told its limit."""
 
-RESOLVE = ("rows", "batches")
+
+def bulk_label(order: Order, *, progress: ProgressChoice = True) -> pd.DataFrame:
+    """Carry a new order out; documented where people look, at ``df.kirim.bulk_label``."""
+    order = ready(order)
+    with written_down(order, warn) as book:
+        return run_watched(order, book, progress)
 
 
-def bulk_label(
-    obj: Pandas,
-    label_id: str,
-    op: str,
-    *,
-    id_column: Hashable | None = None,
-    hint: Hint = None,
-    resolve: Resolve = "rows",
-    max_requests: int | None = None,
-    client: Client | None = None,
-    progress: ProgressChoice = True,
-    journal: JournalChoice = None,
-) -> pd.DataFrame:
-    """Label the contacts of `obj`; documented where people look, at ``df.kirim.bulk_label``."""
-    __tracebackhide__ = True
-    order = make_order(
-        obj,
-        label_id,
-        op,
-        id_column=id_column,
-        hint=hint,
-        resolve=resolve,
-        max_requests=max_requests,
-    )
-    client = choose_client(order, client)
-    with open_book(order, journal) as book:
-        if book is not None and client is not None:
-            write_down(order, client, book)
-        return run_watched(order, client, book, progress)
-
-
-def plan(
-    obj: Pandas,
-    label_id: str,
-    op: str,
-    *,
-    id_column: Hashable | None,
-    hint: Hint,
-    resolve: Resolve,
-    max_requests: int | None,
-    client: Client | None,
-) -> Plan:
-    """Reckon what :func:`bulk_label` would cost; documented at ``df.kirim.plan``."""
-    order = make_order(
-        obj,
-        label_id,
-        op,
-        id_column=id_column,
-        hint=hint,
-        resolve=resolve,
-        max_requests=max_requests,
-    )
+def plan(order: Order) -> Plan:
+    """Reckon what an order would cost; documented at ``df.kirim.plan``."""
     assert order.ids is not None  # an order made from a frame
-    client = client or session.known_client()
+    client = order.client or session.known_client()
     return plan_frame(
         order.ids,
         requests_for=expected_probes_for,
-        write_per_minute=client.write_per_minute if client else DOCUMENTED_WRITES_PER_MINUTE,
-        resolve=resolve,
-        max_requests=max_requests,
+        write_per_minute=pace(client),
+        resolve=order.job.resolve,
+        max_requests=order.job.max_requests,
         limit_is_known=client is not None and client.known_limit,
-        label_id=label_id,
-        operation=op,
+        label_id=order.label_id,
+        operation=order.operation,
     )
-
-
-def resume(
-    obj: Pandas | None,
-    run_id: str,
-    *,
-    id_column: Hashable | None = None,
-    resolve: Resolve | None = None,
-    max_requests: int | None = None,
-    client: Client | None = None,
-    progress: ProgressChoice = True,
-    journal: str | Path | None = None,
-) -> pd.DataFrame:
-    """Go on with a run; documented where people look, at ``df.kirim.resume``."""
-    __tracebackhide__ = True
-    problems = [*_resolve_problems(resolve or "rows"), *_cap_problems(max_requests)]
-    if problems:
-        raise InvalidInputError("\n".join(problems))
-    from kirim_pandas.journal.writer import RunBook
-
-    with RunBook(journal, run_id, warn=_warn) as book:
-        record, past = book.load()
-        ids = None if obj is None else _aligned(collect_ids(obj, id_column), record.contact_ids)
-        job = Job(
-            contact_count=len(record.contact_ids),
-            groups=record.groups,
-            resolve=resolve or cast(Resolve, record.resolve),
-            max_requests=_cap_from_here(past, max_requests),
-        )
-        figures = None
-        if obj is None and record.rows != len(record.contact_ids):
-            figures = record.summary or {} if record.state == "finished" else {}
-        order = Order(
-            run_id,
-            record.label_id,
-            record.operation,
-            record.contact_ids,
-            job,
-            ids,
-            figures,
-            source=obj,
-        )
-        over = record.state in ("finished", "capped")
-        idle = client is None and over and not has_work(order, past)
-        if not idle:  # else nothing is sent, so no key is needed and nobody is asked for one
-            client = choose_client(order, client)
-        if client is not None:
-            _check_same_place(record, client)
-            order = replace(order, own_key=client.key_mark(run_id) == record.key_mark)
-        try:
-            book.refuse_rivals(record)
-        except InvalidInputError:
-            if has_work(order, past):  # else its result is still right to give
-                raise
-        book.reopen(replace(record, resolve=job.resolve))
-        return run_watched(order, client, book, progress, past=past)
 
 
 # -- the steps of a verb -------------------------------------------------------------------
 
 
-def make_order(
-    obj: Pandas,
-    label_id: str,
-    op: str,
-    *,
-    id_column: Hashable | None,
-    hint: Hint,
-    resolve: Resolve,
-    max_requests: int | None,
-) -> Order:
-    """Check all arguments and the frame; report all problems at once."""
-    __tracebackhide__ = True
-    problems = [
-        *order_problems(label_id, op),
-        *_resolve_problems(resolve),
-        *_cap_problems(max_requests),
-    ]
-    ids: ContactIds | None = None
-    try:
-        ids = collect_ids(obj, id_column, hint=hint)
-    except InvalidInputError as error:
-        problems.append(str(error))
-    if problems or ids is None:
-        raise InvalidInputError("\n".join(problems))
-    job = Job(ids.contacts, groups=ids.groups, resolve=resolve, max_requests=max_requests)
-    return Order(new_run_id(), label_id, op, ids.ids.tolist(), job, ids, source=obj)
-
-
-def choose_client(order: Order, client: Client | None) -> Client | None:
-    """Return the client to send with; none, and no key, is needed to send nothing."""
-    __tracebackhide__ = True
-    if client is not None or not order.contact_ids:
-        return client
-    return session.current_client()
-
-
 @contextmanager
-def open_book(order: Order, journal: JournalChoice) -> Iterator[RunBook | None]:
-    """Open the book of a new run, unless there is nothing to write or nobody wants one."""
-    if journal is False or not order.contact_ids:
-        yield None
+def written_down(order: Order, warn: Callable[[str], None]) -> Iterator[RunBook | None]:
+    """Open the journal for a new run and commit what the run is going to do.
+
+    Gives None, and writes nothing, where nobody wants a journal or there is nothing to send.
+    """
+    client = order.client
+    if order.journal is False or client is None or not order.contact_ids:
+        with session.at_work(order.run_id):
+            yield None
         return
+    from kirim_pandas.journal.store import RunRecord
     from kirim_pandas.journal.writer import RunBook
 
-    with RunBook(journal, order.run_id, warn=_warn) as book:
-        yield book
-
-
-def write_down(order: Order, client: Client, book: RunBook) -> None:
-    """Commit what the run is going to do, before it does anything."""
-    from kirim_pandas.journal.store import RunRecord
-
     known = client.organization
-    book.begin(
-        RunRecord(
-            run_id=order.run_id,
-            label_id=order.label_id,
-            operation=order.operation,
-            target=client.target,
-            contact_ids=list(order.contact_ids),
-            groups=order.job.groups,
-            resolve=order.job.resolve,
-            max_requests=order.job.max_requests,
-            rows=order.rows,
-            started_at=time(),
-            organization=[known.id, known.name or ""] if known else None,
-            key_mark=client.key_mark(order.run_id),
+    with RunBook(order.journal, order.run_id, warn=warn) as book:
+        book.begin(
+            RunRecord(
+                run_id=order.run_id,
+                label_id=order.label_id,
+                operation=order.operation,
+                target=client.target,
+                contact_ids=list(order.contact_ids),
+                groups=order.job.groups,
+                resolve=order.job.resolve,
+                max_requests=order.job.max_requests,
+                rows=order.rows,
+                started_at=time(),
+                organization=[known.id, known.name or ""] if known else None,
+                key_mark=client.key_mark(order.run_id),
+            )
         )
-    )
+        with session.at_work(order.run_id):
+            yield book
 
 
-def run_watched(
-    order: Order,
-    client: Client | None,
-    book: RunBook | None,
-    progress: ProgressChoice,
-    **options: Any,
+def carry_out(
+    order: Order, *, book: RunBook | None, watchers: Sequence[Listener], stop: StopButton
 ) -> pd.DataFrame:
-    """Run the order in this thread, under the stop button, with its progress shown."""
-    __tracebackhide__ = True
+    """Carry an order out in this thread, and let the process remember what came of it."""
+    started = datetime.now().astimezone()
+    tally = Tally(len(order.contact_ids))
+    result: pd.DataFrame | None = None
+    try:
+        result = execute(
+            order,
+            client=order.client,
+            watchers=[tally, *watchers],
+            stop=stop,
+            book=book,
+            past=order.past,
+        )
+    except (KirimError, RunInterrupted) as error:
+        result = error.result
+        raise
+    finally:
+        if result is not None:
+            facts = RunFacts(
+                run_id=order.run_id,
+                label_id=order.label_id,
+                label_name=order.label_name,
+                operation=order.operation,
+                started=started,
+                requests=tally.progress.requests,
+            )
+            session.remember(result, order.run_id, order.source, facts)
+    return result
+
+
+def run_watched(order: Order, book: RunBook | None, progress: ProgressChoice) -> pd.DataFrame:
+    """Carry an order out under the stop button, with its progress shown."""
     stop = StopButton()
-    with watching(order, client, progress) as watcher, stop_on_signals(stop):
+    with watching(order, progress) as watcher, stop_on_signals(stop):
         watchers = [] if watcher is None else [watcher]
-        result = execute(order, client=client, watchers=watchers, stop=stop, book=book, **options)
+        result = carry_out(order, book=book, watchers=watchers, stop=stop)
     if watcher is not None:
         watcher.summarise(result)
     return result
@@ -264,10 +141,10 @@ def run_watched(
 
 @contextmanager
 def watching(
-    order: Order, client: Client | None, progress: ProgressChoice
+    order: Order, progress: ProgressChoice
 ) -> Iterator[ProgressBar | ProgressCallback | None]:
     """Give what shows the run's progress, and close it whatever happens."""
-    if progress is False or client is None:
+    if progress is False or order.client is None:
         yield None
         return
     from kirim_pandas.notebook.progress import ProgressBar, ProgressCallback
@@ -276,78 +153,18 @@ def watching(
     if callable(progress):
         yield ProgressCallback(contacts, progress)
         return
-    bar = ProgressBar(contacts, order.operation, lambda: client.write_per_minute)
+    bar = ProgressBar(contacts, order.operation, lambda: pace(order.client))
     try:
         yield bar
     finally:
         bar.close()
 
 
-# -- checks --------------------------------------------------------------------------------
+def pace(client: Client | None) -> int:
+    """Return the writes a minute to reckon with."""
+    return client.write_per_minute if client else DOCUMENTED_WRITES_PER_MINUTE
 
 
-def _resolve_problems(resolve: object) -> list[str]:
-    if resolve in RESOLVE:
-        return []
-    gone = ""
-    if resolve == "certified":
-        gone = ' Every name is confirmed by a call of its own by now: use resolve="rows".'
-    return [
-        f"resolve={resolve!r} was found, expected one of {', '.join(map(repr, RESOLVE))}.{gone}"
-    ]
-
-
-def _cap_problems(max_requests: object) -> list[str]:
-    if max_requests is None:
-        return []
-    whole = isinstance(max_requests, (int, np.integer)) and not isinstance(max_requests, bool)
-    if whole and cast(int, max_requests) >= 1:
-        return []
-    return [f"max_requests={max_requests!r} was found, expected a whole number from 1 up, or None."]
-
-
-def _cap_from_here(past: list[PastCall], max_requests: int | None) -> int | None:
-    """A resumed run may make so many calls more, whatever its earlier sessions made."""
-    if max_requests is None:
-        return None
-    return max_requests + sum(known.call.number >= 0 for known in past)
-
-
-def _check_same_place(record: RunRecord, client: Client) -> None:
-    """Refuse to go on with a run at another address, or in another organisation."""
-    if client.target != record.target:
-        raise InvalidInputError(
-            f"Run {record.run_id} was sent to {record.target}, but this client sends to "
-            f"{client.target}. Nothing was sent there. Connect to the first address (base_url, "
-            "phone_number_id) to go on with the run; or, if the service has moved, label the "
-            "contacts again at the new one: a label that is set twice stays as it is."
-        )
-    here = client.organization
-    if here is None or record.organization is None or here.id == record.organization[0]:
-        return
-    there = Organization(*record.organization)
-    raise InvalidInputError(
-        f"Run {record.run_id} belongs to the organisation {there}, but this key to {here}. "
-        f"Nothing was sent. Connect with a key of {there} to go on with the run."
-    )
-
-
-def _aligned(ids: ContactIds, contact_ids: list[str]) -> ContactIds:
-    """Point the rows of a frame at the contacts of an earlier run."""
-    place = pd.Index(contact_ids).get_indexer(pd.Index(ids.ids))
-    new, gone = int((place < 0).sum()), len(contact_ids) - int((place >= 0).sum())
-    if new or gone:
-        more = f" (such as {ids.ids[place < 0][0]})" if new else ""
-        raise InvalidInputError(
-            f"This frame has other contacts than the run. {new:,} of its {ids.contacts:,} contacts "
-            f"are not in the run{more}, and {gone:,} of the run's {len(contact_ids):,} are not in "
-            "the frame. Nothing was sent. Pass the frame the run was started with (its rows may "
-            "stand in another order), or call kirim_pandas.resume(run_id), which needs no frame "
-            "and gives one row per contact."
-        )
-    position = np.append(place, -1)[ids.position]
-    return replace(ids, ids=np.array(contact_ids, dtype=object), position=position, groups=None)
-
-
-def _warn(text: str) -> None:
+def warn(text: str) -> None:
+    """Warn of what a run meets, in the thread of its caller."""
     warnings.warn(text, stacklevel=2)

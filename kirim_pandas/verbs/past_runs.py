@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,66 +10,12 @@ import pandas as pd
 
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.results import STATUSES
-from kirim_pandas.run.spec import Resolve
-from kirim_pandas.verbs import labeling
-from kirim_pandas.verbs.labeling import ProgressChoice
+from kirim_pandas.verbs.door import ShortTraceback
 
 if TYPE_CHECKING:
-    from kirim_pandas.api.client import Client
     from kirim_pandas.journal.store import Journal, RunRecord
 
-__all__ = ["forget", "resume", "runs"]
-
-
-def resume(
-    run_id: str,
-    *,
-    resolve: Resolve | None = None,
-    max_requests: int | None = None,
-    client: Client | None = None,
-    progress: ProgressChoice = True,
-    journal: str | Path | None = None,
-) -> pd.DataFrame:
-    """Go on with a run of which no frame is at hand; see ``df.kirim.resume``.
-
-    Parameters
-    ----------
-    run_id
-        From an exception, a result's ``attrs`` or :func:`runs`.
-    resolve, max_requests, client, progress, journal
-        As for ``df.kirim.resume``.
-
-    Returns
-    -------
-    DataFrame
-        The columns of a result frame, one row per contact, with a RangeIndex.
-
-    Raises
-    ------
-    InvalidInputError, KirimError, RunInterrupted
-        As for ``df.kirim.resume``.
-
-    Examples
-    --------
-    >>> import kirim_pandas as kp
-    >>> with kp.sandbox.start(contacts=1500, seed=1, write_per_minute=60_000) as sandbox:
-    ...     client, label_id = sandbox.client(), sandbox.labels["id"].iloc[0]
-    ...     part = sandbox.contacts.kirim.bulk_label(
-    ...         label_id, "attach", client=client, max_requests=1, progress=False
-    ...     )
-    ...     whole = kp.resume(part.attrs["kirim_run_id"], client=client, progress=False)
-    >>> len(whole), int((whole["status"] == "unknown").sum())
-    (1500, 0)
-    """
-    return labeling.resume(
-        None,
-        run_id,
-        resolve=resolve,
-        max_requests=max_requests,
-        client=client,
-        progress=progress,
-        journal=journal,
-    )
+__all__ = ["forget", "runs"]
 
 
 def runs(*, journal: str | Path | None = None) -> pd.DataFrame:
@@ -102,12 +49,9 @@ def runs(*, journal: str | Path | None = None) -> pd.DataFrame:
     """
     from kirim_pandas.journal.store import Journal
 
-    book = Journal(journal)
-    try:
+    with ShortTraceback(), closing(Journal(journal)) as book:
         records = book.runs()
         states = [_state(book, record) for record in records]
-    finally:
-        book.close()
     figures = [record.summary or {} for record in records]
     columns = {
         "run_id": pd.array([record.run_id for record in records], dtype="string"),
@@ -155,18 +99,15 @@ def forget(run_id: str, *, journal: str | Path | None = None) -> None:
     from kirim_pandas.journal.store import Journal
     from kirim_pandas.journal.writer import lock_path
 
-    book = Journal(journal)
-    try:
+    with ShortTraceback(), closing(Journal(journal)) as book:
         with RunLock(lock_path(book, run_id), run_id, refused="Nothing was deleted.") as lock:
             forgotten = book.forget(run_id)
             lock.mark(incomplete=False)
-    finally:
-        book.close()
-    if not forgotten:
-        raise InvalidInputError(
-            f"There is no run {run_id!r} in the journal {book.path}, so nothing was deleted. "
-            "kirim_pandas.runs() lists the runs it knows."
-        )
+        if not forgotten:
+            raise InvalidInputError(
+                f"There is no run {run_id!r} in the journal {book.path}, so nothing was deleted. "
+                "kirim_pandas.runs() lists the runs it knows."
+            )
 
 
 def _state(book: Journal, record: RunRecord) -> str:

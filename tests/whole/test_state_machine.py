@@ -43,6 +43,7 @@ from kirim_pandas.run.pool import Done
 from kirim_pandas.run.spec import Job
 from kirim_pandas.run.stop import StopButton
 from kirim_pandas.verbs import execution
+from kirim_pandas.verbs.order import Order
 
 SIZE = 50
 BATCH = 20  # small batches: the order of things is what is tried here
@@ -236,7 +237,7 @@ class Machine(RuleBasedStateMachine):
         client._caller.exchange = partial(service.exchange, run.customer)
         job = Job(len(run.ids.ids), resolve=run.resolve, max_requests=cap)
         operation, contacts = run.customer.operation, run.ids.ids
-        order = execution.Order(run.run_id, LABEL, operation, contacts, job, run.ids)
+        order = Order(run.run_id, LABEL, operation, contacts, job, run.ids)
         with RunBook(self.folder, run.run_id, warn=lambda text: None) as self.book:
             past = []
             if new:

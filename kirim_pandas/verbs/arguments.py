@@ -1,0 +1,50 @@
+"""The types of what the verbs take and give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from kirim_pandas.api.client import Client
+    from kirim_pandas.frames.plan import Plan
+    from kirim_pandas.frames.reports import Report
+    from kirim_pandas.frames.summary import By
+    from kirim_pandas.notebook.job import LabelJob
+    from kirim_pandas.notebook.panel import Panel
+    from kirim_pandas.run.progress import Progress
+    from kirim_pandas.run.spec import Resolve
+
+__all__ = [
+    "By",
+    "Client",
+    "Hint",
+    "JournalChoice",
+    "LabelJob",
+    "LabelOptions",
+    "Pandas",
+    "Panel",
+    "Plan",
+    "ProgressChoice",
+    "Report",
+    "Resolve",
+]
+
+Pandas: TypeAlias = "pd.DataFrame | pd.Series[Any] | pd.Index[Any]"
+Hint: TypeAlias = Hashable | list[Hashable] | None
+ProgressChoice: TypeAlias = "bool | Callable[[Progress], object]"
+JournalChoice: TypeAlias = str | Path | Literal[False] | None
+
+
+class LabelOptions(TypedDict, total=False):
+    """What ``bulk_label``, ``bulk_label_job`` and ``plan`` take beside label and operation."""
+
+    id_column: Hashable | None
+    hint: Hint
+    resolve: Resolve
+    max_requests: int | None
+    client: Client | None
+    journal: JournalChoice

@@ -1,0 +1,162 @@
+"""An order: a run that is ready to start, since everything was checked and nothing was sent."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pandas as pd
+
+from kirim_pandas import session
+from kirim_pandas.api.protocol import order_problems
+from kirim_pandas.errors import InvalidInputError
+from kirim_pandas.frames.ids import ContactIds, collect_ids
+from kirim_pandas.run.spec import Job, Resolve
+
+if TYPE_CHECKING:
+    from kirim_pandas.api.client import Client
+    from kirim_pandas.run.calls import PastCall
+    from kirim_pandas.verbs.arguments import Hint, JournalChoice, Pandas
+
+__all__ = ["Order", "check_options", "prepare", "ready"]
+
+RESOLVE = ("rows", "batches")
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """A run that is ready to start.
+
+    Attributes
+    ----------
+    run_id, label_id, operation : str
+        What to do.
+    contact_ids : sequence of str
+        Distinct ids in sending order.
+    job : Job
+        How far to go.
+    ids : ContactIds or None
+        How the rows of a frame mean the contacts; None for one row a contact.
+    figures : dict or None
+        What the journal is to say of the rows at the end; None to count them. A run that is
+        resumed without its frame cannot count them.
+    source : DataFrame, Series, Index or None
+        What the ids were taken from; once the order is ready, a copy of it if it is a frame.
+    client : Client or None
+        Sends; None while it is not chosen, and where nothing is to be sent.
+    journal : str, Path, False or None
+        Where the run is written down; None for the usual place, False for nowhere.
+    past : sequence of PastCall
+        The calls of earlier sessions of a resumed run.
+    own_key : bool
+        Whether a resumed run goes on under the key it was started with.
+    label_name : str or None
+        Shown beside the label's id.
+    """
+
+    run_id: str
+    label_id: str
+    operation: str
+    contact_ids: Sequence[str]
+    job: Job
+    ids: ContactIds | None = None
+    figures: dict[str, int] | None = None
+    source: Any = None
+    client: Client | None = None
+    journal: JournalChoice = None
+    past: Sequence[PastCall] = ()
+    own_key: bool = False
+    label_name: str | None = None
+
+    @property
+    def rows(self) -> int:
+        """Rows of the result."""
+        return self.ids.rows if self.ids else len(self.contact_ids)
+
+
+def prepare(
+    obj: Pandas,
+    label_id: str,
+    op: str,
+    *,
+    id_column: Hashable | None = None,
+    hint: Hint = None,
+    resolve: Resolve = "rows",
+    max_requests: int | None = None,
+    client: Client | None = None,
+    journal: JournalChoice = None,
+) -> Order:
+    """Check all arguments and the frame; sends nothing.
+
+    Parameters
+    ----------
+    obj
+        The contacts.
+    label_id, op, id_column, hint, resolve, max_requests, client, journal
+        As for ``df.kirim.bulk_label``.
+
+    Raises
+    ------
+    InvalidInputError
+        All that is wrong, a line each.
+    """
+    problems = [*order_problems(label_id, op), *_option_problems(resolve, max_requests)]
+    try:
+        ids = collect_ids(obj, id_column, hint=hint)
+    except InvalidInputError as error:
+        problems.append(str(error))
+    if problems:
+        raise InvalidInputError("\n".join(problems))
+    return Order(
+        run_id=f"run_{time.strftime('%Y%m%d')}_{secrets.token_hex(5)}",  # people know the day
+        label_id=label_id,
+        operation=op,
+        contact_ids=ids.ids.tolist(),
+        job=Job(ids.contacts, groups=ids.groups, resolve=resolve, max_requests=max_requests),
+        ids=ids,
+        source=obj,
+        client=client,
+        journal=journal,
+    )
+
+
+def ready(order: Order, *, sends: bool = True) -> Order:
+    """Choose who sends, if anything is, and keep the frame as it is now, for reports."""
+    client = order.client
+    if client is None and sends and order.contact_ids:
+        client = session.current_client()
+    return replace(order, client=client, source=snapshot(order.source))
+
+
+def snapshot(source: object) -> pd.DataFrame | None:
+    """Copy a frame so that what is done to it later, even in place, does not change the copy."""
+    if not isinstance(source, pd.DataFrame):
+        return None
+    # From pandas 3 on a shallow copy shares its values only until one of the two is changed.
+    return source.copy(deep=pd.__version__ < "3")
+
+
+def check_options(resolve: object, max_requests: object) -> None:
+    """Raise an error that says all that is wrong with the options of a run."""
+    if problems := _option_problems(resolve, max_requests):
+        raise InvalidInputError("\n".join(problems))
+
+
+def _option_problems(resolve: object, max_requests: object) -> list[str]:
+    problems = []
+    if resolve not in RESOLVE:
+        expected = ", ".join(map(repr, RESOLVE))
+        gone = ""
+        if resolve == "certified":
+            gone = ' Every name is confirmed by a call of its own by now: use resolve="rows".'
+        problems.append(f"resolve={resolve!r} was found, expected one of {expected}.{gone}")
+    whole = isinstance(max_requests, (int, np.integer)) and not isinstance(max_requests, bool)
+    if max_requests is not None and not (whole and cast(int, max_requests) >= 1):
+        problems.append(
+            f"max_requests={max_requests!r} was found, expected a whole number from 1 up, or None."
+        )
+    return problems

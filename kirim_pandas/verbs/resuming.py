@@ -1,0 +1,186 @@
+"""Going on with a run that was stopped, failed, or whose process died."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import pandas as pd
+
+from kirim_pandas import session
+from kirim_pandas.api.models import Organization
+from kirim_pandas.errors import InvalidInputError
+from kirim_pandas.frames.ids import ContactIds, collect_ids
+from kirim_pandas.run.spec import Job, Resolve
+from kirim_pandas.verbs.door import ShortTraceback
+from kirim_pandas.verbs.execution import has_work
+from kirim_pandas.verbs.labeling import run_watched, warn
+from kirim_pandas.verbs.order import Order, check_options, ready
+
+if TYPE_CHECKING:
+    from kirim_pandas.journal.store import RunRecord
+    from kirim_pandas.journal.writer import RunBook
+    from kirim_pandas.run.calls import PastCall
+    from kirim_pandas.verbs.arguments import Client, Pandas, ProgressChoice
+
+__all__ = ["Resumption", "go_on", "resume", "taken_up"]
+
+
+def resume(
+    run_id: str,
+    *,
+    resolve: Resolve | None = None,
+    max_requests: int | None = None,
+    client: Client | None = None,
+    progress: ProgressChoice = True,
+    journal: str | Path | None = None,
+) -> pd.DataFrame:
+    """Go on with a run of which no frame is at hand; see ``df.kirim.resume``.
+
+    Parameters
+    ----------
+    run_id
+        From an exception, a result's ``attrs`` or :func:`runs`.
+    resolve, max_requests, client, progress, journal
+        As for ``df.kirim.resume``.
+
+    Returns
+    -------
+    DataFrame
+        The columns of a result frame, one row per contact, with a RangeIndex.
+
+    Raises
+    ------
+    InvalidInputError, KirimError, RunInterrupted
+        As for ``df.kirim.resume``.
+
+    Examples
+    --------
+    >>> import kirim_pandas as kp
+    >>> with kp.sandbox.start(contacts=1500, seed=1, write_per_minute=60_000) as sandbox:
+    ...     client, label_id = sandbox.client(), sandbox.labels["id"].iloc[0]
+    ...     part = sandbox.contacts.kirim.bulk_label(
+    ...         label_id, "attach", client=client, max_requests=1, progress=False
+    ...     )
+    ...     whole = kp.resume(part.attrs["kirim_run_id"], client=client, progress=False)
+    >>> len(whole), int((whole["status"] == "unknown").sum())
+    (1500, 0)
+    """
+    with ShortTraceback():
+        return go_on(
+            Resumption(None, run_id, None, resolve, max_requests, client, journal), progress
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Resumption:
+    """What is asked of a resume: the frame, if there is one, and the arguments of the verb."""
+
+    obj: Pandas | None
+    run_id: str
+    id_column: Hashable | None
+    resolve: Resolve | None
+    max_requests: int | None
+    client: Client | None
+    journal: str | Path | None
+
+
+def go_on(asked: Resumption, progress: ProgressChoice) -> pd.DataFrame:
+    """Go on with a run in this thread; documented at ``df.kirim.resume``."""
+    with taken_up(asked, warn) as (order, book):
+        return run_watched(order, book, progress)
+
+
+@contextmanager
+def taken_up(asked: Resumption, warn: Callable[[str], None]) -> Iterator[tuple[Order, RunBook]]:
+    """Open the journal for a run that is there, check all that speaks against going on with it."""
+    check_options(asked.resolve or "rows", asked.max_requests)
+    from kirim_pandas.journal.writer import RunBook
+
+    with RunBook(asked.journal, asked.run_id, warn=warn) as book:
+        record, past = book.load()
+        order = _order(asked, record, past)
+        over = record.state in ("finished", "capped")
+        # Where nothing is sent no key is needed, and nobody is asked for one.
+        idle = order.client is None and over and not has_work(order, past)
+        order = ready(order, sends=not idle)
+        if order.client is not None:
+            _check_same_place(record, order.client)
+            own_key = order.client.key_mark(order.run_id) == record.key_mark
+            order = replace(order, own_key=own_key)
+        try:
+            book.refuse_rivals(record)
+        except InvalidInputError:
+            if has_work(order, past):  # else its result is still right to give
+                raise
+        book.reopen(replace(record, resolve=order.job.resolve))
+        with session.at_work(order.run_id):
+            yield order, book
+
+
+def _order(asked: Resumption, record: RunRecord, past: list[PastCall]) -> Order:
+    contacts, obj = record.contact_ids, asked.obj
+    ids = None if obj is None else _aligned(collect_ids(obj, asked.id_column), contacts)
+    figures = None
+    if ids is None and record.rows != len(contacts):  # the rows cannot be counted without a frame
+        figures = record.summary or {} if record.state == "finished" else {}
+    cap = asked.max_requests
+    if cap is not None:  # so many calls more, whatever the earlier sessions made
+        cap += sum(known.call.number >= 0 for known in past)
+    return Order(
+        run_id=record.run_id,
+        label_id=record.label_id,
+        operation=record.operation,
+        contact_ids=contacts,
+        job=Job(
+            contact_count=len(contacts),
+            groups=record.groups,
+            resolve=asked.resolve or cast(Resolve, record.resolve),
+            max_requests=cap,
+        ),
+        ids=ids,
+        figures=figures,
+        source=obj,
+        client=asked.client,
+        past=past,
+    )
+
+
+def _check_same_place(record: RunRecord, client: Client) -> None:
+    """Refuse to go on with a run at another address, or in another organisation."""
+    if client.target != record.target:
+        raise InvalidInputError(
+            f"Run {record.run_id} was sent to {record.target}, but this client sends to "
+            f"{client.target}. Nothing was sent there. Connect to the first address (base_url, "
+            "phone_number_id) to go on with the run; or, if the service has moved, label the "
+            "contacts again at the new one: a label that is set twice stays as it is."
+        )
+    here = client.organization
+    if here is None or record.organization is None or here.id == record.organization[0]:
+        return
+    there = Organization(*record.organization)
+    raise InvalidInputError(
+        f"Run {record.run_id} belongs to the organisation {there}, but this key to {here}. "
+        f"Nothing was sent. Connect with a key of {there} to go on with the run."
+    )
+
+
+def _aligned(ids: ContactIds, contact_ids: list[str]) -> ContactIds:
+    """Point the rows of a frame at the contacts of an earlier run."""
+    place = pd.Index(contact_ids).get_indexer(pd.Index(ids.ids))
+    new, gone = int((place < 0).sum()), len(contact_ids) - int((place >= 0).sum())
+    if new or gone:
+        more = f" (such as {ids.ids[place < 0][0]})" if new else ""
+        raise InvalidInputError(
+            f"This frame has other contacts than the run. {new:,} of its {ids.contacts:,} contacts "
+            f"are not in the run{more}, and {gone:,} of the run's {len(contact_ids):,} are not in "
+            "the frame. Nothing was sent. Pass the frame the run was started with (its rows may "
+            "stand in another order), or call kirim_pandas.resume(run_id), which needs no frame "
+            "and gives one row per contact."
+        )
+    position = np.append(place, -1)[ids.position]
+    return replace(ids, ids=np.array(contact_ids, dtype=object), position=position, groups=None)
