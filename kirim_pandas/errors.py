@@ -144,7 +144,16 @@ class ServerError(ApiError):
 
 
 class TransportError(KirimError):
-    """No reply: the connection was refused, cut or timed out."""
+    """No reply: the connection was refused, cut or timed out.
+
+    Attributes
+    ----------
+    maybe_mistyped : bool
+        Whether a wrong setting explains it better than an outage, unless the host was reached
+        before.
+    """
+
+    maybe_mistyped: bool = False
 
     def __init__(self, message: str, *, maybe_applied: bool = False) -> None:
         super().__init__(message)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,20 +93,22 @@ def connect(
     """
     global _client
     from kirim_pandas.api.client import Client
+    from kirim_pandas.api.secret import warn_unlocated
 
     # The key is handed over in a list that is empty afterwards: should the client refuse it, a
     # traceback that prints the locals of this frame does not print the key.
     handed_over = [api_key]
     del api_key
-    if handed_over == [None] and not any(map(os.environ.get, ("KIRIM_API_KEY", "KIRIM_KEY"))):
+    # A statement that can fail must not name the environment: some tracebacks would print it.
+    is_set = any(map(os.environ.get, ("KIRIM_API_KEY", "KIRIM_KEY")))
+    if handed_over[0] is None and not is_set:
         handed_over = [_ask_for_key()]
     client = Client(
         handed_over.pop(), base_url=base_url, phone_number_id=phone_number_id, **options
     )
     if _client is not None and base_url is None and client.target != _client.target:
-        warnings.warn(
-            f"From now on calls go to {client.target}; so far they went to {_client.target}.",
-            stacklevel=2,
+        warn_unlocated(
+            f"From now on calls go to {client.target}; so far they went to {_client.target}."
         )
     _client = client
     return client

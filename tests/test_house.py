@@ -48,7 +48,7 @@ NOT_YET_COMPLEXITY, NOT_YET_MEAN = 28, 3.2
 
 # Where a package from outside may be imported when the code runs.
 THIRD_PARTY = {
-    "httpx": {"api.client", "api.transport"},
+    "httpx": {"api.transport"},
     "tqdm": {"notebook.progress"},
     "ipywidgets": {"notebook"},
     "pandas": {

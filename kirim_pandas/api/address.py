@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from kirim_pandas.errors import ConfigurationError
 
@@ -32,7 +32,7 @@ class Address:
 
 
 def read_address(
-    base_url: str, phone_number_id: str | None = None, *, allow_http: bool = False
+    base_url: object, phone_number_id: object = None, *, allow_http: bool = False
 ) -> Address:
     """Check where requests, and with them the key, would go.
 
@@ -42,33 +42,44 @@ def read_address(
         The URL is not https (or http to this computer), or has a user, a query or a fragment;
         or the phone number id is not 6 to 20 digits.
     """
-    example = f"expected something like {DEFAULT_BASE_URL}"
-    problem, loopback = "", False
-    try:
-        text = base_url.strip()
-        parts = urlsplit(text)
-        name, _ = parts.hostname or "", parts.port  # .port raises where it is no number
-    except (ValueError, AttributeError):
-        problem = "it cannot be read"
-    else:
-        loopback = _is_loopback(name)
-        if "@" in parts.netloc:
-            problem = "it holds a user or password"
-        elif parts.scheme not in ("http", "https") or not name:
-            problem = "it is not an https address"
-        elif set("?#\\ ") & set(text) or not text.isprintable():
-            problem = "it has a query, a fragment, a blank or a control character"
-        elif parts.scheme == "http" and not (loopback or allow_http):
-            problem = "plain http would show the key to the network; use https"
-    if problem:
-        raise ConfigurationError(f"base_url is not usable: {problem}; {example}")
-    number = str(phone_number_id).strip() if phone_number_id is not None else None
+    text = str(base_url).strip() if isinstance(base_url, str) else ""
+    parts = _split(text)
+    problem = "it cannot be read" if parts is None else _problem(text, parts, allow_http=allow_http)
+    if parts is None or problem:
+        raise ConfigurationError(
+            f"base_url is not usable: {problem}; expected something like {DEFAULT_BASE_URL}"
+        )
+    number = "" if phone_number_id is None else str(phone_number_id).strip()
     if number and not _PHONE_NUMBER_ID.fullmatch(number):
         raise ConfigurationError(
             f"phone_number_id is not usable: found {len(number)} characters, expected 6 to 20 "
             "digits (not the phone number itself): see Client.accounts()"
         )
-    return Address(text.rstrip("/"), parts.netloc, loopback, number or None)
+    return Address(
+        text.rstrip("/"), parts.netloc, _is_loopback(parts.hostname or ""), number or None
+    )
+
+
+def _split(text: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(text)
+        _ = parts.hostname, parts.port  # these raise where there is no number
+    except ValueError:
+        return None
+    return parts
+
+
+def _problem(text: str, parts: SplitResult, *, allow_http: bool) -> str:
+    """Say why the key is not to be sent there; an empty text where it may be."""
+    if "@" in parts.netloc:
+        return "it holds a user or password"
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return "it is not an https address"
+    if set("?#\\ ") & set(text) or not text.isprintable():
+        return "it has a query, a fragment, a blank or a control character"
+    if parts.scheme == "http" and not (allow_http or _is_loopback(parts.hostname)):
+        return "plain http would show the key to the network; use https"
+    return ""
 
 
 def _is_loopback(host: str) -> bool:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
-from kirim_pandas.api.models import Organization
+from kirim_pandas.api.models import Answer, Organization, Reply, Request
 from kirim_pandas.api.pacing import (
     DOCUMENTED_READS_PER_MINUTE,
     DOCUMENTED_WRITES_PER_MINUTE,
@@ -25,7 +25,7 @@ from kirim_pandas.api.pacing import (
     Ticket,
     read_rate_headers,
 )
-from kirim_pandas.api.protocol import Reply, Request
+from kirim_pandas.api.protocol import read_reply
 from kirim_pandas.api.retry import LIMITED, Again, CallStopped, Retries
 from kirim_pandas.api.secret import Secret
 from kirim_pandas.errors import KirimError, RateLimitedError
@@ -83,6 +83,8 @@ class Caller:
         Sends a request once, with an idempotency key or None; gives a reply, or an error.
     gate : Gate
         Shared with other callers.
+    secret : Secret
+        Cleans what comes back.
     host : str
         Named in the reasons for waiting.
     max_tries, patience_seconds, share
@@ -91,6 +93,7 @@ class Caller:
 
     exchange: Exchange
     gate: Gate
+    secret: Secret
     host: str
     max_tries: int
     patience_seconds: float
@@ -101,7 +104,7 @@ class Caller:
     def settle(
         self,
         request: Request,
-        parse: Callable[[Reply], T],
+        make: Callable[[Answer], T],
         *,
         key: str | None = None,
         on_wait: OnWait | None = None,
@@ -112,7 +115,7 @@ class Caller:
         Returns
         -------
         T or KirimError
-            What `parse` made of the reply, or the error to raise.
+            What `make` made of the answer, or the error to raise.
         """
         retries = Retries(
             host=self.host,
@@ -126,7 +129,7 @@ class Caller:
             again: Again | None = None
             while True:
                 ticket = self._turn(pacer, on_wait, stop)
-                outcome, again = self._try(request, parse, key, pacer, ticket, retries)
+                outcome, again = self._try(request, make, key, pacer, ticket, retries)
                 if again is None:
                     break
                 if not again.everyone:  # else the next turn does the waiting, for all
@@ -159,7 +162,7 @@ class Caller:
     def _try(
         self,
         request: Request,
-        parse: Callable[[Reply], T],
+        make: Callable[[Answer], T],
         key: str | None,
         pacer: Pacer,
         ticket: Ticket,
@@ -173,7 +176,7 @@ class Caller:
             if isinstance(reply, Reply):
                 self.was_reached = True
                 headers = read_rate_headers(reply.headers)
-                outcome = _parsed(parse, reply)
+                outcome = self._read(reply, request, make)
             else:
                 outcome = reply
             now = time.monotonic()
@@ -192,6 +195,12 @@ class Caller:
                     pacer.hold(now, again.seconds if again else GIVEN_UP_SECONDS)
                 pacer.finish(ticket, now, headers)
 
+    def _read(self, reply: Reply, request: Request, make: Callable[[Answer], T]) -> T | KirimError:
+        try:
+            return make(read_reply(reply, request, self.secret))
+        except KirimError as error:
+            return _bare(error)
+
     def _pause(self, again: Again, on_wait: OnWait | None, stop: threading.Event | None) -> None:
         if on_wait is not None and again.seconds > WORTH_TELLING_SECONDS:
             on_wait(again.reason, again.seconds)
@@ -205,13 +214,6 @@ class Caller:
             raise CallStopped("the call was stopped between two tries")
         if self.is_closed:
             raise CallStopped("the client was closed")
-
-
-def _parsed(parse: Callable[[Reply], T], reply: Reply) -> T | KirimError:
-    try:
-        return parse(reply)
-    except KirimError as error:
-        return _bare(error)
 
 
 def _bare(error: KirimError) -> KirimError:

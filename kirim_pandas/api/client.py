@@ -1,59 +1,45 @@
-"""The client: the one module that imports httpx, reads the clock and waits.
-
-Each try has a connection of its own. So no thread shares one, an interrupt can leave none
-behind in an unknown state, and bytes that a server sent too many are never taken for the reply
-to the next request. At the service's limits the handshake is no cost.
-
-Foreign exceptions end in :meth:`Client._exchange` and nowhere else. Ours are raised without
-cause, context and the frames in which a request or a reply was held, because a notebook may
-print the locals of every frame.
-"""
+"""The client: the calls of the service, as plain methods."""
 
 from __future__ import annotations
 
 import os
-import platform
-import ssl
 import threading
-import warnings
-from collections.abc import Iterable
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NoReturn, Self, TypeVar
 from uuid import uuid4
 
 from kirim_pandas.api import protocol
 from kirim_pandas.api.address import DEFAULT_BASE_URL, read_address
 from kirim_pandas.api.caller import Caller, OnWait, shared_gate
-from kirim_pandas.api.deadline import Deadline
-from kirim_pandas.api.failures import translated
-from kirim_pandas.api.models import BulkLabelReply, Timeouts
-from kirim_pandas.api.protocol import MAX_REPLY_BYTES, Reply, Request
-from kirim_pandas.api.proxies import proxy_for, without_login
-from kirim_pandas.api.reading import ReadingCalls
-from kirim_pandas.api.secret import hide_keys_in_logs, key_warning, read_key
+from kirim_pandas.api.models import (
+    Account,
+    Answer,
+    BulkLabelReply,
+    Contact,
+    Label,
+    Me,
+    Organization,
+    Timeouts,
+)
+from kirim_pandas.api.secret import key_warning, read_key, warn_unlocated
+from kirim_pandas.api.transport import Transport
 from kirim_pandas.errors import (
     ApiError,
     ConfigurationError,
     InvalidInputError,
     KirimError,
-    TransportError,
+    ProtocolError,
 )
-
-if TYPE_CHECKING:
-    import httpx
 
 __all__ = ["Client", "Timeouts"]
 
 T = TypeVar("T")
-try:
-    _VERSION = version("kirim-pandas")
-except PackageNotFoundError:  # run from a copied folder
-    _VERSION = "0"
-USER_AGENT = f"kirim-pandas/{_VERSION} python/{platform.python_version()}"
+
+PAGE_LIMIT = 100
+"""The service's most items a page."""
 
 
-class Client(ReadingCalls):
+class Client:
     """A connection to Kirim: paced, retried, safe to use from several threads.
 
     Parameters
@@ -102,31 +88,29 @@ class Client(ReadingCalls):
         allow_http: bool = False,
         ca_bundle: str | os.PathLike[str] | None = None,
     ) -> None:
-        secret = read_key(api_key, dict(os.environ))
+        secret = read_key(api_key)
         del api_key  # a traceback from here on may show the locals of this frame
         if isinstance(secret, str):
             raise ConfigurationError(secret)
         if unusual := key_warning(secret):
-            warnings.warn(unusual, stacklevel=2)
-        if not 0.0 < share <= 1.0 or max_tries < 1 or not patience_seconds >= 0.0:
-            raise ConfigurationError(
-                f"found share={share}, max_tries={max_tries}, "
-                f"patience_seconds={patience_seconds}; expected a share above 0 to 1, at least "
-                "one try, and no negative patience"
-            )
-        hide_keys_in_logs()
+            warn_unlocated(unusual)
+        _check_settings(share, max_tries, patience_seconds)
         self._secret = secret
         self._address = read_address(
-            base_url or os.environ.get("KIRIM_BASE_URL") or DEFAULT_BASE_URL,
-            phone_number_id or os.environ.get("KIRIM_PHONE_NUMBER_ID") or None,
+            _setting(base_url, "KIRIM_BASE_URL") or DEFAULT_BASE_URL,
+            _setting(phone_number_id, "KIRIM_PHONE_NUMBER_ID"),
             allow_http=allow_http,
         )
-        self._timeouts = timeouts or Timeouts()
-        self._ca_bundle = ca_bundle
-        self._tls: ssl.SSLContext | None = None
+        transport = Transport(self._address, secret, timeouts or Timeouts(), ca_bundle)
         self._gate = shared_gate(self._address.base_url, secret)
         self._caller = Caller(
-            self._exchange, self._gate, self._address.host, max_tries, patience_seconds, share
+            transport.send,
+            self._gate,
+            secret,
+            self._address.host,
+            int(max_tries),
+            float(patience_seconds),
+            float(share),
         )
 
     def __repr__(self) -> str:
@@ -165,6 +149,15 @@ class Client(ReadingCalls):
     def target(self) -> str:
         """Full URL of ``bulk_label``."""
         return self._address.url("/contacts/bulk_label", with_number=True)
+
+    @property
+    def organization(self) -> Organization | None:
+        """Whose key this is, if :meth:`me` was asked; sends nothing."""
+        return self._gate.organization
+
+    def key_mark(self, run_id: str) -> str:
+        """Return what tells, in the journal, whether a run goes on under the same key."""
+        return self._secret.mark(run_id)
 
     def bulk_label(
         self,
@@ -214,133 +207,123 @@ class Client(ReadingCalls):
                 "idempotency_key: expected 1 to 255 ASCII characters without blanks"
             )
 
-        def parse(reply: Reply) -> BulkLabelReply:
-            return protocol.parse_bulk_label(reply, request, self._secret)
+        def make(answer: Answer) -> BulkLabelReply:
+            return protocol.read_counts(answer, request, self._secret)
 
         key = idempotency_key or str(uuid4())
-        outcome = self._caller.settle(request, parse, key=key, on_wait=on_wait, stop=stop)
+        outcome = self._caller.settle(request, make, key=key, on_wait=on_wait, stop=stop)
         if idempotency_key is None and isinstance(outcome, ApiError) and _is_stored(outcome):
             # The service keeps bringing the failure it has stored under our own key. A second
             # one is safe: attaching twice, or detaching twice, is the same as once.
             key = str(uuid4())
-            outcome = self._caller.settle(request, parse, key=key, on_wait=on_wait, stop=stop)
+            outcome = self._caller.settle(request, make, key=key, on_wait=on_wait, stop=stop)
         if isinstance(outcome, KirimError):
             raise outcome
         return outcome
 
-    def _exchange(self, request: Request, key: str | None) -> Reply | KirimError:
-        """Send a request once, and translate whatever the HTTP library raises."""
-        with Deadline(self._timeouts.try_seconds) as deadline:
-            try:
-                return self._send(request, key, deadline)
-            except BaseException as raised:
-                failure: BaseException = raised
-        error = translated(
-            failure,
-            host=self._address.host,
-            was_reached=self._caller.was_reached,
-            proxy=without_login(proxy_for(self._address)),
+    def me(self) -> Me:
+        """Ask whose key this is and what its plan allows; costs one read.
+
+        Raises
+        ------
+        AuthenticationError
+            The key is not accepted.
+        """
+        me = self._read("/me", lambda answer: Me.read(answer.data, self._secret))
+        with self._gate.lock:
+            if me.write_per_minute:
+                self._gate.writes.set_limit(me.write_per_minute)
+            if me.read_per_minute:
+                self._gate.reads.set_limit(me.read_per_minute)
+            if me.organization_id:
+                name = me.organization_name and self._secret.clean(me.organization_name, limit=100)
+                self._gate.organization = Organization(self._secret.clean(me.organization_id), name)
+        return me
+
+    def label(self, label_id: str) -> Label:
+        """Ask for one label.
+
+        Raises
+        ------
+        NotFoundError
+            This organisation has no such label.
+        """
+        if not protocol.is_label_id(label_id):
+            raise InvalidInputError("label_id: expected lbl_ and 26 upper-case letters and digits")
+        path = f"/labels/{label_id}"
+        return self._read(path, lambda answer: Label.read(answer.data, self._secret))
+
+    def labels(self) -> Iterator[Label]:
+        """Go through the organisation's labels, a page of 100 at a time as needed."""
+        return (Label.read(item, self._secret) for item in self._items("/labels"))
+
+    def contacts(self, *, search: str | None = None, phone: str | None = None) -> Iterator[Contact]:
+        """Go through the organisation's contacts, a page of 100 at a time as needed.
+
+        Parameters
+        ----------
+        search
+            Text of 1 to 200 characters.
+        phone
+            An exact number in the form +628…
+        """
+        if search is not None and not 1 <= len(search) <= 200:
+            raise InvalidInputError(f"search: found {len(search)} characters, expected 1 to 200")
+        items = self._items("/contacts", search=search, phone=phone)
+        return (Contact.read(item, self._secret) for item in items)
+
+    def accounts(self) -> Iterator[Account]:
+        """Go through the organisation's connected numbers."""
+        return (Account.read(item, self._secret) for item in self._items("/accounts"))
+
+    def _read(self, path: str, make: Callable[[Answer], T], **query: str | int | None) -> T:
+        request = protocol.read_request(self._address, path, **query)
+        outcome = self._caller.settle(request, make)
+        if isinstance(outcome, KirimError):
+            raise outcome
+        return outcome
+
+    def _items(self, path: str, **query: str | None) -> Iterator[Mapping[str, Any]]:
+        cursor, seen = None, set()
+        while True:
+            items, cursor = self._read(
+                path,
+                lambda answer: protocol.read_page(answer, self._secret),
+                limit=PAGE_LIMIT,
+                cursor=cursor,
+                **query,
+            )
+            yield from items
+            if cursor is None:
+                return
+            if cursor in seen:
+                raise ProtocolError("the list goes round in circles: the cursor came again")
+            seen.add(cursor)
+
+
+def _check_settings(share: object, max_tries: object, patience_seconds: object) -> None:
+    try:
+        good = (
+            0.0 < float(share) <= 1.0  # type: ignore[arg-type]
+            and int(max_tries) >= 1  # type: ignore[call-overload]
+            and float(patience_seconds) >= 0.0  # type: ignore[arg-type]
         )
-        # From here on nothing may lead to the library's frames: the key stands in their locals.
-        failure = failure.with_traceback(None)
-        failure.__cause__ = failure.__context__ = None
-        if isinstance(failure, KirimError):
-            return failure
-        if not isinstance(failure, Exception):
-            raise failure
-        if deadline.is_over:
-            return TransportError(
-                f"{self._address.host} did not finish its reply in "
-                f"{self._timeouts.try_seconds:g} s",
-                maybe_applied=True,
-            )
-        return error
+    except (TypeError, ValueError):
+        good = False
+    if not good:
+        raise ConfigurationError(
+            f"found share={share}, max_tries={max_tries}, patience_seconds={patience_seconds}; "
+            "expected a share above 0 to 1, at least one try, and no negative patience"
+        )
 
-    def _send(self, request: Request, key: str | None, deadline: Deadline) -> Reply:
-        import httpx  # here, since importing kirim_pandas should cost no more than pandas
 
-        headers = {
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-            "Connection": "close",
-            "User-Agent": USER_AGENT,
-        }
-        if request.body is not None:
-            headers["Content-Type"] = "application/json"
-        if key is not None:
-            headers["Idempotency-Key"] = key
-        times = self._timeouts
-        try:
-            http = httpx.Client(
-                verify=self._trust(),
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-                timeout=httpx.Timeout(
-                    connect=times.connect_seconds,
-                    write=times.write_seconds,
-                    read=times.read_seconds,
-                    pool=times.connect_seconds,
-                ),
-                proxy=proxy_for(self._address),
-                trust_env=False,
-            )
-        except (ValueError, ImportError, httpx.InvalidURL):
-            raise ConfigurationError(
-                "the proxy of this computer's settings cannot be used: check HTTPS_PROXY and "
-                "ALL_PROXY, expected something like http://USER:PASSWORD@proxy.example:8080"
-            ) from None
-        with http:
-            outgoing = http.build_request(
-                request.method,
-                request.url,
-                content=request.body,
-                headers=headers,
-                extensions={"trace": deadline.trace},
-            )
-            # A redirect would take the key and the body to another host.
-            response = http.send(
-                outgoing, auth=self._authorize, stream=True, follow_redirects=False
-            )
-            try:
-                body = bytearray()
-                for chunk in response.iter_raw():
-                    body += chunk
-                    if len(body) > MAX_REPLY_BYTES:
-                        raise protocol.not_understood(
-                            f"the reply is larger than {MAX_REPLY_BYTES:,} bytes"
-                        )
-            finally:
-                response.close()
-        if deadline.is_over:  # a reply without a length looks whole when it is cut
-            raise TimeoutError
-        return Reply(response.status_code, dict(response.headers), bytes(body))
+def _setting(given: T | None, name: str) -> T | str | None:
+    """Return what was given, else what the environment says of it.
 
-    def _authorize(self, outgoing: httpx.Request) -> httpx.Request:
-        """Put the key in at the last step: httpx hides this header, and no other, in reprs."""
-        outgoing.headers["Authorization"] = f"Bearer {self._secret.reveal()}"
-        return outgoing
-
-    def _trust(self) -> ssl.SSLContext:
-        """Make, once, what decides whom to trust; there is no way to switch the check off."""
-        if self._tls is not None:
-            return self._tls
-        import httpx
-
-        try:
-            if self._address.base_url.startswith("http:"):
-                trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody; is not used
-            elif self._ca_bundle is not None:
-                trust = ssl.create_default_context(cafile=os.fspath(self._ca_bundle))
-            else:
-                trust = httpx.create_ssl_context()  # SSL_CERT_FILE, else the usual ones
-        except (OSError, ssl.SSLError):
-            raise ConfigurationError(
-                "the certificates to trust cannot be read: check ca_bundle= and SSL_CERT_FILE"
-            ) from None
-        trust.minimum_version = ssl.TLSVersion.TLSv1_2
-        # Else SSLKEYLOGFILE would have what decrypts the key written to a file.
-        trust.keylog_filename = None  # type: ignore[assignment]
-        self._tls = trust
-        return trust
+    Nothing here can fail, so no traceback shows the environment.
+    """
+    told = os.environ.get(name, "")
+    return told.strip() or None if given is None else given
 
 
 def _is_stored(error: ApiError) -> bool:

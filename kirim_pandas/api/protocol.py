@@ -1,6 +1,9 @@
 """The words of the service: requests out, replies in. No I/O, no clock.
 
 What the service's documentation says is marked *says*, what is concluded from it *inferred*.
+
+Who says no?  Only the service's own envelope (type, code and request_id) says that a call was
+refused.  Anything on the way may have refused the *reply*, after the call was carried out.
 """
 
 from __future__ import annotations
@@ -9,12 +12,11 @@ import json
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from kirim_pandas.api.address import Address
-from kirim_pandas.api.models import BulkLabelReply
+from kirim_pandas.api.models import Answer, BulkLabelReply, Reply, Request, not_understood
 from kirim_pandas.api.retry import parse_retry_after
 from kirim_pandas.api.secret import Secret
 from kirim_pandas.errors import (
@@ -34,15 +36,15 @@ from kirim_pandas.errors import (
 
 __all__ = [
     "MAX_REPLY_BYTES",
-    "Reply",
-    "Request",
     "bulk_label_request",
+    "from_a_cache",
     "is_label_id",
     "is_usable_key",
-    "not_understood",
+    "maybe_applied",
     "order_problems",
-    "parse_bulk_label",
-    "parse_object",
+    "read_counts",
+    "read_page",
+    "read_reply",
     "read_request",
 ]
 
@@ -50,62 +52,88 @@ MAX_CONTACTS_PER_CALL = 1000
 """Says: at most 1000 contacts a call, in one transaction."""
 MAX_REPLY_BYTES = 1024 * 1024
 """A true ``bulk_label`` reply is under 300 bytes, a page of 100 contacts some 50 kB."""
-WHOLE_REPLY_TRIES = 3
-"""A reply that came whole and is still not understood is worth two more tries, not eight."""
+MAX_CURSOR_CHARACTERS = 16 * 1024
+"""Three times as long when it is quoted, it still fits an address of 64 KiB."""
 
 _CONTACT = re.compile(r"ctc_[0-9A-HJKMNP-TV-Z]{26}")  # says: Crockford base32, upper case
 _LABEL = re.compile(r"lbl_[0-9A-HJKMNP-TV-Z]{26}")
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")  # says: up to 255 characters
 _OPERATIONS = ("attach", "detach")
 _TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
+_BETWEEN = "something between you and Kirim"
 
-_ERRORS: dict[int, tuple[type[ApiError], str]] = {
-    400: (InvalidRequestError, "the service refused the request"),
+_MEANINGS: dict[int, tuple[type[ApiError], str, str]] = {
+    # status: class, what the service means by it, what something on the way means by it
+    400: (InvalidRequestError, "the service refused the request", "did not take the request"),
     401: (
         AuthenticationError,
         "the API key was not accepted: check it, or connect with a new one",
+        "asks for a login of its own",
     ),
-    403: (PermissionDeniedError, "the service does not allow this to the key's organisation"),
+    403: (
+        PermissionDeniedError,
+        "the service does not allow this to the key's organisation",
+        "refused the request",
+    ),
     404: (
         NotFoundError,
         "not found in this organisation: check the label id, and whose key this is",
+        "(or another service at this address) has no {call} at this path: check base_url / "
+        "phone_number_id",
     ),
-    409: (ConflictError, "the idempotency key conflicts with another request"),
-    413: (InvalidRequestError, "the request is too large for the service"),
-    422: (InvalidRequestError, "the service refused the request"),
-    429: (RateLimitedError, "the organisation's rate limit is reached"),
+    407: (ApiError, "the service refused the request", "(a proxy) asks for a login"),
+    408: (ApiError, "the request took too long", "found that the request took too long"),
+    409: (
+        ConflictError,
+        "the idempotency key conflicts with another request",
+        "refused the request",
+    ),
+    413: (
+        InvalidRequestError,
+        "the request is too large for the service",
+        "takes no request of this size",
+    ),
+    422: (InvalidRequestError, "the service refused the request", "did not take the request"),
+    429: (
+        RateLimitedError,
+        "the organisation's rate limit is reached",
+        "takes no more requests for now",
+    ),
+    511: (
+        ServerError,
+        "the service failed",
+        "wants a login to the network first: log in with a browser",
+    ),
 }
+_REFUSED = (ApiError, "the service refused the request", "refused the request")
+_FAILED = (ServerError, "the service failed", "could not pass on the request, or its reply")
+
 _KEY_REUSED = ("idempotency_key_reuse", "idempotency_conflict")
 _IN_PROGRESS = "idempotency_in_progress"
+_OF_THE_KEY = {
+    **dict.fromkeys(
+        _KEY_REUSED, "the idempotency key was used for something else, so nothing is sent again"
+    ),
+    _IN_PROGRESS: "an earlier try of the same request is still in progress: go on later",
+}
+
+_DETAILS = ("type", "code", "param")
+_COMPRESSIONS = {"br": "brotli", "zstd": "zstandard"}
+_HIT = re.compile(r"hit(?![a-z])|stale|updating|revalidated", re.IGNORECASE)
+_STATUS_OF_CACHES = ("x-cache", "x-cache-status", "x-proxy-cache", "cf-cache-status")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One call: its body is serialised once, since a repeat must be the very same bytes."""
+def maybe_applied(status: int, code: str | None) -> bool:
+    """Tell whether a call that was answered with an error may have been carried out.
 
-    method: str
-    url: str
-    body: bytes | None = field(default=None, repr=False)
-    contact_count: int = 0
-
-    @property
-    def is_write(self) -> bool:
-        """Whether it is counted in the bucket of writes, and may change something."""
-        return self.method != "GET"
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came back; header names in lower case."""
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-
-    @property
-    def is_replay(self) -> bool:
-        """Says: a repeated key brings the first reply, so marked."""
-        return self.headers.get("idempotent-replayed", "").strip().lower() == "true"
+    Parameters
+    ----------
+    status
+        HTTP status, 400 or more.
+    code
+        Of the service's envelope; None where something else answered.
+    """
+    return code is None or status >= 500 or status == 408 or code in _OF_THE_KEY
 
 
 def order_problems(label_id: object, operation: object) -> list[str]:
@@ -153,14 +181,15 @@ def bulk_label_request(
         "POST",
         address.url("/contacts/bulk_label", with_number=True),
         json.dumps(body, separators=(",", ":")).encode("ascii"),
-        len(contact_ids),
+        contact_count=len(contact_ids),
     )
 
 
 def read_request(address: Address, path: str, **query: str | int | None) -> Request:
     """Build a GET; each part of `path` is quoted."""
     quoted = "/".join(quote(part, safe="") for part in path.split("/"))
-    return Request("GET", address.url(quoted, with_number=path == "/contacts", **query))
+    url = address.url(quoted, with_number=path == "/contacts", **query)
+    return Request("GET", url, call=f"GET {path}")
 
 
 def is_label_id(text: object) -> bool:
@@ -178,45 +207,58 @@ def _shown(value: object) -> str:
     return text if len(text) <= 40 else text[:37] + "…'"
 
 
-def parse_bulk_label(reply: Reply, request: Request, secret: Secret) -> BulkLabelReply:
+def read_counts(answer: Answer, request: Request, secret: Secret) -> BulkLabelReply:
     """Read the counts of a ``bulk_label`` call.
 
     Raises
     ------
     ProtocolError
         A count is missing, negative, not an integer, or the sum is above the ids sent.
-    KirimError
-        As :func:`parse_object`.
     """
-    body = parse_object(reply, secret)
-    data = body.get("data")
-    if not isinstance(data, dict):
-        raise not_understood("the reply has no data object")
     names = ("applied", "skipped_cross_org", "skipped_team_mismatch")
-    counts = [data.get(name) for name in names]
+    given = [answer.data.get(name) for name in names]
     # bool is an int to Python, so the type itself is compared
-    if not all(type(count) is int and count >= 0 for count in counts) or (
-        sum(counts) > request.contact_count  # type: ignore[arg-type]
-    ):
+    counts = [count for count in given if type(count) is int and count >= 0]
+    if len(counts) < len(names) or sum(counts) > request.contact_count:
         found = ", ".join(
             f"{name} {secret.clean(repr(count), limit=30)}"
-            for name, count in zip(names, counts, strict=True)
+            for name, count in zip(names, given, strict=True)
         )
         raise not_understood(
             f"the counts are not possible for {request.contact_count:,} contacts: {found}"
         )
     applied, cross_org, team_mismatch = counts
     return BulkLabelReply(
-        applied,  # type: ignore[arg-type]
-        cross_org,  # type: ignore[arg-type]
-        team_mismatch,  # type: ignore[arg-type]
-        _request_id(body, reply, secret),
-        reply.is_replay,
+        applied, cross_org, team_mismatch, answer.request_id, replayed=answer.replayed
     )
 
 
-def parse_object(reply: Reply, secret: Secret, *, call: str = "bulk_label") -> dict[str, Any]:
-    """Read the JSON object of a good reply to `call`.
+def read_page(answer: Answer, secret: Secret) -> tuple[list[Mapping[str, Any]], str | None]:
+    """Take a page apart: its items, and the cursor of the next one or None.
+
+    Raises
+    ------
+    ProtocolError
+        There is no list of objects, or more is promised without a usable cursor.
+    """
+    items, cursor = answer.body.get("data"), answer.body.get("next_cursor")
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise not_understood("the reply has no list of objects")
+    if not answer.body.get("has_more"):
+        return items, None
+    if not isinstance(cursor, str) or not cursor:
+        raise not_understood(f"the list goes on, but the cursor is {secret.clean(cursor)}")
+    if len(cursor) > MAX_CURSOR_CHARACTERS or not cursor.isascii():
+        raise not_understood(
+            f"the list goes on, but its cursor has {len(cursor):,} characters; expected at most "
+            f"{MAX_CURSOR_CHARACTERS:,}, all of them ASCII",
+            tries=1,
+        )
+    return items, cursor
+
+
+def read_reply(reply: Reply, request: Request, secret: Secret) -> Answer:
+    """Read the JSON object of a good reply.
 
     Raises
     ------
@@ -225,20 +267,21 @@ def parse_object(reply: Reply, secret: Secret, *, call: str = "bulk_label") -> d
     ConfigurationError
         It answered with a redirect, which is never followed: the key would go along.
     ProtocolError
-        The reply is cut, or is no JSON object.
+        The reply is cut, or is no JSON object, or is another call's out of a cache.
     """
     if 300 <= reply.status < 400:
-        raise _redirected(reply, secret)
+        raise _redirected(reply, request, secret)
     if reply.status >= 400:
-        raise _api_error(reply, secret, call)
+        raise _refused(reply, request, secret)
     body = _decoded(reply)
     parsed = _json_object(body)
     if parsed is not None:
-        return parsed
+        _check_fresh(reply)
+        return Answer(parsed, _request_id(parsed, reply, secret), reply.is_replay)
     if body.lstrip()[:1] == b"<":
         raise not_understood(
-            "something between you and Kirim answered with a web page"
-            f"{_title(body, secret)}: log in to the network, or check base_url"
+            f"{_BETWEEN} answered with a web page{_title(body, secret)}: log in to the network, "
+            "or check base_url"
         )
     raise ProtocolError(
         f"the reply (HTTP {reply.status}, {len(body):,} bytes) is not the JSON object expected; "
@@ -246,27 +289,58 @@ def parse_object(reply: Reply, secret: Secret, *, call: str = "bulk_label") -> d
     )
 
 
-def not_understood(message: str) -> ProtocolError:
-    """Make the error for a reply that came whole and makes no sense."""
-    error = ProtocolError(message)
-    error.tries_allowed = WHOLE_REPLY_TRIES
-    return error
+def from_a_cache(mark: str) -> ProtocolError:
+    """Make the error for a reply that is not this call's; nothing may be concluded from it."""
+    return not_understood(
+        f"a cache between you and Kirim answered with the reply to another call ({mark}), so "
+        "nothing is concluded from it: whoever runs the network must let the cache pass over "
+        "Kirim's address",
+        tries=1,
+    )
+
+
+def _check_fresh(reply: Reply) -> None:
+    """Refuse what its headers mark as kept by a cache (RFC 9111, RFC 9211 and their elders)."""
+    headers = reply.headers
+    ages = re.findall(r"[0-9]+", headers.get("age", ""))
+    if any(age.strip("0") for age in ages):
+        raise from_a_cache(f"Age: {ages[0][:12]}")
+    for name in _STATUS_OF_CACHES:
+        if found := _HIT.search(headers.get(name, "")):
+            raise from_a_cache(f"{name.title()}: {found[0]}")
+    if re.search(r";\s*hit\b(?!=\?0)", headers.get("cache-status", "")):
+        raise from_a_cache("Cache-Status: hit")
+    # Varnish names the request; and a second number only where another one's reply is used.
+    if re.search(r"[0-9]+ +[0-9]+", headers.get("x-varnish", "")):
+        raise from_a_cache("X-Varnish with two numbers")
 
 
 def _decoded(reply: Reply) -> bytes:
     """Undo a compression that was not asked for, to a bounded size."""
-    encoding = reply.headers.get("content-encoding", "identity").strip().lower()
+    encoding = reply.headers.get("content-encoding", "").strip().lower()
     if encoding in ("", "identity"):
         return reply.body
     if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise ProtocolError("the reply is compressed in a way that was not asked for")
-    try:
-        body = zlib.decompressobj(wbits=47).decompress(reply.body, MAX_REPLY_BYTES + 1)
-    except zlib.error:
-        raise ProtocolError("the reply's compression is broken") from None
+        name = _COMPRESSIONS.get(encoding, "a method that is not known here")
+        raise ProtocolError(
+            f"the reply is compressed with {name}, which was not asked for: {_BETWEEN} changes "
+            "replies"
+        )
+    body = _inflated(reply.body, wbits=47)
+    if body is None and encoding == "deflate":
+        body = _inflated(reply.body, wbits=-15)  # without the frame that the standard wants
+    if body is None:
+        raise ProtocolError("the reply's compression is broken")
     if len(body) > MAX_REPLY_BYTES:
-        raise ProtocolError(f"the reply is larger than {MAX_REPLY_BYTES:,} bytes")
+        raise not_understood(f"the reply is larger than {MAX_REPLY_BYTES:,} bytes")
     return body
+
+
+def _inflated(data: bytes, *, wbits: int) -> bytes | None:
+    try:
+        return zlib.decompressobj(wbits=wbits).decompress(data, MAX_REPLY_BYTES + 1)
+    except zlib.error:
+        return None
 
 
 def _json_object(body: bytes) -> dict[str, Any] | None:
@@ -287,48 +361,54 @@ def _request_id(body: Mapping[str, Any], reply: Reply, secret: Secret) -> str | 
     return secret.clean(value, limit=100) if isinstance(value, str) and value else None
 
 
-def _redirected(reply: Reply, secret: Secret) -> ConfigurationError:
-    try:
-        host = urlsplit(reply.headers.get("location", "")).netloc.rpartition("@")[2]
-    except ValueError:
-        host = ""
-    where = f"moved to {secret.clean(host, limit=100)}" if host else "moved"
-    error = ConfigurationError(
-        f"the service has {where} (HTTP {reply.status}); redirects are not followed, since the "
-        "key would go along: set base_url to the new address if you trust it"
-    )
+def _redirected(reply: Reply, request: Request, secret: Secret) -> ConfigurationError:
+    target = _target(reply, request)
+    shown = secret.clean(f"{target.scheme}://{_host(target)}{target.path}", limit=200)
+    where = f" to {shown}" if target.netloc else ""
+    if reply.status in (302, 303, 307) and _host(target) not in ("", _host(urlsplit(request.url))):
+        text = (
+            f"{_BETWEEN} answered with a redirect{where} (HTTP {reply.status}), as networks do "
+            "that want a login first: log in to the network with a browser, then go on"
+        )
+    else:
+        text = (
+            f"this address answered with a redirect{where} (HTTP {reply.status}): compare base_url "
+            "with the address in Kirim's documentation"
+        )
+    error = ConfigurationError(f"{text}. Redirects are not followed, since the key would go along")
     error.maybe_applied = True  # a 303 may follow a request that was carried out
     return error
 
 
-def _api_error(reply: Reply, secret: Secret, call: str) -> ApiError:
-    status = reply.status
-    kind, meaning = _ERRORS.get(status, (ApiError, "the service refused the request"))
-    if status >= 500:
-        kind, meaning = ServerError, "the service failed"
+def _target(reply: Reply, request: Request) -> SplitResult:
+    location = reply.headers.get("location", "").strip()
     try:
-        body = _decoded(reply)
+        return urlsplit(urljoin(request.url, location) if location else "")
+    except ValueError:
+        return urlsplit("")
+
+
+def _host(address: SplitResult) -> str:
+    return address.netloc.rpartition("@")[2].lower()
+
+
+def _refused(reply: Reply, request: Request, secret: Secret) -> ApiError:
+    status = reply.status
+    try:
+        parsed = _json_object(_decoded(reply)) or {}
     except KirimError:
-        body = b""
-    envelope = (_json_object(body) or {}).get("error")
-    details: dict[str, str | None] = {}
-    if isinstance(envelope, dict):
-        for name in ("type", "code", "param"):
-            value = envelope.get(name)
-            details[name] = secret.clean(value, limit=200) if isinstance(value, str) else None
-        said = envelope.get("message")
-        if isinstance(said, str) and said:
-            meaning += f'. The service says: "{secret.clean(said)}"'
-    elif status == 404:
-        meaning = f"this host has no {call} at this path: check base_url / phone_number_id"
+        parsed = {}
+    envelope = _envelope(parsed)
+    kind, meaning, of_others = _MEANINGS.get(status, _FAILED if status >= 500 else _REFUSED)
+    if envelope is not None:
+        _check_fresh(reply)
+        meaning = _as_the_service_says(meaning, envelope, secret)
     else:
-        meaning += f"; the answer was not Kirim's own{_title(body, secret)}"
-    request_id = _request_id(envelope if isinstance(envelope, dict) else {}, reply, secret)
-    marks = [f"HTTP {status}", details.get("code"), request_id and f"request {request_id}"]
-    if details.get("code") in _KEY_REUSED:
-        meaning = "the idempotency key was used for something else, so nothing is sent again"
-    elif details.get("code") == _IN_PROGRESS:
-        meaning = "an earlier try of the same request is still in progress: go on later"
+        meaning = _of_another(of_others, reply, request, secret)
+    details = {name: _short((envelope or {}).get(name), secret) for name in _DETAILS}
+    code = details["code"]
+    request_id = _request_id(envelope or {}, reply, secret)
+    marks = [f"HTTP {status}", code, request_id and f"request {request_id}"]
     error = kind(
         f"{meaning} ({', '.join(mark for mark in marks if mark)})",
         status=status,
@@ -339,6 +419,38 @@ def _api_error(reply: Reply, secret: Secret, call: str) -> ApiError:
         reply.headers.get("retry-after"), date=reply.headers.get("date")
     )
     error.replayed = reply.is_replay
-    if status == 408 or error.code in (*_KEY_REUSED, _IN_PROGRESS):
-        error.maybe_applied = True
+    error.maybe_applied = maybe_applied(status, code)
     return error
+
+
+def _envelope(body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Find what only the service says: gateways have errors of other shapes."""
+    error = body.get("error")
+    if isinstance(error, dict) and all(
+        isinstance(error.get(name), str) and error[name] for name in ("type", "code", "request_id")
+    ):
+        return error
+    return None
+
+
+def _as_the_service_says(meaning: str, envelope: Mapping[str, Any], secret: Secret) -> str:
+    if envelope["code"] in _OF_THE_KEY:
+        return _OF_THE_KEY[envelope["code"]]
+    said = envelope.get("message")
+    return f'{meaning}. The service says: "{secret.clean(said)}"' if said else meaning
+
+
+def _short(value: object, secret: Secret) -> str | None:
+    return secret.clean(value, limit=200) if isinstance(value, str) else None
+
+
+def _of_another(meaning: str, reply: Reply, request: Request, secret: Secret) -> str:
+    """Say what something on the way did, and that the service itself has said nothing."""
+    text = f"{_BETWEEN} {meaning.format(call=request.call)}; the answer was not Kirim's own"
+    try:
+        text += _title(_decoded(reply), secret)
+    except KirimError:
+        text += ", and cannot be read"
+    if request.is_write:
+        text += ", so it does not tell whether Kirim carried the request out"
+    return text

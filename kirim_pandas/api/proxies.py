@@ -11,7 +11,10 @@ from urllib.request import getproxies, proxy_bypass
 
 from kirim_pandas.api.address import Address
 
-__all__ = ["proxy_for", "without_login"]
+__all__ = ["odd_scheme", "proxy_for", "without_login"]
+
+_SCHEMES = ("http", "https", "socks5", "socks5h")
+_NAMELESS = "of HTTPS_PROXY"
 
 
 def proxy_for(address: Address) -> str | None:
@@ -25,10 +28,18 @@ def proxy_for(address: Address) -> str | None:
     if address.is_loopback:
         return None
     known = getproxies()
-    proxy = known.get(urlsplit(address.base_url).scheme) or known.get("all")
+    proxy = (known.get(urlsplit(address.base_url).scheme) or known.get("all") or "").strip()
     if not proxy or proxy_bypass(address.host):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def odd_scheme(proxy: str | None) -> str:
+    """Say which kind of proxy is not supported; nothing where it is not the kind."""
+    scheme = (proxy or "").partition("://")[0].lower()
+    if scheme in _SCHEMES or not scheme.isalnum() or len(scheme) > 10:
+        return ""
+    return f" ({scheme}:// is not supported)"
 
 
 def without_login(proxy: str | None) -> str | None:
@@ -38,8 +49,8 @@ def without_login(proxy: str | None) -> str | None:
     try:
         parts = urlsplit(proxy)
     except ValueError:
-        return "of HTTPS_PROXY"
+        return _NAMELESS
     # With an unquoted "/" or "#" in a password, what looks like the host is a piece of the login.
     if "@" in parts.path + parts.query + parts.fragment:
-        return "of HTTPS_PROXY"
+        return _NAMELESS
     return parts.netloc.rpartition("@")[2]

@@ -174,28 +174,35 @@ class Retries:
         outage = isinstance(error, TransportError) and not error.maybe_applied and was_reached
         self._tries += not outage or error.tries_allowed is not None
         self._failures += 1
-        if error.tries_allowed is not None:
-            # Of these only: a passing fault before them is no reason to give up sooner.
-            self._hopeless_tries += 1
-            if self._hopeless_tries >= error.tries_allowed:
-                return None
+        if self._is_hopeless(error, was_reached=was_reached):
+            return None
         out_of_patience = now - self._failing_since > self._patience_seconds
         if self._tries >= self._max_tries or out_of_patience:
             return None
-        asked = 0.0
-        if isinstance(error, ApiError):
-            reason = f"the service answered {error.status}, trying again"
-            asked = error.retry_after_seconds or 0.0
-        elif isinstance(error, ProtocolError):
-            reason = "the reply was not understood, trying again"
-        elif error.maybe_applied:
-            reason = "the reply was lost, trying again"
-        else:
-            reason = f"cannot reach {self._host}, trying again"
+        asked = error.retry_after_seconds or 0.0 if isinstance(error, ApiError) else 0.0
         if asked > self._patience_seconds:
+            error.args = (f"the server asks to wait {_spoken(asked)}: go on later. {error}",)
             return None
         most = min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** min(self._failures - 1, 10))
-        return Again(max(asked, self._uniform(SHORTEST_SECONDS, most)), reason)
+        seconds = max(asked, self._uniform(SHORTEST_SECONDS, most))
+        return Again(seconds, f"{self._reason(error)}, trying again")
+
+    def _is_hopeless(self, error: KirimError, *, was_reached: bool) -> bool:
+        """Whether asking again will not mend `error`."""
+        if isinstance(error, TransportError) and error.maybe_mistyped and not was_reached:
+            return True
+        if error.tries_allowed is None:
+            return False
+        # Of these only: a passing fault before them is no reason to give up sooner.
+        self._hopeless_tries += 1
+        return self._hopeless_tries >= error.tries_allowed
+
+    def _reason(self, error: KirimError) -> str:
+        if isinstance(error, ApiError):
+            return f"the service answered {error.status}"
+        if isinstance(error, ProtocolError):
+            return "the reply was not understood"
+        return "the reply was lost" if error.maybe_applied else f"cannot reach {self._host}"
 
 
 def parse_retry_after(value: str | None, *, date: str | None = None) -> float | None:

@@ -1,25 +1,33 @@
-"""The key, held so that it does not show, and the cleaning of text that came from outside."""
+"""The key, held so that it does not show, and the one door for text that came from outside."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
+import os
 import re
+import warnings
 from collections.abc import Callable
 from typing import NoReturn
 
-__all__ = ["MAX_FOREIGN_CHARACTERS", "Secret", "hide_keys_in_logs", "key_warning", "read_key"]
+__all__ = ["MAX_FOREIGN_CHARACTERS", "Secret", "key_warning", "read_key", "warn_unlocated"]
 
 MAX_FOREIGN_CHARACTERS = 300
 """No message of ours quotes more than this of what a server said."""
 
 _PIECE_LENGTH = 8  # an echo of this many characters of the key counts as an echo of the key
 _LIVE, _TEST = "kdv_live_", "kdv_test_"  # says: so keys begin, and 24 url-safe characters follow
+_OLDER = "kc_live_"  # of an older API on another host
 _KEY_LENGTH = 33
 _SHORTEST_KEY, _LONGEST_KEY = 20, 512  # of other prefixes, which are let through
 _NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9_-]")
 _NOT_IN_TOKENS = re.compile(r"[^A-Za-z0-9._~+/=-]")  # RFC 6750
-_KEY_LIKE = re.compile(r"kdv_[A-Za-z0-9_%-]+")
+_KEY_LIKE = re.compile(r"(?:kdv|kc_live)_[A-Za-z0-9_%-]+")
+_ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.?"
+)
+"""Of terminals (ECMA-48): colours, moves of the cursor, titles."""
+_JOINERS = "\u200c\u200d"  # part of some scripts' words and of many emoji
+_PLAIN = str.maketrans("<>", "‹›", _JOINERS)
 _SHAPE = "kdv_live_ and 24 letters, digits, '-' or '_'"
 _HOW_TO_SET = (
     "set the environment variable KIRIM_API_KEY or pass api_key=; where somebody can type, "
@@ -48,8 +56,25 @@ class Secret:
         """
         return hashlib.sha256(f"{salt}\n{self.reveal()}".encode()).hexdigest()[:16]
 
+    def text(self, text: str, *, limit: int) -> str:
+        """Take in text from outside, to be kept: the one door.
+
+        Terminal escapes, control characters, marks that turn the direction of writing, lone
+        surrogates and anything like the key are taken out; what is longer than `limit` is cut.
+        Other text is returned as it is.
+        """
+        if len(text) <= limit and text.isprintable():
+            kept = text  # nearly always
+        else:
+            kept = _ESCAPES.sub("", text[: 20 * limit])
+            kept = "".join(
+                c if c.isprintable() or c in _JOINERS else " " if c.isspace() else "" for c in kept
+            ).strip()
+        kept = _KEY_LIKE.sub("[key]", self._mask(kept))
+        return kept if len(kept) <= limit else kept[: limit - 1] + "…"
+
     def clean(self, text: object, *, limit: int = MAX_FOREIGN_CHARACTERS) -> str:
-        """Make foreign text fit to be shown: no key, no control characters, no markup, short.
+        """Make foreign text fit for a message: as :meth:`text`, in one line, without markup.
 
         Parameters
         ----------
@@ -60,10 +85,7 @@ class Secret:
         """
         if not isinstance(text, str):
             return f"({type(text).__name__})"
-        text = text[: 20 * limit].replace("<", "‹").replace(">", "›")
-        text = "".join(c if c.isprintable() else " " for c in text)
-        text = _KEY_LIKE.sub("[key]", self._mask(" ".join(text.split())))
-        return text if len(text) <= limit else text[: limit - 1] + "…"
+        return " ".join(self.text(text[: 20 * limit].translate(_PLAIN), limit=limit).split())
 
     def __repr__(self) -> str:
         return "Secret(hidden)"
@@ -72,34 +94,11 @@ class Secret:
         raise TypeError("a key is not copied or pickled")
 
 
-def hide_keys_in_logs() -> None:
-    """Let no key be logged by the layers below, which at level DEBUG write down reply headers.
-
-    A server may echo in them what it was sent.  A second time does nothing.
-    """
-    for name in ("httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpx"):
-        logging.getLogger(name).addFilter(_without_keys)
-
-
-def _without_keys(record: logging.LogRecord) -> bool:
-    message = record.getMessage()
-    hidden = _KEY_LIKE.sub("[key]", message)
-    if hidden != message:
-        record.msg, record.args = hidden, None
-    return True
-
-
-def read_key(api_key: object, environment: dict[str, str]) -> Secret | str:
+def read_key(api_key: object) -> Secret | str:
     """Take the key from the argument, else from the environment; or say what is wrong.
 
-    Nothing is raised here, because a printed traceback may show the locals of this frame.
-
-    Parameters
-    ----------
-    api_key
-        What the caller gave, or None.
-    environment
-        Where ``KIRIM_API_KEY``, else ``KIRIM_KEY``, is looked up.
+    ``KIRIM_API_KEY`` goes before ``KIRIM_KEY``. Nothing is raised here, because a printed
+    traceback may show the locals of this frame.
 
     Returns
     -------
@@ -107,10 +106,10 @@ def read_key(api_key: object, environment: dict[str, str]) -> Secret | str:
         The key, or the message of a ``ConfigurationError``; it shows none of its characters.
     """
     if api_key is None:
-        api_key = environment.get("KIRIM_API_KEY", "").strip() or environment.get("KIRIM_KEY")
+        api_key = os.environ.get("KIRIM_API_KEY", "").strip() or os.environ.get("KIRIM_KEY")
     if api_key is not None and not isinstance(api_key, str):
         return f"the API key must be text, found {type(api_key).__name__}: {_HOW_TO_SET}"
-    text = (api_key or "").strip()
+    text = str(api_key or "").strip()
     if not text:
         return f"no API key was found: {_HOW_TO_SET}"
     odd = _oddity(text)
@@ -122,6 +121,11 @@ def read_key(api_key: object, environment: dict[str, str]) -> Secret | str:
     return Secret(text)
 
 
+def warn_unlocated(text: str) -> None:
+    """Warn without showing a line of the caller's source, since the key may stand in it."""
+    warnings.warn_explicit(text, UserWarning, "<kirim_pandas>", 1)
+
+
 def key_warning(secret: Secret) -> str | None:
     """Say what is unusual about a key, in a sentence that shows none of it."""
     text = secret.reveal()
@@ -129,6 +133,11 @@ def key_warning(secret: Secret) -> str | None:
         return (
             "This is a kdv_test_ key, but the service offers no sandbox: do not count on it that "
             "no customer is touched. kirim_pandas.sandbox.start() is a place to rehearse."
+        )
+    if text.startswith(_OLDER):
+        return (
+            f"This is a {_OLDER} key, of an older Kirim API. The API used here takes keys that "
+            f"begin with {_LIVE}: make one in Kirim's settings. It is used as it is."
         )
     if not text.startswith(_LIVE):
         return (

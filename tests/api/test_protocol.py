@@ -12,14 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kirim_pandas.api.address import DEFAULT_BASE_URL, read_address
-from kirim_pandas.api.models import BulkLabelReply
+from kirim_pandas.api.models import BulkLabelReply, Reply, Request
 from kirim_pandas.api.protocol import (
     MAX_REPLY_BYTES,
-    Reply,
-    Request,
     bulk_label_request,
-    parse_bulk_label,
-    parse_object,
+    read_counts,
+    read_reply,
+    read_request,
 )
 from kirim_pandas.api.secret import Secret, read_key
 from kirim_pandas.errors import (
@@ -49,7 +48,7 @@ REQUEST = bulk_label_request(ADDRESS, IDS, label_id=LABEL, operation="attach")
 def parse(body: object, status: int = 200, request: Request = REQUEST, **headers: str) -> object:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return parse_bulk_label(Reply(status, named, data), request, SECRET)
+    return read_counts(read_reply(Reply(status, named, data), request, SECRET), request, SECRET)
 
 
 def with_counts(applied: object, cross_org: object = 0, team_mismatch: object = 0) -> object:
@@ -182,7 +181,7 @@ def test_web_page() -> None:
     page = f"<html><title>Log\x1b[31m in &lt;b&gt; {KEY}</title></html>".encode()
     with pytest.raises(ProtocolError, match="web page") as caught:
         parse(page)
-    assert "Log [31m in &lt;b&gt; [key]" in str(caught.value)
+    assert "Log in &lt;b&gt; [key]" in str(caught.value)
     assert caught.value.tries_allowed == 3
 
 
@@ -199,41 +198,64 @@ def test_compressed_replies_are_bounded() -> None:
             parse(data, content_encoding=encoding)
 
 
-@pytest.mark.parametrize(
-    ("status", "kind", "maybe_applied"),
-    [
-        (400, InvalidRequestError, False),
-        (401, AuthenticationError, False),
-        (403, PermissionDeniedError, False),
-        (404, NotFoundError, False),
-        (408, ApiError, True),
-        (409, ConflictError, False),
-        (413, InvalidRequestError, False),
-        (418, ApiError, False),
-        (422, InvalidRequestError, False),
-        (429, RateLimitedError, False),
-        (500, ServerError, True),
-        (503, ServerError, True),
-    ],
-)
-def test_each_status_has_its_error(status: int, kind: type[ApiError], maybe_applied: bool) -> None:
-    """Each status becomes its class, with the service's words or without, and it pickles."""
-    body = {
-        "error": {"type": "t", "code": "c", "param": "p", "message": "why", "request_id": "req_e"}
-    }
-    for data, code in ((body, "c"), (b"<html><title>Gate</title>", None)):
-        with pytest.raises(kind) as caught:
-            parse(data, status)
-        error = pickle.loads(pickle.dumps(caught.value))
-        assert type(error) is kind
-        assert (error.status, error.code, error.maybe_applied) == (status, code, maybe_applied)
-        assert str(error) == str(caught.value)
-        assert ("why" in str(error)) is (code is not None)
+ENVELOPE = {"type": "t", "code": "c", "param": "p", "message": "why", "request_id": "req_e"}
+STATUSES = {
+    400: InvalidRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    407: ApiError,
+    408: ApiError,
+    409: ConflictError,
+    413: InvalidRequestError,
+    418: ApiError,
+    422: InvalidRequestError,
+    429: RateLimitedError,
+    451: ApiError,
+    500: ServerError,
+    502: ServerError,
+    503: ServerError,
+    511: ServerError,
+}
+ANSWERS_OF_OTHERS = {
+    "nothing": b"",
+    "a web page": b"<html><title>Gate</title>",
+    "JSON": {"message": "no", "request_id": "r"},
+    "an error without an id": {"error": {k: v for k, v in ENVELOPE.items() if k != "request_id"}},
+    "an error without a code": {"error": {**ENVELOPE, "code": None}},
+    "an error with a number": {"error": {**ENVELOPE, "code": 403}},
+    "an error without a type": {"error": {**ENVELOPE, "type": ""}},
+    "a text": {"error": "c"},
+    "a cut envelope": json.dumps({"error": ENVELOPE}).encode()[:-2],
+}
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_who_says_no(status: int) -> None:
+    """Only the service's own envelope says that a call was refused; what others say is in doubt."""
+    with pytest.raises(STATUSES[status]) as caught:
+        parse({"error": ENVELOPE}, status)
+    assert (caught.value.code, caught.value.request_id) == ("c", "req_e")
+    assert caught.value.maybe_applied is (status >= 500 or status == 408)
+    assert 'The service says: "why"' in str(caught.value)
+    assert "between" not in str(caught.value)
+    for body in ANSWERS_OF_OTHERS.values():
+        with pytest.raises(STATUSES[status]) as caught:
+            parse(body, status)
+        assert type(caught.value) is STATUSES[status]
+        assert (caught.value.status, caught.value.code, caught.value.type) == (status, None, None)
+        assert caught.value.maybe_applied
+        message = str(caught.value)
+        assert message.startswith("something between you and Kirim ")
+        assert "does not tell whether Kirim carried the request out" in message
+        for word in ("API key", "organisation", "The service says", "rate limit", "{"):
+            assert word not in message
+        assert str(pickle.loads(pickle.dumps(caught.value))) == message
 
 
 def test_404_of_another_host() -> None:
     """A 404 that is not the service's says that the address is wrong."""
-    with pytest.raises(NotFoundError, match=r"no bulk_label at this path.*base_url"):
+    with pytest.raises(NotFoundError, match=r"no bulk_label at this path: check base_url"):
         parse(b"not here", 404)
 
 
@@ -248,22 +270,38 @@ def test_404_of_another_host() -> None:
 def test_key_trouble_leaves_it_open(status: int, code: str) -> None:
     """Trouble with the idempotency key leaves open whether the call was carried out."""
     with pytest.raises(ApiError) as caught:
-        parse({"error": {"code": code}}, status)
+        parse({"error": {**ENVELOPE, "code": code}}, status)
     assert caught.value.maybe_applied
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirects_are_errors(status: int) -> None:
-    """A redirect is an error that names the new host, without user and password."""
-    with pytest.raises(ConfigurationError, match=r"moved to new\.test.*set base_url") as caught:
-        parse(b"", status, location="https://me:pw@new.test/v1")
-    assert "pw" not in str(caught.value)
+    """A redirect is shown by scheme, host and path, and nothing is advised that would not work."""
+    target = "https://me:pw@new.test/v1/in?token=abc#frag"
+    with pytest.raises(
+        ConfigurationError, match=r"redirect to https://new\.test/v1/in \("
+    ) as caught:
+        parse(b"", status, location=target)
+    message = str(caught.value)
+    assert caught.value.maybe_applied
+    for secret in ("pw", "abc", "frag", "set base_url", "resume"):
+        assert secret not in message
+    assert ("log in to the network" in message) is (status in (302, 303, 307))
+
+
+@pytest.mark.parametrize(
+    "location", ["/login", "?x", "", "https://[bad", "//API-KCKIT.kirim.chat/x", "\x00"]
+)
+def test_a_redirect_to_the_same_host_is_no_login(location: str) -> None:
+    """Where a redirect stays on the host, or leads nowhere, the address is to be compared."""
+    with pytest.raises(ConfigurationError, match="compare base_url"):
+        parse(b"", 302, location=location)
 
 
 def test_retry_after_and_replay_are_kept() -> None:
     """An error keeps how long the service asks to wait, and whether it is a stored one."""
     with pytest.raises(RateLimitedError) as caught:
-        parse({"error": {}}, 429, retry_after="7", idempotent_replayed="true")
+        parse({"error": ENVELOPE}, 429, retry_after="7", idempotent_replayed="true")
     assert caught.value.retry_after_seconds == 7.0
     assert caught.value.replayed
 
@@ -350,16 +388,20 @@ def test_a_secret_does_not_show() -> None:
         ("$KIRIM_API_KEY_OF_AAAA", "character 1 is a mark that no key has"),
     ],
 )
-def test_unusable_keys_are_refused_unseen(key: object, said: str) -> None:
+def test_unusable_keys_are_refused_unseen(
+    key: object, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A key that cannot stand in a header is refused in words that hold none of it."""
-    message = read_key(key, {})
+    monkeypatch.delenv("KIRIM_API_KEY", raising=False)
+    monkeypatch.delenv("KIRIM_KEY", raising=False)
+    message = read_key(key)
     assert isinstance(message, str)
     assert said in message
     assert "AAAA" not in message
     assert "ÄÄ" not in message
 
 
-def test_where_the_key_is_looked_up() -> None:
+def test_where_the_key_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The argument goes before KIRIM_API_KEY, and that before KIRIM_KEY; blanks are cut."""
     both = {"KIRIM_API_KEY": f" {KEY}\n", "KIRIM_KEY": OTHER}
     for given_key, environment, found in (
@@ -367,12 +409,15 @@ def test_where_the_key_is_looked_up() -> None:
         (None, both, KEY),
         (None, {"KIRIM_API_KEY": " ", "KIRIM_KEY": OTHER}, OTHER),
     ):
-        secret = read_key(given_key, environment)
+        for name in ("KIRIM_API_KEY", "KIRIM_KEY"):
+            monkeypatch.setenv(name, environment.get(name, ""))
+        secret = read_key(given_key)
         assert isinstance(secret, Secret)
         assert secret.reveal() == found
 
 
-def test_object_names_the_call() -> None:
-    """An error of a reading call names that call, not bulk_label."""
-    with pytest.raises(NotFoundError, match="no GET /me at this path"):
-        parse_object(Reply(404, {}, b""), SECRET, call="GET /me")
+def test_an_error_names_the_call() -> None:
+    """An error of a reading call names that call, and speaks of no change."""
+    with pytest.raises(NotFoundError, match="no GET /me at this path") as caught:
+        read_reply(Reply(404, {}, b""), read_request(ADDRESS, "/me"), SECRET)
+    assert "carried" not in str(caught.value)

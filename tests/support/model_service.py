@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from kirim_pandas.api.protocol import Reply as Answer
-from kirim_pandas.api.protocol import Request
+from kirim_pandas.api.models import Reply as Answer
+from kirim_pandas.api.models import Request
 from kirim_pandas.errors import InvalidRequestError, KirimError, TransportError
 from kirim_pandas.grouptesting.outcomes import Counts, Outcome
 from kirim_pandas.run.calls import Call, Reply

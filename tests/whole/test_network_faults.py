@@ -281,15 +281,16 @@ def test_9_proxy_demands_login(proxied, caplog):
 
 
 def test_9_proxy_refuses_connect(proxied, caplog):
-    """A proxy that refuses now and then costs time; one that always does is named."""
+    """A proxy that fails now and then costs time; one that forbids is asked once and named."""
     caplog.set_level(1)
-    proxied.proxy.play = {1: "403 Forbidden", 2: "502 Bad Gateway"}
+    proxied.proxy.play = {1: "503 Service Unavailable", 2: "502 Bad Gateway"}
     assert counts(proxied.run()) == {"applied": SIZE}
     assert len(proxied.box.requests()) == 3
     proxied.proxy.play = dict.fromkeys(range(99), "403 Forbidden")
     assert again(proxied, **proxied.settings) == {"not_sent": SIZE}
     where = f"127.0.0.1:{proxied.proxy.port}"
-    assert f"The proxy {where} refused the connection to {HOST}" in str(proxied.error)
+    assert f"The proxy {where} refused the connection to {HOST} (403" in str(proxied.error)
+    assert proxied.proxy.connections == 3 + 2 + 1
     assert NOTHING_SENT in str(proxied.error)
     assert_login_hidden(proxied, caplog)
 
