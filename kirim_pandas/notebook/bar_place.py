@@ -1,57 +1,199 @@
-"""Where a bar stands in a notebook: with its words under it, and at the end only words.
+"""Where the progress of a waiting call is drawn: on a page, in one line, or line by line.
 
-A saved widget is dead when the notebook is opened again; so when the run has ended, plain HTML
-takes the place of the bar.
+The only module that imports tqdm.  It draws in the thread that waits for the run, never in a
+worker.  Whatever is drawn, the id of the run stands before it and is still there afterwards.
 """
 
 from __future__ import annotations
 
-import html
-from typing import Any
+import shutil
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from typing import Protocol
 from uuid import uuid4
 
-from kirim_pandas.notebook.texts import framed
+from markupsafe import Markup
 
-__all__ = ["BarPlace"]
+from kirim_pandas.notebook.job_end import Ending
+from kirim_pandas.notebook.kernel import Front, front_end, in_notebook, publish
+from kirim_pandas.notebook.texts import (
+    EMPTY,
+    JobFacts,
+    framed,
+    heading_html,
+    line_words,
+    running_html,
+    start_text,
+)
+from kirim_pandas.run.progress import Progress
+
+__all__ = ["BarPlace", "LinePlace", "LogPlace", "PagePlace", "place_for"]
+
+LEAST_BAR_COLUMNS = 10
+"""A shorter bar shows nothing: on a narrow terminal the words give way."""
+
+LOG_SECONDS = 30.0
+"""A log that says more is read by nobody."""
 
 
-class BarPlace:
-    """Shows a container of widgets in the cell that runs.
+class BarPlace(Protocol):
+    """What a bar draws on."""
 
-    Parameters
-    ----------
-    container
-        The bar.
-    """
-
-    def __init__(self, container: Any) -> None:
-        import ipywidgets as widgets
-
-        self._display_id = f"kirim-bar-{uuid4()}"
-        # Words of any length: inside the bar's own row they would push the bar aside.
-        self._words = widgets.HTML(layout=widgets.Layout(margin="0"))
-        self._notice = widgets.HTML(layout=widgets.Layout(margin="0"))
-        parts = [self._notice, container, self._words]
-        box = widgets.VBox(parts, layout=widgets.Layout(max_width="760px"))
-        data = box._repr_mimebundle_()
-        data["text/plain"] = "The bar needs the kernel that drew it."
-        self._publish(data, update=False)
+    def draw(self, now: Progress, share: float, *, per_minute: float, seconds: float) -> None:
+        """Show where the run stands, and how far its step is, from 0 to 1."""
 
     def say(self, text: str) -> None:
-        """Show words under the bar."""
-        self._words.value = framed(f'<span class="soft">{html.escape(text)}</span>')
+        """Show a sentence beside the bar."""
 
-    def announce(self, text: str) -> None:
+    def close(self, text: str) -> None:
+        """Leave the bar, with a last word where the run did not finish."""
+
+    def summarise(self, ending: Ending) -> None:
+        """Show, as an output of its own, what became of the contacts."""
+
+
+def place_for(facts: JobFacts) -> BarPlace:
+    """Begin to draw where this code runs."""
+    places: dict[Front, Callable[[JobFacts], BarPlace]] = {
+        Front.PAGE: PagePlace,
+        Front.LINE: LinePlace,
+        Front.LOG: LogPlace,
+    }
+    return places[front_end()](facts)
+
+
+class PagePlace:
+    """A bar in HTML, which the page replaces at each drawing; at the end only words stay."""
+
+    def __init__(self, facts: JobFacts) -> None:
+        self._facts = facts
+        self._display_id = f"kirim-bar-{uuid4()}"
+        self._notice = EMPTY
+        self._show(EMPTY, update=False)
+
+    def draw(self, now: Progress, share: float, *, per_minute: float, seconds: float) -> None:
+        """Show where the run stands."""
+        bar = running_html(self._facts, now, share, per_minute=per_minute, seconds=seconds)
+        self._show(self._notice + bar)
+
+    def say(self, text: str) -> None:
         """Show a sentence over the bar; like the bar, it is gone at the end."""
-        self._notice.value = framed(f"<p>{html.escape(text)}</p>")
+        self._notice = framed(Markup("<p>{}</p>").format(text))
 
-    def settle(self, text: str, before: str = "") -> None:
-        """Put words in the place of the bar; `before` is HTML that stands above them."""
-        page = framed(f"{before}<p>{html.escape(text)}</p>")
-        self._publish({"text/html": page, "text/plain": text}, update=True)
+    def close(self, text: str) -> None:
+        """Leave the heading, and a last word."""
+        self._show(framed(Markup("<p>{}</p>").format(text)) if text else EMPTY)
 
-    def _publish(self, data: dict[str, Any], *, update: bool) -> None:
-        from IPython.display import publish_display_data
+    def summarise(self, ending: Ending) -> None:
+        """Show what became of the contacts."""
+        _show_summary(ending)
 
-        transient = {"display_id": self._display_id}
-        publish_display_data(data, transient=transient, update=update)  # type: ignore[no-untyped-call]
+    def _show(self, page: Markup, *, update: bool = True) -> None:
+        heading = heading_html(self._facts, running=True)
+        text = start_text(self._facts)
+        publish(heading + page, text, display_id=self._display_id, update=update)
+
+
+class LinePlace:
+    """A tqdm bar whose words fit the line; what does not fit is said once, above it."""
+
+    def __init__(self, facts: JobFacts) -> None:
+        # Not of tqdm.auto: it draws widgets, which not every front end does.
+        from tqdm.std import tqdm
+
+        _print_wrapped(start_text(facts))
+        self._facts = facts
+        self._told: set[str] = set()
+        self._bar = tqdm(total=1.0, file=sys.stdout, bar_format="{desc}", desc="starting")
+
+    def draw(self, now: Progress, share: float, *, per_minute: float, seconds: float) -> None:
+        """Show where the run stands."""
+        doing = {"attach": "attaching", "detach": "detaching"}[self._facts.operation]
+        desc = doing if now.phase == "apply" else "finding the skipped"
+        room = _columns() - 1 - len(f"{desc}: 100%|| ") - LEAST_BAR_COLUMNS
+        wordings = line_words(now, per_minute, seconds)
+        words = next((words for words in wordings if len(words) <= room), wordings[-1])
+        if now.waiting and now.waiting not in words:
+            self._say_once(f"Waiting: {now.waiting}.")
+        self._bar.ncols = _columns() - 1
+        self._bar.set_description_str(desc, refresh=False)
+        self._bar.bar_format = "{desc}: {percentage:3.0f}%|{bar}| " + _literal(words)
+        self._bar.n = share
+        self._bar.refresh()
+
+    def say(self, text: str) -> None:
+        """Print a sentence above the bar."""
+        self._bar.write(_wrapped(text), file=sys.stdout)
+
+    def close(self, text: str) -> None:
+        """Leave the bar as it stands, with a last word in it."""
+        if text:
+            self._bar.bar_format = "{percentage:3.0f}%|{bar}| " + _literal(text.split(". ")[0])
+            self._bar.refresh()
+        self._bar.close()
+
+    def summarise(self, ending: Ending) -> None:
+        """Show what became of the contacts."""
+        _show_summary(ending)
+
+    def _say_once(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self.say(text)
+
+
+class LogPlace:
+    """Lines: at the beginning, for each new reason to wait, twice a minute, and at the end."""
+
+    def __init__(self, facts: JobFacts) -> None:
+        print(start_text(facts), flush=True)
+        self._told: set[str] = set()
+        self._spoken_at = time.monotonic()
+
+    def draw(self, now: Progress, share: float, *, per_minute: float, seconds: float) -> None:
+        """Show where the run stands, if it is time."""
+        new = now.waiting is not None and now.waiting not in self._told
+        if not new and time.monotonic() - self._spoken_at < LOG_SECONDS:
+            return
+        self._told.add(now.waiting or "")
+        self._spoken_at = time.monotonic()
+        print(f"{share:4.0%}: {line_words(now, per_minute, seconds)[0]}", flush=True)
+
+    def say(self, text: str) -> None:
+        """Print a sentence."""
+        print(text, flush=True)
+
+    def close(self, text: str) -> None:
+        """Print the last word, where there is one."""
+        if text:
+            self.say(text)
+
+    def summarise(self, ending: Ending) -> None:
+        """Show what became of the contacts."""
+        _show_summary(ending)
+
+
+def _show_summary(ending: Ending) -> None:
+    text = " ".join(ending.text.splitlines())
+    if in_notebook():
+        publish(ending.html, text)
+    else:
+        _print_wrapped(text)
+
+
+def _columns() -> int:
+    return shutil.get_terminal_size((80, 24)).columns
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, _columns(), break_long_words=False, break_on_hyphens=False)
+
+
+def _print_wrapped(text: str) -> None:
+    print(_wrapped(text) if sys.stdout.isatty() else text)
+
+
+def _literal(words: str) -> str:
+    return words.replace("{", "{{").replace("}", "}}")

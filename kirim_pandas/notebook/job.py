@@ -1,35 +1,47 @@
 """A run in the background: the cell returns at once, the kernel stays free.
 
 The run has a thread of its own, and that thread draws nothing: what it knows is read from here by
-whoever shows it (:mod:`kirim_pandas.notebook.job_view`).
+whoever shows it.  What shows it is handed in.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import pandas as pd
 
-from kirim_pandas.errors import KirimError, RunInterrupted
+from kirim_pandas.errors import InvalidInputError, KirimError, RunInterrupted
 from kirim_pandas.notebook.job_end import Ending
-from kirim_pandas.notebook.progress import in_notebook
-from kirim_pandas.notebook.texts import JobFacts, state_text
+from kirim_pandas.notebook.kernel import in_notebook
+from kirim_pandas.notebook.texts import JobFacts, state_text, time_left_text
 from kirim_pandas.run.events import Listener
 from kirim_pandas.run.progress import Progress, Tally
-from kirim_pandas.run.spec import Resolve
 from kirim_pandas.run.stop import StopButton
 
-__all__ = ["LabelJob", "Work"]
+__all__ = ["JobView", "LabelJob", "Work"]
 
 POLL_SECONDS = 0.05
 """How often a waiting call looks whether the run has ended."""
 
+HOW_TO_ASK = (
+    "It runs in the background: the job in a line of its own tells where it stands, .result() "
+    "waits for it, .cancel() stops it."
+)
+
 Work: TypeAlias = Callable[[Listener, StopButton], pd.DataFrame]
 """``work(listener, stop)``: does the whole run in the thread that calls it."""
+
+
+class JobView(Protocol):
+    """What shows a job."""
+
+    def show(self) -> None:
+        """Show the job where this is called, and keep it up to date."""
 
 
 class LabelJob:
@@ -44,10 +56,10 @@ class LabelJob:
         Does the run.
     facts
         What the run is about.
-    contact_count
-        Distinct contacts.
-    resolve
-        How far the run goes.
+    view
+        Makes what shows the job, when it is first shown.
+    resume
+        Starts a job that goes on with the run; None for a run that is not written down.
     requests_per_minute
         The pace the time left is reckoned with, asked when needed.
     notes
@@ -58,23 +70,24 @@ class LabelJob:
         self,
         work: Work,
         facts: JobFacts,
-        contact_count: int,
         *,
-        resolve: Resolve = "rows",
+        view: Callable[[LabelJob], JobView],
+        resume: Callable[[], LabelJob] | None = None,
         requests_per_minute: Callable[[], float] = lambda: 60.0,
         notes: Sequence[str] = (),
     ) -> None:
         self.facts = facts
-        self.resolve = resolve
         self.requests_per_minute = requests_per_minute
         self.notes = notes
         self._work = work
-        self._tally = Tally(contact_count)
+        self._make_view = view
+        self._resume = resume
+        self._tally = Tally(facts.contacts)
         self._stop = StopButton()
         self._result: pd.DataFrame | None = None
         self._error: BaseException | None = None
         self._ending: Ending | None = None
-        self._view: Any = None
+        self._view: JobView | None = None
         self._thread = threading.Thread(target=self._run, name="kirim-pandas-job", daemon=True)
 
     def start(self) -> None:
@@ -98,6 +111,17 @@ class LabelJob:
         """Where the run stands now."""
         return self._tally.progress
 
+    @property
+    def frame(self) -> pd.DataFrame | None:
+        """The result frame once the run has ended, complete or not; None before."""
+        return self._ending.frame if self._ending is not None else None
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the run has ended before its end, and :meth:`resume` goes on with it."""
+        ending = self._ending
+        return ending is not None and ending.state != "finished" and self._resume is not None
+
     def cancel(self) -> None:
         """Stop the run in order: calls under way are settled, everything done so far is kept.
 
@@ -105,6 +129,32 @@ class LabelJob:
         """
         if not self._stop.presses:
             self._stop.press()
+
+    def resume(self) -> LabelJob:
+        """Go on with a run that was cancelled, capped, or ended by an error.
+
+        Returns
+        -------
+        LabelJob
+            A new job for the same run, started; this one stays as it ended.
+
+        Raises
+        ------
+        InvalidInputError
+            The run has not ended, nothing is left to do, or it was not written down.
+        ConfigurationError, JournalError
+            It could not be started; nothing was sent.
+        """
+        if self._ending is None:
+            raise InvalidInputError("The run is under way: wait for it, or cancel it first.")
+        if self._ending.state == "finished":
+            raise InvalidInputError("The run has finished: nothing is left to resume.")
+        if self._resume is None:
+            raise InvalidInputError(
+                "The run was not written down (journal=False), so it cannot be resumed; labeling "
+                "again is safe: a label that is set twice stays as it is."
+            )
+        return self._resume()
 
     def result(self, timeout_seconds: float | None = None) -> pd.DataFrame:
         """Wait for the end of the run.
@@ -143,22 +193,37 @@ class LabelJob:
             time.sleep(POLL_SECONDS)
         return self._outcome()
 
+    def show(self) -> None:
+        """Show the job here; what fails to be drawn is told in a warning, and the run goes on."""
+        try:
+            if self._view is None:
+                self._view = self._make_view(self)
+            self._view.show()
+        except Exception as error:
+            warnings.warn(
+                f"The job cannot be shown ({type(error).__name__}: {error}), but it is at work. "
+                f"{self!r}",
+                stacklevel=2,
+            )
+
     def __await__(self) -> Generator[Any, None, pd.DataFrame]:
         return self._waited().__await__()
 
     def __repr__(self) -> str:
         if self._ending is not None:
             return self._ending.text
-        return f"{self.facts.sentence}: {state_text(self.progress)}. Run {self.run_id}."
+        now = self.progress
+        left = time_left_text(now, self.requests_per_minute())
+        waiting = f" Waiting: {now.waiting}." if now.waiting else ""
+        return (
+            f"{self.facts.sentence}: {state_text(now)}, about {left} for this step.{waiting} "
+            f"Run {self.run_id}. {HOW_TO_ASK}"
+        )
 
     def _ipython_display_(self) -> None:
         if not in_notebook():
             raise NotImplementedError  # a terminal shows the repr
-        from kirim_pandas.notebook.job_view import JobDisplay
-
-        if self._view is None:
-            self._view = JobDisplay(self)
-        self._view.show()
+        self.show()
 
     # -- what shows the job uses -----------------------------------------------------------
 
@@ -182,8 +247,7 @@ class LabelJob:
         frame = getattr(self._error, "result", None) if self._error else self._result
         now = datetime.now().astimezone()
         # The last step: whoever sees an ending also sees the result, or the error.
-        made, cap = self.progress.requests, self.progress.cap
-        self._ending = Ending(self.facts, frame, self._error, made, now, self.notes, cap)
+        self._ending = Ending(self.facts, frame, self._error, self.progress, now, self.notes)
 
     def _outcome(self) -> pd.DataFrame:
         error = self._error

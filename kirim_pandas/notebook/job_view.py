@@ -1,40 +1,44 @@
-"""The look of a job in a notebook: live widgets between two pieces of text that outlive them.
+"""The look of a job: live widgets between two pieces of text that outlive them.
 
-Three outputs stand in the cell: what the job is; the live view, whose place is taken by the
-summary at the end; and when the job was last at work, later what to do next.  So whenever
-the notebook is saved, closed or exported, what it says is true.
+On a page three outputs stand in the cell: what the job is; the live view, whose place is taken at
+the end by the next steps; and where the run stood, for readers without the live view.  Consoles
+and logs get a sentence at once and the summary at the end.
 
 Widgets are built in the thread of the cell.  Afterwards one thread of this module sets their
-traits, at most ten times a second, and updates the outputs by their display ids: anything that
-it printed would land in another cell.
+traits, at most ten times a second, and updates the outputs by their display ids.
 """
 
 from __future__ import annotations
 
-import html
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from uuid import uuid4
 
-from kirim_pandas.frames.charts import COLOURS
-from kirim_pandas.notebook.clicks import watch_clicks
+from markupsafe import Markup
+
+from kirim_pandas.notebook.job import HOW_TO_ASK, LabelJob
+from kirim_pandas.notebook.job_end import Ending
+from kirim_pandas.notebook.kernel import (
+    Front,
+    clicks_wait,
+    front_end,
+    in_notebook,
+    let_clicks_pass,
+    publish,
+)
 from kirim_pandas.notebook.texts import (
-    counts_html,
-    done_and_total,
+    EMPTY,
+    LIVE_CLASS,
+    StepShare,
     framed,
     heading_html,
-    many,
     note_html,
-    pace_html,
-    phase_text,
-    state_text,
+    running_html,
 )
-
-if TYPE_CHECKING:
-    from kirim_pandas.notebook.job import LabelJob
-    from kirim_pandas.notebook.job_end import Ending
 
 __all__ = ["JobDisplay", "JobWidgets", "follow"]
 
@@ -44,42 +48,53 @@ TICK_SECONDS = 0.1
 NOTE_SECONDS = 5.0
 """How old the saved text may be."""
 
-STEPS = {"batches": 1, "rows": 2}
+CLICKS_WAIT = "A click waits until the running cell has ended."
 
 
 class JobWidgets:
-    """A bar, the counts, the pace and a Cancel button, for one job after another."""
+    """What a job tells, a Cancel button, and a Resume button, for one job after another.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    resume
+        Called when Resume is clicked.
+    """
+
+    def __init__(self, resume: Callable[[], object]) -> None:
         import ipywidgets as widgets
 
+        def button(text: str, icon: str, tip: str, press: Callable[[], object]) -> Any:
+            made = widgets.Button(description=text, icon=icon, tooltip=tip)
+            made.layout.margin = "0 8px 0 0"
+            made.on_click(lambda _button: self._try(press))
+            let_clicks_pass(made)
+            return made
+
         # No widths: the children fill the box, whose margins would add to a width of 100 %.
-        self._phase = widgets.HTML(layout=widgets.Layout(margin="0"))
-        self._bar = widgets.FloatProgress(
-            max=1, layout=widgets.Layout(width="auto", margin="4px 0")
+        self._page = widgets.HTML(layout=widgets.Layout(margin="0"))
+        self._error = widgets.HTML(layout=widgets.Layout(margin="0"))
+        tip = "Stop in order; everything done so far is kept"
+        self._cancel = button("Cancel", "stop", tip, self._press_cancel)
+        tip = "Go on from here; nothing is sent twice"
+        self._resume = button("Resume", "play", tip, resume)
+        self._note = widgets.HTML(
+            framed(Markup('<span class="soft">{}</span>').format(CLICKS_WAIT))
         )
-        self._bar.style.bar_color = COLOURS["applied"]
-        self._text = widgets.HTML(layout=widgets.Layout(margin="0"))
-        self._cancel = widgets.Button(
-            icon="stop",
-            tooltip="Stop in order; everything done so far is kept",
-            layout=widgets.Layout(margin="0"),
-        )
-        self._cancel.on_click(lambda _button: self._press())
+        self._note.layout.display = None if clicks_wait() else "none"
         self._job: LabelJob | None = None
-        self._sent_before = 0
-        self._nudge = watch_clicks(self._cancel, self._press)
+        self._share = StepShare()
+        self.buttons = widgets.HBox([self._cancel, self._resume, self._note])
+        self.buttons.layout.display = "none"
         self.box = widgets.VBox(
-            [self._phase, self._bar, self._text, self._cancel],
+            [self._page, self.buttons, self._error],
             layout=widgets.Layout(max_width="760px", overflow="hidden"),
         )
-        self._reset()
+        self.box.add_class(LIVE_CLASS)
 
     def watch(self, job: LabelJob) -> None:
         """Show this job from now on."""
-        self._job = job
-        self._sent_before = 0
-        self._reset()
+        self._job, self._share = job, StepShare()
+        self._error.value = ""
         self.draw()
 
     def draw(self) -> None:
@@ -87,127 +102,163 @@ class JobWidgets:
         job = self._job
         if job is None:
             return
-        self._nudge()
-        if job.stopping:
-            self._cancel.description, self._cancel.disabled = "Stopping …", True
-        now, ending = job.progress, job.ending
-        phase = phase_text(job.facts.operation, now, STEPS[job.resolve])
-        done, total = done_and_total(now)
-        if ending is not None:
-            phase = f"The run has {'ended: ' * (ending.state != 'finished')}{ending.state}"
-            done, total = now.answered, now.contacts
-            self._cancel.layout.display = "none"
-        share = done / total if total else 1.0
-        if ending is None and now.phase != "apply":
-            # Contacts get their outcomes round by round; requests go on steadily.
-            self._sent_before = self._sent_before or now.requests
-            made = now.requests - self._sent_before
-            share = made / max(now.requests_expected - self._sent_before, made, 1)
-        self._bar.value = share
-        self._phase.value = framed(
-            f"<strong>{phase}</strong> · {done:,} of {many(total, 'contact')}"
+        self._cancel.description = "Stopping …" if job.stopping else "Cancel"
+        self._cancel.disabled = job.stopping
+        self._cancel.layout.display = "none" if job.done else None
+        self._resume.layout.display = None if job.resumable else "none"
+        self.buttons.layout.display = None if job.resumable or not job.done else "none"
+        self._page.value = job.ending.html if job.ending else self._running(job)
+
+    def _running(self, job: LabelJob) -> Markup:
+        seconds = (datetime.now().astimezone() - job.facts.started).total_seconds()
+        return running_html(
+            job.facts,
+            job.progress,
+            self._share(job.progress),
+            per_minute=job.requests_per_minute(),
+            seconds=seconds,
         )
-        if ending is not None:
-            pace = html.escape(ending.cost)
-        else:
-            seconds = (datetime.now().astimezone() - job.facts.started).total_seconds()
-            pace = pace_html(now, job.requests_per_minute(), seconds)
-        self._text.value = framed(f'<p>{counts_html(now)}</p><p class="soft">{pace}</p>')
 
-    def _reset(self) -> None:
-        self._cancel.description, self._cancel.disabled = "Cancel", False
-        self._cancel.layout.display = None
-
-    def _press(self) -> None:
-        # Only this: it may be called in the middle of anything.
+    def _press_cancel(self) -> None:
         if self._job is not None:
             self._job.cancel()
 
+    def _try(self, act: Callable[[], object]) -> None:
+        """Do what was asked; what goes wrong is said where the person looks."""
+        try:
+            act()
+        except Exception as error:
+            self._error.value = framed(Markup('<p role="alert">{}</p>').format(str(error)))
+
 
 class JobDisplay:
-    """A job where a cell shows it: the outputs, kept up to date from outside the cell."""
+    """A job where a cell shows it, kept up to date from outside the cell.
+
+    Parameters
+    ----------
+    job
+        The job; when Resume is clicked, its successor takes its place.
+    """
 
     def __init__(self, job: LabelJob) -> None:
         self._job = job
         self._widgets: JobWidgets | None = None
         self._shown_in: object = None
         self._noted_at = 0.0
+        self._name = f"kirim-job-{uuid4()}"
+        self._front = Front.LOG
 
     def show(self) -> None:
-        """Show the job in the cell that runs, once."""
-        from IPython import get_ipython
-
-        cell = get_ipython().execution_count
-        if cell == self._shown_in:
+        """Show the job where this is called: in a notebook once a cell, elsewhere at each call."""
+        job, cell = self._job, _cell()
+        if cell is not None and cell == self._shown_in:
             return
-        self._shown_in = cell
-        job = self._job
+        first, self._shown_in = self._shown_in is None, cell or "terminal"
         if job.ending is not None:
-            self._publish_all(*self._ended(job.ending), update=False)
+            _show_text(self._summary(job.ending) + job.ending.html_of_next_steps, job.ending.text)
             return
-        first = self._widgets is None
-        if self._widgets is None:
-            self._widgets = JobWidgets()
-            self._widgets.watch(job)
-        heading = _bundle(heading_html(job.facts, running=True), f"{job.facts.sentence}.")
-        self._publish_all(heading, self._live(self._widgets), self._note(), update=False)
+        if first:
+            self._front = front_end()
+            self._widgets = self._built() if in_notebook() else None
+        self._publish_running(update=False)
         if first:
             follow(job, self._tick, self._end)
 
+    def _built(self) -> JobWidgets | None:
+        """Build the widgets; a page without them still follows the run by its texts."""
+        try:
+            widgets = JobWidgets(self._go_on)
+            widgets.watch(self._job)
+        except Exception as error:
+            warnings.warn(
+                f"The widgets cannot be shown ({type(error).__name__}: {error}); the run is at "
+                f"work all the same. {self._job!r}",
+                stacklevel=2,
+            )
+            return None
+        return widgets
+
+    def _go_on(self) -> None:
+        """Follow the job that goes on with this run."""
+        assert self._widgets is not None  # whose button was clicked
+        self._job = self._job.resume()
+        self._widgets.watch(self._job)
+        self._publish_running(update=True)
+        follow(self._job, self._tick, self._end)
+
+    def _publish_running(self, *, update: bool) -> None:
+        job = self._job
+        box = self._widgets.box if self._widgets else None
+        if self._front is not Front.PAGE:
+            _show_text(heading_html(job.facts, running=True), repr(job), box=box)
+            return
+        sentence = f"{job.facts.sentence}. Run {job.run_id}."
+        self._put("heading", heading_html(job.facts, running=True), sentence, update=update)
+        no_widgets = Markup('<p class="soft">{}</p>').format(HOW_TO_ASK)
+        self._put("live", framed(no_widgets), repr(job), update=update, box=box)
+        self._put_note(update=update)
+
     def _tick(self) -> None:
-        assert self._widgets is not None  # built before the thread was started
-        self._widgets.draw()
-        if time.monotonic() - self._noted_at >= NOTE_SECONDS:
-            self._publish("note", self._note(), update=True)
+        if self._widgets is not None:
+            self._widgets.draw()
+        if self._front is Front.PAGE and time.monotonic() - self._noted_at >= NOTE_SECONDS:
+            self._put_note(update=True)
 
     def _end(self) -> None:
-        assert self._widgets is not None
-        assert self._job.ending is not None
-        self._widgets.draw()
-        self._publish_all(*self._ended(self._job.ending), update=True)
+        job, ending = self._job, self._job.ending
+        assert ending is not None  # the job is done
+        if self._widgets is not None:
+            self._widgets.draw()
+        if self._front is not Front.PAGE:
+            print(ending.text)
+            return
+        self._put("heading", self._summary(ending), ending.text, update=True)
+        if self._widgets is not None and job.resumable:
+            self._put("live", EMPTY, "", update=True, box=self._widgets.buttons)
+        else:
+            self._put("live", EMPTY, "", update=True)
+        self._put("note", ending.html_of_next_steps, "", update=True)
 
-    def _note(self) -> dict[str, Any]:
-        job = self._job
+    def _put_note(self, *, update: bool) -> None:
         self._noted_at = time.monotonic()
-        now = datetime.now().astimezone()
-        text = f"At {now:%H:%M:%S}: {state_text(job.progress)}. Run {job.run_id}."
-        return _bundle(note_html(job.facts, now), text)
+        page = note_html(self._job.facts, self._job.progress, datetime.now().astimezone())
+        self._put("note", page, repr(self._job), update=update)
 
-    def _ended(self, ending: Ending) -> list[dict[str, Any]]:
-        return [
-            _bundle(heading_html(ending.facts, running=False), f"{ending.facts.order}."),
-            _bundle(ending.html_of_rows, ending.text),
-            _bundle(ending.html_of_next_steps, ""),
-        ]
+    def _put(self, place: str, page: Markup, text: str, *, update: bool, box: Any = None) -> None:
+        publish(page, text, display_id=f"{self._name}-{place}", update=update, box=box)
 
-    def _live(self, shown: JobWidgets) -> dict[str, Any]:
-        data: dict[str, Any] = shown.box._repr_mimebundle_()
-        # For front ends without widgets, and for exports of a notebook saved half way.
-        data["text/plain"] = "The live view needs the kernel that started the run."
-        return data
-
-    def _publish_all(self, *outputs: dict[str, Any], update: bool) -> None:
-        for place, data in zip(("heading", "live", "note"), outputs, strict=True):
-            self._publish(place, data, update=update)
-
-    def _publish(self, place: str, data: dict[str, Any], *, update: bool) -> None:
-        from IPython.display import publish_display_data
-
-        transient = {"display_id": f"{self._job.run_id}-{place}"}
-        publish_display_data(data, transient=transient, update=update)  # type: ignore[no-untyped-call]
+    @staticmethod
+    def _summary(ending: Ending) -> Markup:
+        return heading_html(ending.facts, running=False) + ending.html_of_contacts
 
 
 def follow(job: LabelJob, tick: Callable[[], None], end: Callable[[], None]) -> None:
     """Call `tick` while the job runs and `end` after it, in a thread of their own."""
 
     def loop() -> None:
-        while not job.done:
-            tick()
-            time.sleep(TICK_SECONDS)
-        end()
+        try:
+            while not job.done:
+                tick()
+                time.sleep(TICK_SECONDS)
+        finally:  # a picture that could not be drawn takes nobody's last line
+            while not job.done:
+                time.sleep(TICK_SECONDS)
+            end()
 
     threading.Thread(target=loop, name="kirim-pandas-view", daemon=True).start()
 
 
-def _bundle(page: str, text: str) -> dict[str, Any]:
-    return {"text/html": page, "text/plain": text}
+def _cell() -> object:
+    """Return the number of the cell that runs; None outside a notebook."""
+    if not in_notebook():
+        return None
+    from IPython import get_ipython
+
+    return get_ipython().execution_count
+
+
+def _show_text(page: Markup, text: str, *, box: Any = None) -> None:
+    if in_notebook():
+        publish(page, text, box=box)
+    else:
+        print(text)

@@ -1,12 +1,13 @@
 """The panel: pick, see the plan, confirm, run, read the report.
 
-Everything it does is a method first; the widgets in :mod:`kirim_pandas.notebook.panel_view` only
-call these methods and show what they say.  So it can be driven without a front end.
+Everything it does is a method first; the widgets, which are handed in, only call these methods and
+show what they say.  So it can be driven without a front end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import warnings
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -17,10 +18,16 @@ from kirim_pandas.frames.columns import hint_columns, id_columns
 from kirim_pandas.frames.plan import Plan
 from kirim_pandas.frames.reports import Report
 from kirim_pandas.notebook.job import LabelJob
-from kirim_pandas.notebook.progress import in_notebook
+from kirim_pandas.notebook.kernel import in_notebook
 from kirim_pandas.notebook.texts import many, team_shown
 
-__all__ = ["Choices", "Panel", "PanelBackend", "PanelLabel"]
+__all__ = ["HOW_TO_USE", "Choices", "Panel", "PanelBackend", "PanelLabel", "PanelView"]
+
+HOW_TO_USE = (
+    "Without its widgets the panel is used by its methods: .labels, .choose_label(name_or_id), "
+    ".choose_operation('attach'), .choose_id_column(name), .choose_hint(*names), .plan(), "
+    ".confirm(), .run(), .result(), .report()."
+)
 
 
 class PanelLabel(Protocol):
@@ -72,6 +79,22 @@ class PanelBackend(Protocol):
         """Report on a result."""
 
 
+class PanelView(Protocol):
+    """What shows a panel."""
+
+    def show(self) -> None:
+        """Show the panel in the cell that runs."""
+
+    def refresh(self) -> None:
+        """Show what is picked."""
+
+    def show_plan(self, plan: Plan) -> None:
+        """Show a plan, and ask."""
+
+    def watch(self, job: LabelJob) -> None:
+        """Show a job, and at its end the report."""
+
+
 class Panel:
     """Label the contacts of a frame by clicks, or by these methods; made by ``df.kirim.panel``.
 
@@ -81,9 +104,13 @@ class Panel:
         The contacts.
     backend
         Does the work.
+    view
+        Makes what shows the panel, when it is first shown.
     """
 
-    def __init__(self, frame: pd.DataFrame, backend: PanelBackend) -> None:
+    def __init__(
+        self, frame: pd.DataFrame, backend: PanelBackend, *, view: Callable[[Panel], PanelView]
+    ) -> None:
         self.id_columns = id_columns(frame)
         self.hint_columns = hint_columns(frame)
         self.rows = len(frame)
@@ -93,7 +120,8 @@ class Panel:
         self.known_labels: list[PanelLabel] = []
         self._confirmed: Choices | None = None
         self._ran: Choices | None = None
-        self._view: Any = None
+        self._make_view = view
+        self._view: PanelView | None = None
         likely = [choice.label for choice in self.id_columns if choice.likely]
         self._chosen = Choices(id_column=likely[0] if len(likely) == 1 else None)
 
@@ -260,11 +288,19 @@ class Panel:
             raise InvalidInputError(
                 "Not confirmed yet: .confirm() says what will be done, and to how many customers."
             )
-        self.job = self._backend.start(self._chosen)
+        job = self._backend.start(self._chosen)
         self._ran, self._confirmed = self._chosen, None  # one confirmation, one run
-        if self._view is not None:
-            self._view.watch(self.job)
-        return self.job
+        return self._watched(job)
+
+    def resume(self) -> LabelJob:
+        """Go on with a run that was cancelled or ended by an error; as ``.job.resume()``.
+
+        Returns
+        -------
+        LabelJob
+            Also kept as ``.job``.
+        """
+        return self._watched(self._started().resume())
 
     def result(self, timeout_seconds: float | None = None) -> pd.DataFrame:
         """Wait for the run; as ``.job.result()``."""
@@ -288,17 +324,25 @@ class Panel:
         label = chosen.label.name if chosen.label else None
         return (
             f"Panel({self.rows:,} rows, id_column={chosen.id_column!r}, label={label!r}, "
-            f"operation={chosen.operation!r}, hint={chosen.hint!r})"
+            f"operation={chosen.operation!r}, hint={chosen.hint!r}). {HOW_TO_USE}"
         )
 
     def _ipython_display_(self) -> None:
         if not in_notebook():
             raise NotImplementedError  # a terminal shows the repr
-        if self._view is None:
-            from kirim_pandas.notebook.panel_view import PanelView
+        try:
+            if self._view is None:
+                self._view = self._make_view(self)
+            self._view.show()
+        except Exception as error:  # the methods work without what is shown
+            said = f"The panel cannot be shown ({type(error).__name__}: {error})."
+            warnings.warn(f"{said} {HOW_TO_USE}", stacklevel=2)
 
-            self._view = PanelView(self)
-        self._view.show()
+    def _watched(self, job: LabelJob) -> LabelJob:
+        self.job = job
+        if self._view is not None:
+            self._view.watch(job)
+        return job
 
     def _started(self) -> LabelJob:
         if self.job is None:

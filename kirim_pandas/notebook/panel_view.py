@@ -5,20 +5,30 @@ All of them are built once, in the thread of the cell; later only their traits c
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+from uuid import uuid4
+
+from markupsafe import Markup
 
 from kirim_pandas.errors import KirimError
 from kirim_pandas.frames.plan import Plan
+from kirim_pandas.notebook.job import LabelJob
 from kirim_pandas.notebook.job_view import JobWidgets, follow
-from kirim_pandas.notebook.texts import framed, many, team_shown
+from kirim_pandas.notebook.kernel import Front, front_end, publish
+from kirim_pandas.notebook.panel import HOW_TO_USE, Choices, Panel, PanelLabel
+from kirim_pandas.notebook.texts import (
+    EMPTY,
+    LIVE_CLASS,
+    framed,
+    heading_html,
+    kept,
+    many,
+    note_html,
+    team_shown,
+)
 
-if TYPE_CHECKING:
-    from kirim_pandas.notebook.job import LabelJob
-    from kirim_pandas.notebook.panel import Choices, Panel, PanelLabel
-
-__all__ = ["PanelView"]
+__all__ = ["PanelWidgets"]
 
 COLOURS: Final = {
     "gray": "#6b7280",
@@ -37,10 +47,13 @@ COLOURS: Final = {
 }
 """The service's colour names (Kirim API docs, Labels); any other is shown by its name alone."""
 
-EMPTY = "The report of the run will stand here, and stay in the saved notebook."
+ERROR: Final = Markup(
+    '<p role="alert" style="border-left: 4px solid var(--jp-error-color1, #d32f2f); '
+    'padding: 4px 10px; white-space: pre-wrap">{}</p>'
+)
 
 
-class PanelView:
+class PanelWidgets:
     """What a cell shows of a panel."""
 
     def __init__(self, panel: Panel) -> None:
@@ -48,7 +61,8 @@ class PanelView:
 
         self._panel = panel
         self._quiet = False
-        self._display_id = f"kirim-panel-{id(self):x}"
+        self._display_id = f"kirim-panel-{uuid4()}"
+        self._has_place = False
         self._plan: Plan | None = None
         self._planned: Choices | None = None
 
@@ -56,7 +70,9 @@ class PanelView:
             return widgets.Layout(**{"width": "auto", "margin": "0"} | settings)
 
         def titled(title: str, *controls: Any) -> Any:
-            head = widgets.HTML(framed(f"<strong>{title}</strong>"), layout=layout())
+            head = widgets.HTML(
+                framed(Markup("<strong>{}</strong>").format(title)), layout=layout()
+            )
             return widgets.VBox([head, *controls], layout=layout(margin="0 0 10px"))
 
         def button(text: str, style: str = "") -> Any:
@@ -86,14 +102,17 @@ class PanelView:
             layout=layout(),
         )
         hint_note = widgets.HTML(
-            framed('<span class="soft">Saves requests. Ctrl-click for several or none.</span>'),
+            framed(
+                Markup('<span class="soft">Saves requests. Ctrl-click for several or none.</span>')
+            ),
             layout=layout(),
         )
         self._plan_button = button("Show the plan", "info")
         self._plan_shown = widgets.HTML(layout=layout())
         self._yes = widgets.Checkbox(indent=False, layout=layout(margin="4px 0"))
         self._run = button("Run now", "danger")
-        self._job = JobWidgets()
+        self._job = JobWidgets(panel.resume)
+        self._report = widgets.HTML(layout=layout())
         self._question = widgets.HTML(layout=layout())
         self._sure = widgets.VBox(
             [self._question, self._yes, self._run], layout=layout(display="none", margin="10px 0 0")
@@ -125,6 +144,7 @@ class PanelView:
                 self._sure,
                 self._error,
                 self._job.box,
+                self._report,
             ],
             layout=widgets.Layout(
                 max_width="820px",
@@ -133,17 +153,19 @@ class PanelView:
                 overflow="hidden",
             ),
         )
+        self.box.add_class(LIVE_CLASS)
         self._connect()
         if not panel.known_labels:
             self._try(panel.load_labels)
         self.refresh()
 
     def show(self) -> None:
-        """Show the panel in the cell that runs, and under it the place of the report."""
-        from IPython.display import display
-
-        display(self.box)  # type: ignore[no-untyped-call]
-        self._publish(framed(f'<span class="soft">{EMPTY}</span>'), EMPTY, update=False)
+        """Show the panel in the cell that runs, and under it the place of what outlives it."""
+        fallback = framed(Markup('<p class="soft">{}</p>').format(HOW_TO_USE))
+        publish(fallback, repr(self._panel), box=self.box)
+        self._has_place = front_end() is Front.PAGE
+        if self._has_place:
+            publish(EMPTY, "", display_id=self._display_id)
 
     # -- what the panel tells --------------------------------------------------------------
 
@@ -152,9 +174,11 @@ class PanelView:
         panel, chosen = self._panel, self._panel.chosen
         self._quiet = True
         try:
-            where = f" of {html.escape(panel.organization)}" if panel.organization else ""
+            where = f" of {panel.organization}" if panel.organization else ""
             self._head.value = framed(
-                f"<p><strong>Label the customers in {many(panel.rows, 'row')}{where}</strong></p>"
+                Markup("<p><strong>Label the customers in {}{}</strong></p>").format(
+                    many(panel.rows, "row"), where
+                )
             )
             options: list[tuple[str, object]] = [("choose …", None)]
             options += [(str(choice.label), choice.label) for choice in panel.id_columns]
@@ -163,7 +187,7 @@ class PanelView:
             self._show_labels()
             self._operation.value = chosen.operation
             self._hint.value = [name for name in chosen.hint if name in panel.hint_columns]
-            self._label_shown.value = framed(_label_html(chosen.label)) if chosen.label else ""
+            self._label_shown.value = framed(_label_html(chosen.label)) if chosen.label else EMPTY
             self._reload.layout.display = "none" if panel.known_labels else None
             self._yes.value = panel.confirmed
             if not panel.confirmed and not self._plan_is_current():
@@ -176,11 +200,11 @@ class PanelView:
         """Show a plan, and ask."""
         self._plan = plan
         self._planned = self._panel.chosen
-        self._plan_shown.value = framed(plan._repr_html_())
+        self._plan_shown.value = framed(_made_of_escaped_parts(plan._repr_html_()))
         question = self._panel.question(plan)
         # Widgets of their own for question and answer: a checkbox does not wrap a long line.
         self._question.value = framed(
-            f"<p><strong>{html.escape(question[0].upper() + question[1:])}?</strong></p>"
+            Markup("<p><strong>{}?</strong></p>").format(question[0].upper() + question[1:])
         )
         self._yes.description = f"Yes, {many(plan.contacts, 'customer')}"
         self._sure.layout.display = None
@@ -189,9 +213,12 @@ class PanelView:
     def watch(self, job: LabelJob) -> None:
         """Show a job, and at its end the report."""
         self._job.box.layout.display = None
-        self._plan = None
+        self._plan, self._report.value = None, EMPTY
         self._job.watch(job)
         self.refresh()
+        # Written at once: a notebook that is saved and closed now still tells the run's id.
+        at_work = note_html(job.facts, job.progress, job.facts.started)
+        self._keep(kept(heading_html(job.facts, running=True)) + at_work, repr(job))
         follow(job, self._job.draw, lambda: self._ended(job))
 
     # -- what people do --------------------------------------------------------------------
@@ -226,10 +253,7 @@ class PanelView:
 
     def _say(self, error: Exception) -> None:
         kind = "" if isinstance(error, KirimError) else f"{type(error).__name__}: "
-        self._error.value = framed(
-            '<p role="alert" style="border-left: 4px solid var(--jp-error-color1, #d32f2f); '
-            f'padding: 4px 10px; white-space: pre-wrap">{html.escape(f"{kind}{error}")}</p>'
-        )
+        self._error.value = framed(ERROR.format(f"{kind}{error}"))
 
     # -- the rest --------------------------------------------------------------------------
 
@@ -260,27 +284,33 @@ class PanelView:
         page, text = ending.html, ending.text
         try:
             report = self._panel.report()
-            if ending.error is None:  # the report alone says it all
-                page, text = report.fragment, f"{report!r}"
-            else:
-                page, text = f"{page}{report.fragment}", f"{text}\n{report!r}"
+            fragment = _made_of_escaped_parts(report.fragment)
+            self._report.value = fragment
+            page, text = page + fragment, f"{text}\n{report!r}"
         except Exception as error:  # the summary stands
             self._say(error)
-        self._publish(page, text, update=True)
+        heading = heading_html(job.facts, running=False)
+        # In the widget as well: updates of outputs do not reach a page that was loaded again.
+        self._keep(kept(heading + page), text)
 
-    def _publish(self, page: str, text: str, *, update: bool) -> None:
-        from IPython.display import publish_display_data
-
-        transient = {"display_id": self._display_id}
-        data = {"text/html": page, "text/plain": text}
-        publish_display_data(data, transient=transient, update=update)  # type: ignore[no-untyped-call]
+    def _keep(self, page: Markup, text: str) -> None:
+        """Write what stays in a saved notebook, when the widgets are gone."""
+        if self._has_place:
+            publish(page, text, display_id=self._display_id, update=True)
 
 
-def _label_html(label: PanelLabel) -> str:
-    colour = COLOURS.get(label.color or "", "transparent")
-    name, team = html.escape(label.name or label.id), html.escape(label.team_id or "no team")
-    return (
-        f'<p><span class="dot" style="background: {colour}"></span><strong>{name}</strong> '
-        f'<span class="soft">{html.escape(label.color or "")}<br>{html.escape(label.id)}<br>'
-        f"{team}</span></p>"
+def _made_of_escaped_parts(page: str) -> Markup:
+    return Markup(page)  # noqa: S704 - HTML of the frames layer, which escapes what it shows
+
+
+def _label_html(label: PanelLabel) -> Markup:
+    return Markup(
+        '<p><span class="dot" style="background: {}"></span><strong>{}</strong> '
+        '<span class="soft">{}<br>{}<br>{}</span></p>'
+    ).format(
+        COLOURS.get(label.color or "", "transparent"),
+        label.name or label.id,
+        label.color or "",
+        label.id,
+        label.team_id or "no team",
     )

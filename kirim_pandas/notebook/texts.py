@@ -1,37 +1,47 @@
-"""What a running job says, as text and as HTML: pure functions of where it stands.
+"""What bars, jobs and the panel say, as text and as HTML: pure functions of where a run stands.
 
-The HTML takes its colours from the notebook's theme.  Everything that comes from the data or from
-the service is escaped.
+The HTML takes its colours from the notebook's theme.  People count customers, so every number
+without a noun of its own is a number of contacts.
 """
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from markupsafe import Markup
+
 from kirim_pandas.frames.charts import COLOURS
+from kirim_pandas.frames.plan import minutes_for
 from kirim_pandas.run.progress import Progress
 
 __all__ = [
+    "EMPTY",
+    "LIVE_CLASS",
     "JobFacts",
+    "StepShare",
+    "bar_html",
     "count_html",
-    "counts_html",
-    "done_and_total",
     "duration_text",
     "framed",
     "heading_html",
+    "kept",
+    "line_words",
     "many",
     "note_html",
-    "pace_html",
     "phase_text",
+    "running_html",
+    "start_text",
     "state_text",
     "team_shown",
+    "time_left_text",
 ]
 
+EMPTY: Final = Markup("")
+
 # Scoped to .kirim-job; stands in every piece, since each must be readable alone.
-_STYLE: Final = """<style>
+_STYLE: Final = Markup("""<style>
 .kirim-job { color: var(--jp-content-font-color1, var(--vscode-editor-foreground, inherit));
   font-family: var(--jp-content-font-family, system-ui, sans-serif); font-size: 14px;
   line-height: 1.5; max-width: 760px; overflow-wrap: anywhere; }
@@ -43,7 +53,8 @@ _STYLE: Final = """<style>
 .kirim-job .count { display: inline-block; margin-right: 18px;
   font-variant-numeric: tabular-nums; }
 .kirim-job code { background: none; color: inherit; padding: 0; font-size: 12.5px; }
-.kirim-job .bar { display: flex; height: 20px; margin: 4px 0 6px; }
+.kirim-job .bar { display: flex; height: 20px; margin: 4px 0 6px;
+  background: var(--jp-border-color3, rgba(127, 127, 127, 0.25)); }
 .kirim-job .bar span { min-width: 2px; }
 .kirim-job .kirim-plan { margin-top: 10px; }
 .kirim-job table { border-collapse: collapse; margin: 6px 0 0; font-size: 13px; }
@@ -51,7 +62,14 @@ _STYLE: Final = """<style>
   background: none; color: inherit; font-variant-numeric: tabular-nums;
   overflow-wrap: normal; }
 .kirim-job td { white-space: nowrap; }
-</style>"""
+</style>""")
+
+LIVE_CLASS: Final = "kirim-live"
+"""Class of a box of widgets that is drawn: a saved notebook without its kernel has none."""
+
+_KEPT_STYLE: Final = Markup(
+    "<style>.jp-OutputArea:has(.kirim-live) .kirim-kept { display: none; }</style>"
+)
 
 _DOING: Final = {"attach": "Attaching", "detach": "Detaching"}
 _TO: Final = {"attach": "to", "detach": "from"}
@@ -60,7 +78,7 @@ _STEPS: Final = {"apply": 1, "resolve": 2}
 
 @dataclass(frozen=True)
 class JobFacts:
-    """What a job is about.
+    """What a run is about.
 
     Attributes
     ----------
@@ -72,6 +90,8 @@ class JobFacts:
         With its time zone.
     label_name : str or None
         Shown instead of the label's id.
+    steps : int
+        1 where nobody is sought who was skipped, else 2.
     """
 
     run_id: str
@@ -81,6 +101,7 @@ class JobFacts:
     rows: int
     started: datetime
     label_name: str | None = None
+    steps: int = 2
 
     @property
     def sentence(self) -> str:
@@ -97,25 +118,46 @@ class JobFacts:
         return f"{verb} {what} {to} {many(self.contacts, 'contact')}"
 
 
-def phase_text(operation: str, progress: Progress, steps: int) -> str:
+class StepShare:
+    """How far the present step of one run is, from 0 to 1.
+
+    While the skipped are sought, most contacts get their outcomes late and together; requests go
+    on steadily, so they are what the bar then shows.
+    """
+
+    def __init__(self) -> None:
+        self._requests_before: int | None = None
+
+    def __call__(self, now: Progress) -> float:
+        """Return the share for where the run stands; call it at each drawing."""
+        if now.phase == "apply":
+            return now.answered / now.contacts if now.contacts else 1.0
+        if self._requests_before is None:
+            self._requests_before = now.requests
+        made = now.requests - self._requests_before
+        return made / max(now.requests_expected - self._requests_before, made, 1)
+
+
+# -- text ------------------------------------------------------------------------------------
+
+
+def start_text(facts: JobFacts) -> str:
+    """Say what begins, and under which id it is found again."""
+    return f"{facts.sentence}. Run {facts.run_id}."
+
+
+def phase_text(facts: JobFacts, progress: Progress) -> str:
     """Name the step the run is at."""
-    names = {
-        "apply": f"{_DOING[operation].lower()} the label",
-        "resolve": "finding out who was skipped (the label is set; stopping loses nothing)",
-    }
-    return f"Step {_STEPS[progress.phase]} of {steps}: {names[progress.phase]}"
-
-
-def done_and_total(progress: Progress) -> tuple[int, int]:
-    """Return how far the bar of the present step is, and its length, in contacts."""
-    if progress.phase == "apply":
-        return progress.answered, progress.contacts
-    return progress.to_resolve - progress.undetermined, progress.to_resolve
+    name = f"{_DOING[facts.operation].lower()} the label"
+    if progress.phase != "apply":
+        done = {"attach": "set", "detach": "removed"}[facts.operation]
+        name = f"finding out who was skipped (the label is {done}; stopping loses nothing)"
+    return f"Step {_STEPS[progress.phase]} of {facts.steps}: {name}"
 
 
 def state_text(progress: Progress) -> str:
     """Say in one line where the run stands."""
-    done, total = done_and_total(progress)
+    done, total = _done_and_total(progress)
     answers = "answers" if progress.phase == "apply" else "outcomes known"
     return (
         f"{answers} for {done:,} of {many(total, 'contact')}, {progress.applied:,} applied, "
@@ -123,53 +165,49 @@ def state_text(progress: Progress) -> str:
     )
 
 
-def counts_html(progress: Progress) -> str:
-    """Show how many contacts are in which state."""
-    waiting = progress.contacts - progress.answered
-    counts = [
-        ("applied", COLOURS["applied"], progress.applied),
-        ("skipped", COLOURS["skipped"], progress.skipped),
-        ("not answered yet", COLOURS["not_sent"], waiting),
-    ]
-    # The last one goes when it is nothing; the others would make what follows jump.
-    shown = counts if waiting else counts[:-1]
-    return "".join(count_html(name, colour, number) for name, colour, number in shown)
-
-
-def pace_html(progress: Progress, per_minute: float, seconds: float) -> str:
-    """Show requests, pace, time, and why the run waits."""
+def time_left_text(progress: Progress, per_minute: float) -> str:
+    """Say how long the present step will still take at this pace."""
     about = max(progress.requests_expected, progress.requests)
-    left = (about - progress.requests) / per_minute * 60
-    parts = [
-        f"request {progress.requests:,} of about {about:,}",
-        f"at most {per_minute:,.0f} a minute",
-        f"{duration_text(seconds)} so far",
+    # A full bucket lets the first requests go at once.
+    minutes = minutes_for(about, per_minute) - minutes_for(progress.requests, per_minute)
+    return f"{duration_text(60 * minutes)} left" if minutes * 60 >= 1 else "under 1 s left"
+
+
+def line_words(progress: Progress, per_minute: float, seconds: float) -> list[str]:
+    """Say where the run stands in one line, in fewer and fewer words.
+
+    Parameters
+    ----------
+    progress
+        Where the run stands.
+    per_minute
+        Requests.
+    seconds
+        Since the run began.
+
+    Returns
+    -------
+    list of str
+        The longest first.  Why the run waits and how long it will take outlast the counts.
+    """
+    done, total = _done_and_total(progress)
+    about = max(progress.requests_expected, progress.requests)
+    counted = f"{done:,} of {total:,} {'contacts' if progress.phase == 'apply' else 'settled'}"
+    counts = f"{progress.applied:,} applied, {progress.skipped:,} skipped"
+    requests = f"request {progress.requests:,} of about {about:,}"
+    left = time_left_text(progress, per_minute)
+    wordings = [
+        [counted, counts, requests, f"{duration_text(seconds)} so far", left],
+        [counted, counts, requests, left],
+        [counted, f"{progress.skipped:,} skipped", left],
+        [counted, left],
+        [left],
     ]
-    if left >= 1:
-        parts.append(f"about {duration_text(left)} left for this step")
-    waiting = html.escape(progress.waiting) if progress.waiting else ""
-    # The line is always there, so that nothing below it jumps.
-    return f"{' · '.join(parts)}<br>{f'Waiting: {waiting}' if waiting else '&nbsp;'}"
-
-
-def heading_html(facts: JobFacts, *, running: bool) -> str:
-    """Say what the job is."""
-    sentence = facts.sentence if running else facts.order
-    return framed(
-        f"<p><strong>{html.escape(sentence)}</strong> "
-        f'<span class="soft">· started {facts.started:%H:%M:%S} · '
-        f"<code>{html.escape(facts.run_id)}</code></span></p>"
-    )
-
-
-def note_html(facts: JobFacts, now: datetime) -> str:
-    """Say what to do when the live view is gone; no counts, which the bar above would outrun."""
-    return framed(
-        '<p class="soft">Should this stand still before the run has ended (its kernel is gone, or '
-        f"this is a copy): at {now:%H:%M:%S} the run was at work. <code>kp.runs()</code> tells "
-        f'where it stands, and <code>df.kirim.resume("{html.escape(facts.run_id)}")</code> goes on '
-        "with it.</p>"
-    )
+    if not progress.waiting:
+        return [", ".join(parts) for parts in wordings]
+    reason = [f"waiting: {progress.waiting}"]
+    short = [[counted, left, "waiting"], [left, "waiting"], ["waiting"]]
+    return [", ".join(parts) for parts in [*(parts + reason for parts in wordings), *short]]
 
 
 def duration_text(seconds: float) -> str:
@@ -180,17 +218,6 @@ def duration_text(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def count_html(name: str, colour: str, number: int) -> str:
-    """Show one number with the colour and the name of what it counts."""
-    dot = f'<span class="dot" style="background: {colour}"></span>'
-    return f'<span class="count">{dot}{number:,} {html.escape(name)}</span>'
-
-
-def framed(content: str) -> str:
-    """Put HTML into the element that carries the style."""
-    return f'{_STYLE}<div class="kirim-job">{content}</div>'
-
-
 def team_shown(team_id: str | None) -> str:
     """Shorten a team's id, which is all the service tells of it."""
     return f"team …{team_id[-4:]}" if team_id else "no team"
@@ -199,3 +226,122 @@ def team_shown(team_id: str | None) -> str:
 def many(number: int, noun: str) -> str:
     """Count things: ``1 row``, ``2 rows``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _done_and_total(progress: Progress) -> tuple[int, int]:
+    if progress.phase == "apply":
+        return progress.answered, progress.contacts
+    return progress.to_resolve - progress.undetermined, progress.to_resolve
+
+
+# -- HTML ------------------------------------------------------------------------------------
+
+
+def running_html(
+    facts: JobFacts, progress: Progress, share: float, *, per_minute: float, seconds: float
+) -> Markup:
+    """Show a run at work: its step, a bar, the counts, the pace, and why it waits.
+
+    Parameters
+    ----------
+    facts
+        What the run is about.
+    progress
+        Where it stands.
+    share
+        How far the present step is, from 0 to 1.
+    per_minute
+        Requests.
+    seconds
+        Since the run began.
+    """
+    done, total = _done_and_total(progress)
+    parts = {"applied": share}
+    if progress.phase == "apply" and progress.answered:
+        skipped = share * progress.skipped / progress.answered
+        parts = {"applied": share - skipped, "skipped": skipped}
+    return framed(
+        Markup("<p><strong>{}</strong> · {} of {}</p>{}<p>{}</p><p class='soft'>{}</p>").format(
+            phase_text(facts, progress),
+            f"{done:,}",
+            many(total, "contact"),
+            bar_html(parts, value=share),
+            _counts_html(progress),
+            _pace_html(progress, per_minute, seconds),
+        )
+    )
+
+
+def bar_html(shares: dict[str, float], *, value: float = 1.0) -> Markup:
+    """Draw shares, by status, as one bar; what is left of a whole stays empty."""
+    part = Markup('<span style="flex: 0 0 {:.2f}%; background: {}"></span>')
+    drawn = [
+        part.format(100 * share, COLOURS[status]) for status, share in shares.items() if share > 0
+    ]
+    return Markup(
+        '<div class="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
+        'aria-valuenow="{:.0f}">{}</div>'
+    ).format(100 * value, EMPTY.join(drawn))
+
+
+def heading_html(facts: JobFacts, *, running: bool) -> Markup:
+    """Say what the run is."""
+    return framed(
+        Markup(
+            '<p><strong>{}</strong> <span class="soft">· started {} · <code>{}</code></span></p>'
+        ).format(
+            facts.sentence if running else facts.order, f"{facts.started:%H:%M:%S}", facts.run_id
+        )
+    )
+
+
+def note_html(facts: JobFacts, progress: Progress, at: datetime) -> Markup:
+    """Say where the run stood, and what to do where nothing tells where it stands now."""
+    return kept(
+        Markup(
+            '<p class="soft">At {}: {}. Should this stand still (its kernel is gone, or this is a '
+            "copy): <code>kp.runs()</code> tells where the run stands, and "
+            '<code>df.kirim.resume("{}")</code> goes on with it.</p>'
+        ).format(f"{at:%H:%M:%S}", state_text(progress), facts.run_id)
+    )
+
+
+def count_html(name: str, colour: str, number: int) -> Markup:
+    """Show one number with the colour and the name of what it counts."""
+    return Markup(
+        '<span class="count"><span class="dot" style="background: {}"></span>{} {}</span>'
+    ).format(colour, f"{number:,}", name)
+
+
+def framed(content: Markup) -> Markup:
+    """Put HTML into the element that carries the style."""
+    return _STYLE + Markup('<div class="kirim-job">{}</div>').format(content)
+
+
+def kept(content: Markup) -> Markup:
+    """Show HTML only where no live view stands beside it, which it might contradict."""
+    return _KEPT_STYLE + framed(Markup('<div class="kirim-kept">{}</div>').format(content))
+
+
+def _counts_html(progress: Progress) -> Markup:
+    waiting = progress.contacts - progress.answered
+    counts = [
+        count_html("applied", COLOURS["applied"], progress.applied),
+        count_html("skipped", COLOURS["skipped"], progress.skipped),
+        count_html("not answered yet", COLOURS["not_sent"], waiting),
+    ]
+    # The last one goes when it is nothing; the others would make what follows jump.
+    return EMPTY.join(counts if waiting else counts[:-1])
+
+
+def _pace_html(progress: Progress, per_minute: float, seconds: float) -> Markup:
+    about = max(progress.requests_expected, progress.requests)
+    parts = [
+        f"request {progress.requests:,} of about {about:,}",
+        f"at most {per_minute:,.0f} a minute",
+        f"{duration_text(seconds)} so far",
+        f"about {time_left_text(progress, per_minute)} for this step",
+    ]
+    # The second line is always there, so that nothing below it jumps.
+    waiting = f"Waiting: {progress.waiting}" if progress.waiting else Markup("&nbsp;")
+    return Markup("{}<br>{}").format(" · ".join(parts), waiting)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from kirim_pandas.notebook.job import LabelJob
-from kirim_pandas.notebook.progress import in_notebook
-from kirim_pandas.notebook.texts import JobFacts
-from kirim_pandas.verbs.labeling import carry_out, pace, written_down
+from kirim_pandas.notebook.job_view import JobDisplay
+from kirim_pandas.notebook.kernel import somebody_watches
+from kirim_pandas.verbs.labeling import carry_out, facts_of, pace, written_down
 from kirim_pandas.verbs.order import Order, ready
+from kirim_pandas.verbs.resuming import Resumption, taken_up
 
 if TYPE_CHECKING:
+    from kirim_pandas.journal.writer import RunBook
     from kirim_pandas.run.events import Listener
     from kirim_pandas.run.stop import StopButton
 
@@ -24,8 +27,8 @@ __all__ = ["bulk_label_job", "start"]
 def bulk_label_job(order: Order) -> LabelJob:
     """Start a run and show it; documented where people look, at ``df.kirim.bulk_label_job``."""
     job = start(order)
-    if in_notebook():
-        job._ipython_display_()
+    if somebody_watches():
+        job.show()
     return job
 
 
@@ -33,9 +36,21 @@ def start(order: Order) -> LabelJob:
     """Write a new run down and set it going; shows nothing."""
     order = ready(order)
     notes: list[str] = []  # a warning of the job's thread would appear under whatever cell runs
+    return _set_going(_begun(order, notes.append), notes)
+
+
+def _go_on(first: Order) -> LabelJob:
+    """Set a run going again that has ended before its end; shows nothing."""
+    notes: list[str] = []
+    return _set_going(_taken_up(first, notes.append), notes)
+
+
+def _set_going(
+    opened: AbstractContextManager[tuple[Order, RunBook | None]], notes: list[str]
+) -> LabelJob:
     held = ExitStack()
     try:
-        book = held.enter_context(written_down(order, notes.append))
+        order, book = held.enter_context(opened)
 
         def work(listener: Listener, stop: StopButton) -> pd.DataFrame:
             with held:
@@ -43,9 +58,9 @@ def start(order: Order) -> LabelJob:
 
         job = LabelJob(
             work,
-            _facts(order),
-            len(order.contact_ids),
-            resolve=order.job.resolve,
+            facts_of(order),
+            view=JobDisplay,
+            resume=None if book is None else lambda: _go_on(order),
             requests_per_minute=lambda: pace(order.client),
             notes=notes,
         )
@@ -56,13 +71,17 @@ def start(order: Order) -> LabelJob:
     return job
 
 
-def _facts(order: Order) -> JobFacts:
-    return JobFacts(
-        run_id=order.run_id,
-        label_id=order.label_id,
-        operation=order.operation,
-        contacts=len(order.contact_ids),
-        rows=order.rows,
-        started=datetime.now().astimezone(),
-        label_name=order.label_name,
-    )
+@contextmanager
+def _begun(order: Order, warn: Callable[[str], None]) -> Iterator[tuple[Order, RunBook | None]]:
+    with written_down(order, warn) as book:
+        yield order, book
+
+
+@contextmanager
+def _taken_up(first: Order, warn: Callable[[str], None]) -> Iterator[tuple[Order, RunBook | None]]:
+    journal = first.journal or None
+    asked = Resumption(None, first.run_id, None, None, None, first.client, journal)
+    with taken_up(asked, warn) as (order, book):
+        # The contacts are the same in the same order, so the rows stand where they stood.
+        kept = {"ids": first.ids, "source": first.source, "label_name": first.label_name}
+        yield replace(order, figures=None, journal=first.journal, **kept), book

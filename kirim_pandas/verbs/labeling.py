@@ -24,10 +24,20 @@ from kirim_pandas.verbs.order import Order, ready
 if TYPE_CHECKING:
     from kirim_pandas.journal.writer import RunBook
     from kirim_pandas.notebook.progress import ProgressBar, ProgressCallback
+    from kirim_pandas.notebook.texts import JobFacts
     from kirim_pandas.run.events import Listener
     from kirim_pandas.verbs.arguments import Client, ProgressChoice
 
-__all__ = ["bulk_label", "carry_out", "pace", "plan", "run_watched", "warn", "written_down"]
+__all__ = [
+    "bulk_label",
+    "carry_out",
+    "facts_of",
+    "pace",
+    "plan",
+    "run_watched",
+    "warn",
+    "written_down",
+]
 
 DOCUMENTED_WRITES_PER_MINUTE = 60
 """The free plan's; what is reckoned with before the service has told its limit."""
@@ -153,11 +163,27 @@ def watching(
     if callable(progress):
         yield ProgressCallback(contacts, progress)
         return
-    bar = ProgressBar(contacts, order.operation, lambda: pace(order.client))
+    bar = ProgressBar(facts_of(order), lambda: pace(order.client))
     try:
         yield bar
     finally:
         bar.close()
+
+
+def facts_of(order: Order) -> JobFacts:
+    """Say what a run is about, to whoever shows it."""
+    from kirim_pandas.notebook.texts import JobFacts
+
+    return JobFacts(
+        run_id=order.run_id,
+        label_id=order.label_id,
+        operation=order.operation,
+        contacts=len(order.contact_ids),
+        rows=order.rows,
+        started=datetime.now().astimezone(),
+        label_name=order.label_name,
+        steps=1 if order.job.resolve == "batches" else 2,
+    )
 
 
 def pace(client: Client | None) -> int:

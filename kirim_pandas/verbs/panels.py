@@ -14,6 +14,7 @@ from kirim_pandas.frames.plan import Plan
 from kirim_pandas.frames.reports import Report
 from kirim_pandas.notebook.job import LabelJob
 from kirim_pandas.notebook.panel import Choices, Panel
+from kirim_pandas.notebook.panel_view import PanelWidgets
 from kirim_pandas.verbs import background, labeling, reporting
 from kirim_pandas.verbs.order import Order, prepare
 
@@ -26,7 +27,7 @@ __all__ = ["panel"]
 
 def panel(frame: pd.DataFrame, client: Client | None) -> Panel:
     """Make a panel; documented where people look, at ``df.kirim.panel``."""
-    return Panel(frame, _Backend(frame, client))
+    return Panel(frame, _Backend(frame, client), view=PanelWidgets)
 
 
 class _Backend:

@@ -9,7 +9,6 @@ import time
 import pytest
 
 import kirim_pandas as kp
-from kirim_pandas.notebook.clicks import CLICK, clicked, in_a_cell
 from kirim_pandas.notebook.texts import JobFacts, duration_text
 
 SLOW = kp.sandbox.Faults(rates={"stall_after_commit": 1.0}, values={"stall_after_commit": 0.3})
@@ -190,23 +189,25 @@ def test_summary_is_escaped(box, start):
 
     shown = replace(ending.ending, facts=facts, notes=["<script>"]).html
     shown += heading_html(facts, running=True)
-    shown += note_html(facts, facts.started)
+    shown += note_html(facts, ending.progress, facts.started)
     for text in ("<run>", "<i>", "<script>"):
         assert text not in shown
 
 
-def test_note_does_not_contradict_the_bar():
-    """What stands under the live bar, some seconds old, has a time and no counts."""
+def test_note_says_when_and_how_to_go_on():
+    """What stands under the live bar has a time, and is hidden where the live bar is drawn."""
     from datetime import UTC, datetime
 
     from kirim_pandas.notebook.texts import note_html
+    from kirim_pandas.run.progress import Progress
 
     now = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
-    page = note_html(JobFacts("run_1", "lbl_1", "attach", 12_000, 12_000, now), now)
-    assert "at 05:06:07 the run was at work" in page
+    facts = JobFacts("run_1", "lbl_1", "attach", 12_000, 12_000, now)
+    page = note_html(facts, Progress(12_000, answered=3000), now)
+    assert "At 05:06:07: answers for 3,000 of 12,000 contacts" in page
     assert "kp.runs()" in page
     assert 'df.kirim.resume("run_1")' in page
-    assert "12,000" not in page
+    assert ".jp-OutputArea:has(.kirim-live) .kirim-kept { display: none; }" in page
 
 
 @pytest.mark.parametrize(
@@ -215,40 +216,3 @@ def test_note_does_not_contradict_the_bar():
 def test_durations(seconds, text):
     """Durations are said the way people do."""
     assert duration_text(seconds) == text
-
-
-# -- clicks that would wait for a cell -------------------------------------------------------
-
-
-def message(kind="comm_msg", content=CLICK, comm_id="abc", signature=b"ok"):
-    import json
-
-    body = {"comm_id": comm_id, "data": {"method": "custom", "content": content}}
-    parts = [{"msg_type": kind}, {}, {}, body]
-    encoded = [json.dumps(part).encode() for part in parts]
-    return [b"someone", b"<IDS|MSG>", signature, *encoded]
-
-
-@pytest.mark.parametrize(
-    ("frames", "found"),
-    [
-        (message(), "abc"),
-        (message(signature=b"forged"), None),
-        (message(kind="execute_request"), None),
-        (message(content={"event": "focus"}), None),
-        ([b"someone", b"<IDS|MSG>"], None),
-        ([b"\xff"], None),
-    ],
-    ids=["click", "forged", "another kind", "another event", "short", "noise"],
-)
-def test_only_signed_clicks_count(frames, found):
-    """Of all messages only a signed click on a button is recognised."""
-    assert clicked(frames, lambda parts: b"ok") == found
-
-
-def test_nothing_is_fetched_outside_a_cell():
-    """The kernel's messages are fetched early only while user code of a cell runs."""
-    import sys
-
-    assert not in_a_cell(sys._getframe())
-    assert not in_a_cell(None)

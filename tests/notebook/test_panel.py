@@ -1,5 +1,7 @@
 """The panel without a front end: everything it does is a method first."""
 
+import time
+
 import pandas as pd
 import pytest
 
@@ -116,16 +118,12 @@ def test_columns_to_choose_from():
 @pytest.fixture
 def view(panel, monkeypatch):
     """The panel's widgets; what would be published is kept."""
-    from kirim_pandas.notebook import panel_view as panelview
+    from kirim_pandas.notebook.panel_view import PanelWidgets
 
-    published = []
-    monkeypatch.setattr(
-        panelview.PanelView,
-        "_publish",
-        lambda self, page, text, *, update: published.append(page),
-    )
-    panel._view = panelview.PanelView(panel)
-    panel._view.published = published
+    kept = []
+    monkeypatch.setattr(PanelWidgets, "_keep", lambda self, page, text: kept.append(page))
+    panel._view = PanelWidgets(panel)
+    panel._view.kept = kept
     return panel._view
 
 
@@ -163,24 +161,24 @@ def test_clicks_lead_to_the_report(panel, view):
     view._run.click()
     panel.result()
     for _ in range(500):
-        if view.published:
+        if len(view.kept) == 2:
             break
-        import time
-
         time.sleep(0.02)
-    assert "kirim-report" in view.published[-1]
+    assert panel.job.run_id in view.kept[0]
+    assert "kirim-report" in view.kept[1]
+    assert "kirim-report" in view._report.value
     assert not panel.confirmed
 
 
 def test_values_are_escaped(box):
     """Names of labels and columns never become markup."""
     from kirim_pandas.api.models import Label
-    from kirim_pandas.notebook.panel_view import PanelView, _label_html
+    from kirim_pandas.notebook.panel_view import PanelWidgets, _label_html
 
     assert "<b>" not in _label_html(Label("<b>", "<b>", "<b>", "<b>"))
     with box.client() as client:
         panel = box.contacts.rename(columns={"team": "<b>"}).kirim.panel(client=client)
-        view = PanelView(panel)
+        view = PanelWidgets(panel)
         panel._view = view
         panel.organization = "<b>Acme</b>"
         panel.choose_label("Newsletter")

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from kirim_pandas.errors import KirimError
 from kirim_pandas.grouptesting.outcomes import Counts
 from kirim_pandas.notebook import progress
 from kirim_pandas.notebook.progress import ProgressBar, resolve_note
+from kirim_pandas.notebook.texts import JobFacts
 from kirim_pandas.run.calls import Call, Reply
 from kirim_pandas.run.events import (
     CallAnswered,
@@ -21,6 +23,8 @@ from kirim_pandas.run.events import (
 )
 from kirim_pandas.run.ledger import Ledger
 from kirim_pandas.run.progress import Tally
+
+FACTS = JobFacts("run_1", "lbl_1", "attach", 2000, 2000, datetime.now().astimezone())
 
 
 class Terminal(io.StringIO):
@@ -63,7 +67,7 @@ RESOLVE = [
 
 def draw(events, terminal):
     with contextlib.redirect_stdout(terminal):
-        bar = ProgressBar(2000, "attach", lambda: 60)
+        bar = ProgressBar(FACTS, lambda: 60)
         for event in events:
             bar(event)
         bar.close()
@@ -74,8 +78,11 @@ def test_a_whole_run(terminal):
     draw([*APPLY, *RESOLVE, ended()], terminal)
     text = terminal.getvalue()
     for words in (
-        "1000/2000 contacts",
-        "1,960 applied, 40 skipped, request 2 of about 2",
+        "Attaching lbl_1 to 2,000 contacts. Run run_1.",
+        "attaching:  50%",
+        "1,000 of 2,000 contacts",
+        "960 applied, 40 skipped, request 1 of about 2",
+        "so far, under 1 s left",
         "waiting: rate limit of 60 requests a minute",
         "the skipped among 1,000 contacts takes about 40 more requests (under a minute",
         "finding the skipped:",
@@ -85,24 +92,25 @@ def test_a_whole_run(terminal):
         assert words in text, words
 
 
-@pytest.mark.parametrize("columns", [80, 100, 160])
-def test_words_give_way_to_the_bar(terminal, columns):
-    """On a terminal of 80 columns, too, a bar of 16 is left, and the words say what fits."""
-    with contextlib.redirect_stdout(terminal):
-        bar = ProgressBar(2000, "attach", lambda: 60)
-        bar._bar.dynamic_ncols = lambda _file: (columns, 40)
-        for event in [*APPLY, *RESOLVE]:
-            bar(event)
-        bar.close()
-    drawn = [line for line in terminal.getvalue().split("\r") if "|" in line and "[" in line]
+@pytest.mark.parametrize("columns", [60, 80, 100, 160])
+def test_words_give_way_to_the_bar(terminal, monkeypatch, columns):
+    """At every width a bar is left, no word is cut, and step, reason and time left are told."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    reason = "cannot reach api.example.org, trying again"
+    draw([*APPLY[:4], Waiting(reason, 3.0), *APPLY[4:], *RESOLVE, ended()], terminal)
+    text = terminal.getvalue()
+    drawn = [line.strip("\n") for line in text.split("\r") if "|" in line]
     assert drawn
     for line in drawn[1:]:
-        assert len(line.strip("\n")) <= columns
-        assert len(line.split("|")[1]) >= 16, line
-    text = terminal.getvalue()
-    assert "request 3" in text
-    assert "waiting" in text
-    assert ("1,960 applied" in text) == (columns > 80)
+        assert len(line) < columns
+        assert len(line.split("|")[1]) >= 10, line
+        assert " left" in line or "waiting" in line
+    said = " ".join(text.split())
+    assert "waiting: rate limit of 60 requests a minute" in said.replace("Waiting", "waiting")
+    assert f"aiting: {reason}" in said
+    assert "finding the skipped:" in said
+    written = [line for part in text.split("\r") for line in part.split("\n") if "|" not in line]
+    assert all(len(line.strip("\x1b[A")) <= columns for line in written)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +120,7 @@ def test_words_give_way_to_the_bar(terminal, columns):
 def test_a_bar_that_ends_early_says_why(terminal, end, word):
     """A bar closed before its end says so in its text, not by its colour alone."""
     draw([*APPLY, end], terminal)
-    assert f"attaching: {word}" in terminal.getvalue()
+    assert f"| {word.capitalize()}" in terminal.getvalue()
 
 
 def test_tally_counts_what_was_answered():

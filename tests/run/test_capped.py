@@ -39,8 +39,8 @@ def test_a_cap_that_was_reached_says_what_it_left(box, label):
     run_id = result.attrs["kirim_run_id"]
     assert (result["reason"] == "stopped").sum() == 500
     assert line.endswith(
-        " max_requests=2 was reached: 500 rows are not sent yet, 2,000 are sent but not yet told "
-        f"apart. df.kirim.resume('{run_id}') goes on, without a cap unless you give one."
+        " max_requests=2 was reached: 500 contacts are not sent yet, 2,000 are sent but not yet "
+        f"told apart. df.kirim.resume('{run_id}') goes on, without a cap unless you give one."
     )
     assert "finds out who" not in line
     listed = kp.runs()
@@ -55,9 +55,13 @@ def test_requests_that_could_settle_nothing_are_told(box, label):
     result, line = closing_line(box, box.contacts, label, max_requests=9)
     spent = len(box.requests())
     assert spent < 9, "with this cap there is nothing to tell"
-    assert f" {spent} of 9 requests; the other {9 - spent} would not have settled a row: " in line
+    assert (
+        f" {spent} of 9 requests; the other {9 - spent} would not have settled a contact: " in line
+    )
     open_rows = (result["reason"] == "undetermined").sum()
-    assert f"row: {open_rows:,} rows are sent but not yet told apart. df.kirim.resume(" in line
+    assert (
+        f"contact: {open_rows:,} contacts are sent but not yet told apart. df.kirim.resume(" in line
+    )
 
 
 @pytest.mark.parametrize("options", [{"max_requests": 5000}, {"resolve": "batches"}, {}])
@@ -82,7 +86,7 @@ def test_a_capped_job_says_so(box, label):
     assert job.progress.state == "capped"
     assert job.ending.text.splitlines()[0].endswith(": capped.")
     for told in (repr(job), job.ending.html):
-        assert "max_requests=1 was reached: 1,500 rows are not sent yet, 1,000 are sent" in told
+        assert "max_requests=1 was reached: 1,500 contacts are not sent yet, 1,000 are sent" in told
 
 
 def test_a_capped_run_is_kept(box, label):

@@ -293,6 +293,6 @@ def test_bar_leaves_one_static_line(box, label, client, capsys):
     """Without a terminal there is no bar, but what the run costs and one line of what it did."""
     box.contacts.kirim.bulk_label(label, "attach", client=client)
     out = capsys.readouterr().out
-    assert re.search(r"attach: 1,300 rows: [\d,]+ applied, [\d,]+ skipped", out)
+    assert re.search(r"1,300 contacts: finished\. [\d,]+ applied, [\d,]+ skipped", out)
     assert "You can stop at any time" in out
     assert "\r" not in out
