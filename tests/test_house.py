@@ -24,7 +24,8 @@ PACKAGE = Path(kp.__file__).parent
 ALLOWED = {
     "errors": set(),
     "grouptesting": set(),
-    "run": {"grouptesting", "errors"},
+    "guesses": {"grouptesting"},
+    "run": {"guesses", "grouptesting", "errors"},
     "journal": {"run.events", "run.spec", "run.calls", "grouptesting.outcomes", "errors"},
     "frames": {"grouptesting.outcomes", "errors"},
     "notebook": {"frames", "run", "errors"},
@@ -33,7 +34,7 @@ ALLOWED = {
     "session": {"api", "frames", "errors"},
     "verbs": {
         *("session", "sandbox", "api", "notebook", "frames"),
-        *("journal", "run", "grouptesting", "errors"),
+        *("journal", "run", "guesses", "grouptesting", "errors"),
     },
     "accessor": {"verbs"},
     "frame_accessor": {"accessor", "verbs"},

@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kirim_pandas.grouptesting.certificate import certificate, check_certificate
+from kirim_pandas.grouptesting.checks import Checks
 from kirim_pandas.grouptesting.clusters import Cluster, Node
 from kirim_pandas.grouptesting.confirming import Batch, Closer
 from kirim_pandas.grouptesting.counters import Counters
@@ -42,6 +43,7 @@ from kirim_pandas.grouptesting.outcomes import (
     MAX_CONTACTS_PER_CALL,
     SKIPS,
     Counts,
+    Leaf,
     Outcome,
     Positions,
 )
@@ -107,6 +109,10 @@ class Attribution:
         self._probes: list[Positions] = []
         self._take: Take | None = None
         self._history = History(contact_count)
+        # Of a guess: leaves of one outcome, a node to be halved, and calls that check it.
+        self._pure: list[Node] = []
+        self._halving: Node | None = None
+        self._checks: Checks | None = None
         self._closer = Closer(self.outcomes, self.probed, self._settled, self._batch_of, probe_size)
 
     @property
@@ -168,6 +174,11 @@ class Attribution:
             self._release()
         if probes := self._recount.probes()[:budget]:
             return probes, self._tell_recount
+        if self._halving:
+            half = self._halving.positions[: self._halving.size // 2]
+            return [np.sort(half)], self._tell_half
+        if self._checks:
+            return self._checks.probes()[:budget], self._tell_checks
         if self._frontier:
             plan = self._frontier.next_plan(budget, self._batch_of)
             if plan is not None:
@@ -197,6 +208,87 @@ class Attribution:
             # Afterwards, for these very replies may tell how replies are to be read.
             self._history.add_round(probes, self._counters.read(probes, replies))
 
+    # -- guesses ---------------------------------------------------------------------------
+
+    def leaves(self) -> list[Leaf]:
+        """Return disjoint parts of the batches with known counts, of one outcome or of several.
+
+        Returns
+        -------
+        list of Leaf
+            Empty while something is asked that a guess would interfere with, and once parts of
+            several batches are searched together.
+        """
+        if (
+            self._checks
+            or self._halving
+            or self._waiting
+            or self._recount.probes()
+            or self._frontier.has_clusters
+        ):
+            return []
+        return [
+            Leaf(node.positions, node.counts, int(self._batch_of[node.positions[0]]))
+            for node in [*self._frontier.nodes(), *self._pure]
+        ]
+
+    def suppose(self, groups: Sequence[tuple[Positions, Outcome]]) -> None:
+        """Ask next whether contacts of open leaves have the outcomes supposed of them."""
+        open_groups = [(group[~self._settled[group]], outcome) for group, outcome in groups]
+        self._checks = Checks(open_groups, self._probe_size)
+
+    def halve(self, leaf: Leaf, order: NDArray[np.int64]) -> None:
+        """Ask next about the first half of an open leaf, whose contacts are put in this order."""
+        node = self._frontier.remove(leaf.positions)
+        self._halving = Node(node.positions[order], node.counts)
+
+    def order(self, positions: Positions, levels: NDArray[np.int64]) -> None:
+        """Cut open leaves between contacts of different levels first, from now on."""
+        groups = np.full(len(self.outcomes), -1, dtype=np.int64)
+        groups[positions] = levels
+        self._frontier.regroup(groups)
+
+    def _tell_half(self, probes: list[Positions], replies: Replies) -> None:
+        node, self._halving = self._halving, None
+        assert node is not None  # what is asked about here
+        answer = self._counters.read(probes, replies)[0]
+        if answer is None:
+            self._count_afresh(node.positions)
+            return
+        try:
+            self._divide(node, node.size // 2, answer)
+        except Contradiction:
+            self._count_afresh(node.positions)
+
+    def _tell_checks(self, probes: list[Positions], replies: Replies) -> None:
+        assert self._checks is not None  # what is asked about here
+        for positions, outcome in self._checks.tell(self._counters.read(probes, replies)):
+            self.outcomes[positions] = outcome
+            self.probed[positions] = True
+            self._settled[positions] = True
+            self._closer.vouch(positions)
+        if self._checks.probes():
+            return
+        self._checks = None
+        for node in self._frontier.nodes():
+            if self._settled[node.positions].any():
+                self._frontier.remove(node.positions)
+                self._put_rest(node)
+
+    def _put_rest(self, node: Node) -> None:
+        """Go on with what is open of a node, now that some of its contacts are settled."""
+        settled = self._settled[node.positions]
+        found = self.outcomes[node.positions[settled]]
+        rest = node.positions[~settled]
+        counts = tuple(
+            count - int((found == skip).sum())
+            for count, skip in zip(node.counts, SKIPS, strict=True)
+        )
+        if min(counts) < 0 or sum(counts) > len(rest):
+            self._count_afresh(rest)
+        elif len(rest):
+            self._put(Node(rest, counts))
+
     def expected_probes(self) -> float:
         """Estimate how many probes are left."""
         waiting = [probes_for_counts(len(b.positions), b.counts) for b in self._waiting]
@@ -222,6 +314,8 @@ class Attribution:
             self._frontier.add(node)
             return
         self._settled[node.positions] = True
+        if not self._frontier.has_clusters:
+            self._pure.append(node)
         if not any(node.counts):
             self.outcomes[node.positions] = self._uncounted[node.positions]
         else:

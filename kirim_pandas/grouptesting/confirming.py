@@ -100,6 +100,10 @@ class Closer:
         """Return where the search is neither over nor given up."""
         return ~self._settled & ~self._given_up
 
+    def vouch(self, positions: Positions) -> None:
+        """Take in that a pure call has proved what was found of these contacts."""
+        self._closed[positions] = True
+
     def closings(self) -> list[Positions]:
         """Return the calls to send, of one outcome each."""
         rows = np.flatnonzero(self._probed & self._settled & ~self._closed)

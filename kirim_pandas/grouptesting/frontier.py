@@ -68,6 +68,31 @@ class Frontier:
         else:
             self._clusters.append(item)
 
+    @property
+    def has_clusters(self) -> bool:
+        """Whether nodes are searched together already."""
+        return bool(self._clusters)
+
+    def nodes(self) -> list[Node]:
+        """Return the open nodes."""
+        return [*self._nodes, *self._grouped]
+
+    def remove(self, positions: Positions) -> Node:
+        """Take out the node of just this array of contacts."""
+        node = next(node for node in self.nodes() if node.positions is positions)
+        self._nodes.pop(node, None)
+        self._grouped.pop(node, None)
+        return node
+
+    def regroup(self, groups: NDArray[np.int64]) -> None:
+        """Put contacts of one group next to each other in every open node, and cut there first."""
+        self._groups = groups
+        nodes = self.nodes()
+        self._nodes, self._grouped = {}, {}
+        for node in nodes:
+            order = np.argsort(groups[node.positions], kind="stable")
+            self.add(Node(node.positions[order], node.counts))
+
     def clear(self) -> None:
         """Remove everything."""
         self._nodes, self._grouped, self._clusters = {}, {}, []

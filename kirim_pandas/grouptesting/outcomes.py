@@ -17,6 +17,7 @@ __all__ = [
     "MAX_CONTACTS_PER_CALL",
     "SKIPS",
     "Counts",
+    "Leaf",
     "Outcome",
     "Outcomes",
     "Positions",
@@ -92,6 +93,25 @@ class Outcomes:
     def no_reply(self) -> NDArray[np.bool_]:
         """True where the contact was sent and neither counted nor refused."""
         return (self.batch >= 0) & ~self.answered & (self.refusal < 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Leaf:
+    """Contacts of one batch whose counts are known; the leaves of a batch are disjoint.
+
+    Attributes
+    ----------
+    positions : int64 array, shape (k,)
+        The contacts.
+    counts : tuple of int
+        How many of them are skipped, for each of `SKIPS`.
+    batch : int
+        Their batch.
+    """
+
+    positions: Positions
+    counts: tuple[int, ...]
+    batch: int
 
 
 def cut(positions: Positions, size: int = MAX_CONTACTS_PER_CALL) -> list[Positions]:

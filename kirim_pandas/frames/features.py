@@ -1,0 +1,117 @@
+"""What a frame tells about its contacts besides their ids: columns that may explain skips.
+
+Only numbers leave this module: for each contact a code of its value, never the value itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kirim_pandas.frames.ids import ContactIds
+
+__all__ = ["Feature", "features_of"]
+
+MOST_NAMES = 64
+"""A column of more different values than this is free text, unless its values have an order."""
+
+MOST_COLUMNS = 24
+"""Columns of each sort that are used, those of fewest values first."""
+
+SAMPLE = 2000
+"""Values that show whether a column of text holds names or free text."""
+
+
+class Feature(NamedTuple):
+    """One column: its name, a code for each contact (int32), and whether greater means more."""
+
+    name: str
+    codes: NDArray[np.int32]
+    ordered: bool
+
+
+def features_of(
+    obj: Any, ids: ContactIds, *, leave_out: Hashable = None, only: list[Hashable] | None = None
+) -> list[Feature]:
+    """Return the columns of a frame that may explain which contacts are skipped.
+
+    Columns and index levels of 2 to 64 different values are names; numbers, dates and ordered
+    categories of more than two values have an order as well, and so has the place in the frame.
+    A contact of several rows has the values of its first.
+
+    Parameters
+    ----------
+    obj
+        The DataFrame, Series or Index that the ids were taken from; only read.
+    ids
+        The contacts, and which row means which.
+    leave_out
+        The column or index level of the ids.
+    only
+        Columns to look at; None for all.
+
+    Returns
+    -------
+    list of Feature
+        The fewest values first; the place in the frame last.
+    """
+    if not ids.contacts:
+        return []
+    rows = _first_rows(ids)
+    names: list[Feature] = []
+    orders: list[Feature] = []
+    for name, values in _columns(obj):
+        if name == leave_out or (only is not None and name not in only):
+            continue
+        for feature in _features(str(name), values.take(rows)):
+            (orders if feature.ordered else names).append(feature)
+    names.sort(key=lambda feature: int(feature.codes.max()))
+    place = Feature("place in the frame", np.argsort(np.argsort(rows)).astype(np.int32), True)
+    found = [*names[:MOST_COLUMNS], *orders[:MOST_COLUMNS]]
+    return [*found, place] if only is None and ids.contacts > 1 else found
+
+
+def _first_rows(ids: ContactIds) -> NDArray[np.int64]:
+    """Return the first row of each contact, in the order of the contacts."""
+    usable = np.flatnonzero(ids.position >= 0)
+    _, first = np.unique(ids.position[usable], return_index=True)
+    return usable[first]
+
+
+def _columns(obj: Any) -> Iterator[tuple[Hashable, pd.Series[Any] | pd.Index[Any]]]:
+    """Go through columns and index levels that have a name of their own."""
+    index = obj if isinstance(obj, pd.Index) else obj.index
+    if isinstance(obj, pd.DataFrame):
+        for place, name in enumerate(obj.columns):
+            yield name, obj.iloc[:, place]
+    for level, name in enumerate(index.names):
+        if name is not None:
+            yield name, index.get_level_values(level)
+
+
+def _features(name: str, values: pd.Series[Any] | pd.Index[Any]) -> Iterator[Feature]:
+    dtype = values.dtype
+    has_order = (
+        (pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype))
+        or pd.api.types.is_datetime64_any_dtype(dtype)
+        or dtype.kind == "m"
+    )
+    if isinstance(dtype, pd.CategoricalDtype):
+        has_order = bool(dtype.ordered)
+    try:
+        if not has_order and values[:SAMPLE].nunique() > MOST_NAMES:
+            return
+        found, different = pd.factorize(values, sort=has_order)
+    except (TypeError, ValueError, NotImplementedError):  # lists, dicts, what has no equality
+        return
+    codes: NDArray[np.int32] = found.astype(np.int32)
+    codes[codes < 0] = len(different)  # missing: a value of its own, the last
+    count = int(codes.max()) + 1
+    if 2 <= len(np.unique(codes)) <= MOST_NAMES:
+        yield Feature(name, codes, ordered=False)
+    if has_order and count > 2:
+        yield Feature(name, codes, ordered=True)

@@ -1,0 +1,253 @@
+"""Guess, then check: what to suppose next of contacts whose outcome is open.
+
+Rules that fit every count come first: they are exact, and checking them costs what confirming
+costs anyway. While no rule fits, a few balanced halves are asked, in an order that tells columns
+apart; each is a question that a search without columns could have asked as well. A column that
+explains the counts but for some exceptions orders the search that follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kirim_pandas.grouptesting.attribution import Attribution
+from kirim_pandas.grouptesting.outcomes import SKIPS, Leaf, Outcome, Positions
+from kirim_pandas.guesses.columns import Column
+from kirim_pandas.guesses.leaves import Leaves
+from kirim_pandas.guesses.levels import ColumnModel, weigh
+from kirim_pandas.guesses.rules import Rule, find_rule, tells_rules
+
+__all__ = ["Finding", "Guesser"]
+
+MAX_WRONG = 2
+"""Wrong guesses a run: counts that two rules fitted by chance, or a world that moves."""
+
+LEAST_CONTACTS = 60
+"""A smaller part is not halved to tell columns apart: its halves tell too little."""
+
+WORTH_PROBES = 6.0
+"""Where the search needs hardly more probes than this, nothing is explored."""
+
+SPLIT_SHARE, LEAST_SPLITS, MOST_SPLITS = 0.06, 2, 14
+"""Halves that are explored: a share of the probes expected for each mixed batch, within bounds."""
+
+SURE_WEIGHT = 0.98
+SURE_LEVEL = 0.95
+"""A column is believed to matter from this weight on, a value's level from this probability on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found, for a sentence.
+
+    Attributes
+    ----------
+    outcome : Outcome
+        Of the contacts that the rule marks.
+    column : str
+        What the outcome follows.
+    chosen, of : int
+        How many values are marked, of how many; 0 where it is a stretch of an ordered column.
+    contacts : int
+        Contacts marked.
+    exact : bool
+        Whether the rule has no exceptions.
+    """
+
+    outcome: Outcome
+    column: str
+    chosen: int
+    of: int
+    contacts: int
+    exact: bool
+
+
+class Guesser:
+    """Advises an attribution what to ask, from columns.
+
+    Parameters
+    ----------
+    columns
+        What is known of each contact of the run; empty for no advice.
+    seed
+        Of the random numbers; the same seed and replies give the same advice.
+
+    Attributes
+    ----------
+    findings : list of Finding
+        What was supposed last, and not refuted.
+    """
+
+    def __init__(self, columns: Sequence[Column], *, seed: int = 0) -> None:
+        self.findings: list[Finding] = []
+        self._columns = columns
+        self._rng = np.random.default_rng(seed)
+        self._wrong = 0
+        self._splits = 0
+        self._splits_allowed: int | None = None
+        self._seen = 0
+        self._over = not columns
+        self._supposed: list[Positions] = []
+
+    def advise(self, attribution: Attribution) -> None:
+        """Suppose something, split something or order something, if there is reason to."""
+        leaves = [] if self._over else attribution.leaves()
+        mixed = [leaf for leaf in leaves if _is_mixed(leaf)]
+        if not mixed:
+            return
+        if self._is_refuted(mixed):
+            self.findings = []
+            self._wrong += 1
+        if self._wrong >= MAX_WRONG:
+            self._over = True
+            return
+        if len(leaves) != self._seen:  # else nothing new was told
+            self._seen = len(leaves)
+            if self._suppose(attribution, leaves):
+                return
+        self._over = not self._explore(attribution, leaves, mixed)
+
+    def _is_refuted(self, mixed: Sequence[Leaf]) -> bool:
+        """Whether contacts of the last guess are open still: then a call about them was mixed."""
+        supposed, self._supposed = self._supposed, []
+        if not supposed:
+            return False
+        still_open = np.concatenate([leaf.positions for leaf in mixed])
+        return bool(np.isin(np.concatenate(supposed), still_open).any())
+
+    # -- exact rules -----------------------------------------------------------------------
+
+    def _suppose(self, attribution: Attribution, leaves: Sequence[Leaf]) -> bool:
+        findings: list[Finding] = []
+        groups: list[tuple[Positions, Outcome]] = []
+        kinds = [kind for kind in range(len(SKIPS)) if any(leaf.counts[kind] for leaf in leaves)]
+        for rule, outcome, positions in self._rules(leaves, kinds):
+            findings.append(
+                Finding(outcome, rule.column, rule.chosen, rule.of, len(positions), exact=True)
+            )
+            groups.append((positions, outcome))
+        if groups:
+            self.findings = findings
+            self._supposed = [positions for positions, _ in groups]
+            attribution.suppose(groups)
+        return bool(groups)
+
+    def _rules(
+        self, leaves: Sequence[Leaf], kinds: Sequence[int]
+    ) -> list[tuple[Rule, Outcome, Positions]]:
+        """Find a rule for one kind after the other, each among the contacts that are left."""
+        world = Leaves(leaves)
+        columns = [column.of(world.positions) for column in self._columns]
+        passing = world.sizes - world.counts.sum(axis=1)
+        wanted = [(SKIPS[kind], world.counts[:, kind]) for kind in kinds]
+        wanted.sort(key=lambda item: -item[1].sum())
+        if len(kinds) > 1:
+            wanted.append((Outcome.APPLIED, passing))
+        found = [
+            (rule, outcome)
+            for outcome, marked in wanted
+            if (rule := find_rule(world, columns, marked, seed=int(self._rng.integers(2**32))))
+        ]
+        if not found:
+            return []
+        # The simplest first: what one column says of foreign contacts leaves others a simple rule.
+        rule, outcome = min(found, key=lambda item: item[0].bits)
+        rest = [kind for kind in kinds if SKIPS[kind] != outcome]
+        more = []
+        if outcome != Outcome.APPLIED and rest:
+            more = self._rules(_without(leaves, world, rule, outcome), rest)
+        return [(rule, outcome, world.positions[rule.marked]), *more]
+
+    # -- rules with exceptions -------------------------------------------------------------
+
+    def _explore(
+        self, attribution: Attribution, leaves: Sequence[Leaf], mixed: Sequence[Leaf]
+    ) -> bool:
+        """Order the search by a column, or ask one half that tells columns apart."""
+        if self._splits_allowed is None:
+            expected = attribution.expected_probes()
+            share = SPLIT_SHARE * expected / len(mixed)
+            allowed = int(np.clip(share, LEAST_SPLITS, MOST_SPLITS))
+            self._splits_allowed = allowed if expected > WORTH_PROBES else 0
+        world = Leaves(leaves)
+        columns = [column.of(world.positions) for column in self._columns]
+        kind = int(world.counts.sum(axis=0).argmax())
+        models = weigh(world, columns, world.counts[:, kind])
+        best = models[0]
+        source = next(column for column in columns if column.name == best.column.name)
+        if best.weight > SURE_WEIGHT and tells_rules(world, columns, world.counts[:, kind], source):
+            levels = _levels(best)
+            if len(np.unique(levels)) > 1:
+                self._order(attribution, world, best, levels, SKIPS[kind])
+                return False
+        large = [leaf for leaf in mixed if len(leaf.positions) >= LEAST_CONTACTS]
+        if self._splits >= self._splits_allowed or not large:
+            return False
+        self._splits += 1
+        leaf = max(large, key=_missing_bits)
+        place = next(number for number, other in enumerate(leaves) if other is leaf)
+        score = self._score(models, world.leaf == place)
+        attribution.halve(leaf, np.argsort(-score, kind="stable"))
+        return True
+
+    def _order(
+        self,
+        attribution: Attribution,
+        world: Leaves,
+        model: ColumnModel,
+        levels: NDArray[np.int64],
+        outcome: Outcome,
+    ) -> None:
+        level = levels[model.column.codes]
+        chosen = int((levels == 2).sum())
+        of = 0 if model.column.ordered else model.column.values
+        count = int((level == 2).sum())
+        self.findings = [Finding(outcome, model.column.name, chosen, of, count, exact=False)]
+        attribution.order(world.positions, level)
+
+    def _score(
+        self, models: Sequence[ColumnModel], chosen: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """Draw a rate for each value of each column, and add up what they say of each contact."""
+        score = np.zeros(int(chosen.sum()))
+        for model in models:
+            drawn = model.assignments[self._rng.choice(len(model.odds), p=model.odds)]
+            rates = drawn[model.column.codes[chosen]].astype(float)
+            spread = rates.std()
+            if spread > 0:
+                score += np.sqrt(model.weight) * (rates - rates.mean()) / spread
+        return score
+
+
+def _is_mixed(leaf: Leaf) -> bool:
+    size = len(leaf.positions)
+    return any(0 < count < size for count in leaf.counts)
+
+
+def _missing_bits(leaf: Leaf) -> float:
+    size = len(leaf.positions)
+    shares = np.array([*leaf.counts, size - sum(leaf.counts)]) / size
+    shares = shares[shares > 0]
+    return float(-size * (shares @ np.log2(shares)))
+
+
+def _levels(model: ColumnModel) -> NDArray[np.int64]:
+    """Return for each value 2 where it is skipped, 0 where it passes, 1 where that is open."""
+    return 1 + (model.skipped > SURE_LEVEL).astype(np.int64) - (model.skipped < 1 - SURE_LEVEL)
+
+
+def _without(leaves: Sequence[Leaf], world: Leaves, rule: Rule, outcome: Outcome) -> list[Leaf]:
+    """Return the leaves without the contacts that a rule marks."""
+    kind = SKIPS.index(outcome)
+    rest = []
+    parts = np.split(~rule.marked, np.cumsum(world.sizes)[:-1])
+    for leaf, kept in zip(leaves, parts, strict=True):
+        counts = tuple(chain(leaf.counts[:kind], (0,), leaf.counts[kind + 1 :]))
+        if kept.any():
+            rest.append(Leaf(leaf.positions[kept], counts, leaf.batch))
+    return rest

@@ -1,0 +1,143 @@
+"""Guess, then check: what structure saves, and that no guess ever makes a row wrong."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.counting_service import CountingService
+
+from kirim_pandas.grouptesting.attribution import Attribution
+from kirim_pandas.grouptesting.outcomes import Outcome, cut_batches
+from kirim_pandas.guesses.columns import Column
+from kirim_pandas.guesses.search import Guesser
+
+
+def search(truth, columns, *, seed=0, **service):
+    """Send all contacts in batches, and probe to the end with advice; count the probes."""
+    counting = CountingService(truth.copy(), **service)
+    attribution = Attribution(len(truth))
+    for batch in cut_batches(len(truth)):
+        attribution.add_batch(batch, counting.ask(batch))
+    batches = counting.calls
+    guesser = Guesser(columns, seed=seed)
+    while True:
+        guesser.advise(attribution)
+        probes = attribution.next_round()
+        if not probes:
+            break
+        assert all(0 < len(probe) <= 1000 for probe in probes)
+        attribution.tell([counting.probe(probe) for probe in probes])
+    return attribution.confirmed(), counting.calls - batches, guesser.findings
+
+
+def frame(size, seed):
+    """Columns that have nothing to do with each other."""
+    random = np.random.default_rng(seed)
+    return {
+        "source": Column("source", random.integers(0, 8, size).astype(np.int32)),
+        "team": Column("team", random.integers(0, 3, size).astype(np.int32)),
+        "city": Column("city", random.integers(0, 5, size).astype(np.int32)),
+        "day": Column("day", (random.permutation(size) // 3).astype(np.int32), ordered=True),
+        "place": Column("place", np.arange(size, dtype=np.int32), ordered=True),
+    }
+
+
+def outcomes(marked, kind=Outcome.TEAM_MISMATCH):
+    return np.where(marked, kind, Outcome.APPLIED).astype(np.int8)
+
+
+@pytest.mark.parametrize(("size", "most"), [(1000, 9), (10_000, 12)])
+@pytest.mark.parametrize("name", ["source", "team", "day"])
+def test_a_column_that_decides_costs_next_to_nothing(size, most, name):
+    """Where one column decides, hardly more is asked than what confirms the result."""
+    columns = frame(size, 4)
+    codes = columns[name].codes
+    truth = outcomes(codes < (1 if name == "team" else 3 if name == "source" else size // 9))
+    found, probes, findings = search(truth, list(columns.values()))
+    assert (found == truth).all()
+    assert probes <= most
+    assert [(f.outcome, f.column, f.exact) for f in findings] == [
+        (Outcome.TEAM_MISMATCH, name, True)
+    ]
+    assert findings[0].contacts == (truth != Outcome.APPLIED).sum()
+
+
+def test_two_kinds_each_with_its_rule():
+    """Foreign contacts by one column and other teams by another are both named by rules."""
+    columns = frame(10_000, 5)
+    truth = outcomes(columns["team"].codes == 1)
+    truth[columns["source"].codes == 2] = Outcome.CROSS_ORG
+    found, probes, findings = search(truth, list(columns.values()))
+    assert (found == truth).all()
+    assert probes <= 14
+    assert {(f.outcome, f.column) for f in findings} == {
+        (Outcome.CROSS_ORG, "source"),
+        (Outcome.TEAM_MISMATCH, "team"),
+    }
+
+
+@pytest.mark.parametrize(("size", "most"), [(1000, 80), (5000, 260)])
+def test_a_rule_with_exceptions_orders_the_search(size, most):
+    """One contact in a hundred that breaks the rule costs a search among few, not among all."""
+    columns = frame(size, 6)
+    random = np.random.default_rng(6)
+    truth = outcomes((columns["source"].codes < 2) ^ (random.random(size) < 0.01))
+    found, probes, findings = search(truth, list(columns.values()))
+    assert (found == truth).all()
+    assert probes <= most
+    assert [(f.column, f.exact) for f in findings] == [("source", False)]
+
+
+def test_without_structure_nothing_is_lost():
+    """Columns that explain nothing cost, on average, next to nothing."""
+    costs = []
+    for seed in range(8):
+        random = np.random.default_rng(seed)
+        truth = outcomes(random.random(1000) < 0.1)
+        columns = list(frame(1000, seed).values())
+        costs.append([search(truth, columns, seed=seed)[1], search(truth, [])[1]])
+    with_columns, without = np.mean(costs, axis=0)
+    assert with_columns <= without + 8  # single runs differ by 16 either way
+
+
+def test_a_world_that_moves_wears_out_guesses():
+    """A rule that moved contacts break is refuted at most twice, and every row comes out right."""
+    columns = frame(5000, 7)
+    truth = outcomes(columns["team"].codes == 0)
+    movers = np.flatnonzero(truth == Outcome.TEAM_MISMATCH)[[3, 900]]
+    moves = {6: [(int(movers[0]), Outcome.APPLIED)], 7: [(int(movers[1]), Outcome.APPLIED)]}
+    found, _, findings = search(truth, list(columns.values()), moves=moves)
+    now = truth.copy()
+    now[movers] = Outcome.APPLIED
+    known = found != Outcome.UNDETERMINED
+    assert (found[known] == now[known]).all()
+    assert known.mean() > 0.99
+    assert not any(f.exact for f in findings)
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_no_guess_makes_a_row_wrong(data):
+    """Whatever rule, exceptions and columns there are, every contact gets its true outcome."""
+    seed = data.draw(st.integers(0, 2**31))
+    size = data.draw(st.sampled_from([1, 3, 40, 300, 1500, 3000]))
+    random = np.random.default_rng(seed)
+    columns = frame(size, seed)
+    by = columns[data.draw(st.sampled_from(sorted(columns)))].codes
+    rate = data.draw(st.sampled_from([0.01, 0.3, 0.9]))
+    truth = outcomes(random.random(by.max() + 1)[by] < rate)
+    noise = random.random(size) < data.draw(st.sampled_from([0.0, 0.01, 0.2]))
+    truth[noise] = random.choice([1, 2, 3], int(noise.sum()))
+    found, _, _ = search(truth, list(columns.values()), seed=seed)
+    assert (found == truth).all()
+
+
+def test_a_probe_that_is_refused_ends_no_search():
+    """A contact with which no call is answered costs that contact only."""
+    columns = frame(2000, 8)
+    truth = outcomes(columns["source"].codes < 3)
+    gone = int(np.flatnonzero(truth == Outcome.TEAM_MISMATCH)[5])
+    found, _, _ = search(truth, list(columns.values()), refused=frozenset({gone}))
+    known = found != Outcome.UNDETERMINED
+    assert (found[known] == truth[known]).all()
+    assert known.sum() >= 1990
