@@ -12,13 +12,13 @@ contacts that were all sent before: it changes nothing and its counts tell a lit
 3. When all is settled, what probes found is sent once more, outcome by outcome (`confirming`).
    A confirming call that does not come back pure is sought again from its fresh counts.
 4. A contact that passed in an early call and moved out later is skipped at the end, with the
-   label on. All replies of the run are compared with what was found (`history`): if they need a
-   mover, the contacts that can be it by the fewest moves are left undetermined.
+   label on. All replies of the run are compared with what was found (`late_skips`): where they
+   need a mover, the contacts that can be it are left undetermined.
 
 Contacts that pass at the end were in a late call, so the wanted state holds for them. What ends
-before its closing call is left open (`confirmed`), and a budget keeps these calls in reserve.
+before its confirming call is left open (`confirmed`), and a budget keeps these calls in reserve.
 Not detected, because no reply differs: a contact that moves out and another of its batch that
-moves in before any probe holds one of the two; and whatever happens after the closing call.
+moves in before any probe holds one of the two; and whatever happens after the confirming call.
 """
 
 from __future__ import annotations
@@ -30,15 +30,14 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kirim_pandas.grouptesting.certificate import certificate, check_certificate
 from kirim_pandas.grouptesting.checks import Checks
 from kirim_pandas.grouptesting.clusters import Cluster, Node
-from kirim_pandas.grouptesting.confirming import Batch, Closer
-from kirim_pandas.grouptesting.counters import Counters
+from kirim_pandas.grouptesting.confirming import Confirmer
+from kirim_pandas.grouptesting.counters import Batch, Counters, Resends
 from kirim_pandas.grouptesting.designs import Contradiction
 from kirim_pandas.grouptesting.estimates import expected_probes_for, probes_for_counts
 from kirim_pandas.grouptesting.frontier import Frontier
-from kirim_pandas.grouptesting.late_skips import History
+from kirim_pandas.grouptesting.late_skips import ReplyLog
 from kirim_pandas.grouptesting.outcomes import (
     MAX_CONTACTS_PER_CALL,
     SKIPS,
@@ -50,7 +49,7 @@ from kirim_pandas.grouptesting.outcomes import (
 from kirim_pandas.grouptesting.planning import Plan
 from kirim_pandas.grouptesting.recount import Recount
 
-__all__ = ["Attribution", "certificate", "check_certificate", "expected_probes_for"]
+__all__ = ["Attribution", "expected_probes_for"]
 
 _MAX_RECOUNTS = 30
 """Recounts, besides one for each batch, after which all that is open is given up: a service that
@@ -72,10 +71,6 @@ class Attribution:
     groups
         For each position a code of the hint's value, -1 for none; nodes are cut where it
         changes. Changes the cost, never the outcomes.
-    counts_changes
-        Whether `Counts.applied` counts changes (contacts that had the label already are left
-        out) rather than contacts; None to find out, which takes one probe and only where a
-        batch's counts do not add up.
 
     Attributes
     ----------
@@ -91,34 +86,31 @@ class Attribution:
         *,
         probe_size: int = MAX_CONTACTS_PER_CALL,
         groups: NDArray[np.int64] | None = None,
-        counts_changes: bool | None = None,
     ) -> None:
         self.outcomes: NDArray[np.int8] = np.zeros(contact_count, dtype=np.int8)
         self.probed: NDArray[np.bool_] = np.zeros(contact_count, dtype=np.bool_)
-        self._counters = Counters(counts_changes)
+        self._counters = Counters()
+        self._resends = Resends()
         self._probe_size = probe_size
         self._frontier = Frontier(probe_size, groups)
         self._batches: list[Batch] = []
         self._batch_of: NDArray[np.int32] = np.full(contact_count, -1, dtype=np.int32)
-        # The outcome of contacts that no skip counter counts.
-        self._uncounted: NDArray[np.int8] = np.full(contact_count, Outcome.APPLIED, np.int8)
         self._settled: NDArray[np.bool_] = np.zeros(contact_count, dtype=np.bool_)
+        # Batches with a remainder, until it is known what it means; and batches to be probed.
         self._waiting: list[Batch] = []
+        self._mixed: list[Batch] = []
         self._recount = Recount(probe_size)
         self._recounts_started = 0
         self._probes: list[Positions] = []
         self._take: Take | None = None
-        self._history = History(contact_count)
+        self._log = ReplyLog(self._batch_of)
+        self._confirmer = Confirmer(
+            self.outcomes, self.probed, self._settled, self._batch_of, probe_size
+        )
         # Of a guess: leaves of one outcome, a node to be halved, and calls that check it.
         self._pure: list[Node] = []
         self._halving: Node | None = None
         self._checks: Checks | None = None
-        self._closer = Closer(self.outcomes, self.probed, self._settled, self._batch_of, probe_size)
-
-    @property
-    def counts_changes(self) -> bool | None:
-        """Whether `Counts.applied` counts changes: worth passing on to the next run."""
-        return self._counters.changes
 
     def add_batch(self, positions: Positions, counts: Counts) -> None:
         """Take the reply to a call of the apply phase.
@@ -130,12 +122,11 @@ class Attribution:
         counts
             Its reply.
         """
-        remainder = len(positions) - counts.applied - counts.cross_org - counts.team_mismatch
-        triple = (counts.cross_org, counts.team_mismatch, remainder)
-        batch = Batch(positions, counts.applied, triple, min(triple) >= 0 <= counts.applied)
+        batch = Batch(positions, counts)
         self._batch_of[positions] = len(self._batches)
         self._batches.append(batch)
-        if batch.sound and remainder and self.counts_changes is None:
+        self._log.add_batch(positions, counts)
+        if batch.sound and batch.remainder and not self._resends.over:
             self._waiting.append(batch)
         else:
             self._open(batch)
@@ -161,16 +152,15 @@ class Attribution:
         """Return the next probes, and who takes them and the replies."""
         reserve = 0
         if budget is not None:
-            # What probes found counts for nothing until it is closed: keep those calls.
-            reserve = self._closer.reserve(self._batches)
+            # What probes found counts for nothing until it is confirmed: keep those calls.
+            reserve = self._confirmer.reserve(self._batches)
             if budget <= reserve:
-                return self._closer.closings()[:budget], self._tell_closings
+                return self._confirmer.calls()[:budget], self._tell_confirming
             budget -= reserve
-        if self._waiting and self.counts_changes is None:
-            # Any batch will do, if some of it was counted as applied.
-            telling = max(self._batches, key=lambda batch: batch.applied * batch.sound)
-            if telling.applied:
-                return [telling.positions], self._tell_kind
+        if self._waiting:
+            again = self._resends.probe(self._batches)
+            if again is not None:
+                return [again], self._tell_resend
             self._release()
         if probes := self._recount.probes()[:budget]:
             return probes, self._tell_recount
@@ -184,11 +174,11 @@ class Attribution:
             if plan is not None:
                 return plan.probes(), partial(self._tell_plan, plan)
         whole = None if budget is None else budget + reserve
-        return self._closer.closings()[:whole], self._tell_closings
+        return self._confirmer.calls()[:whole], self._tell_confirming
 
     def confirmed(self) -> NDArray[np.int8]:
-        """Return `outcomes`, but undetermined where no closing call vouches for them."""
-        return self._closer.confirmed(self._history)
+        """Return `outcomes`, but undetermined where no confirming call vouches for them."""
+        return self._confirmer.confirmed(self._batches, self._log, self._counters)
 
     def tell(self, replies: Replies) -> None:
         """Take the replies to the probes of `next_round`.
@@ -203,10 +193,8 @@ class Attribution:
         probes, take = self._probes, self._take
         self._probes, self._take = [], None
         if take is not None:
-            self._counters.notice(probes, replies)
+            self._log.add_round(probes, replies)
             take(probes, replies)
-            # Afterwards, for these very replies may tell how replies are to be read.
-            self._history.add_round(probes, self._counters.read(probes, replies))
 
     # -- guesses ---------------------------------------------------------------------------
 
@@ -251,7 +239,7 @@ class Attribution:
     def _tell_half(self, probes: list[Positions], replies: Replies) -> None:
         node, self._halving = self._halving, None
         assert node is not None  # what is asked about here
-        answer = self._counters.read(probes, replies)[0]
+        answer = self._read(probes, replies)[0]
         if answer is None:
             self._count_afresh(node.positions)
             return
@@ -262,11 +250,11 @@ class Attribution:
 
     def _tell_checks(self, probes: list[Positions], replies: Replies) -> None:
         assert self._checks is not None  # what is asked about here
-        for positions, outcome in self._checks.tell(self._counters.read(probes, replies)):
+        for positions, outcome in self._checks.tell(self._read(probes, replies)):
             self.outcomes[positions] = outcome
             self.probed[positions] = True
             self._settled[positions] = True
-            self._closer.vouch(positions)
+            self._confirmer.vouch(positions)
         if self._checks.probes():
             return
         self._checks = None
@@ -291,20 +279,23 @@ class Attribution:
 
     def expected_probes(self) -> float:
         """Estimate how many probes are left."""
-        waiting = [probes_for_counts(len(b.positions), b.counts) for b in self._waiting]
-        known = self._frontier.expected_probes() + self._closer.expected(self._batches)
+        waiting = [
+            probes_for_counts(len(b.positions), (b.reply.cross_org, b.reply.team_mismatch))
+            for b in self._waiting
+        ]
+        known = self._frontier.expected_probes() + self._confirmer.expected(self._mixed)
         return known + len(self._recount.probes()) + bool(waiting) + sum(waiting)
 
     def _open(self, batch: Batch) -> None:
         if not batch.sound:
-            batch.mixed = True
+            self._mixed.append(batch)
             self._recount.add(batch.positions)
             return
-        if self.counts_changes is not False:
-            batch.counts = (*batch.counts[:2], 0)
-        self._history.add_batch(batch.positions, batch.counts)
-        node = Node(batch.positions, batch.counts)
-        batch.mixed = node.bits > 0
+        uncounted = batch.remainder if self._counters.changes is False else 0
+        counts = (batch.reply.cross_org, batch.reply.team_mismatch, uncounted)
+        node = Node(batch.positions, counts)
+        if node.bits > 0:
+            self._mixed.append(batch)
         self._put(node, probed=False)
 
     def _put(self, node: Node, *, probed: bool = True) -> None:
@@ -317,31 +308,29 @@ class Attribution:
         if not self._frontier.has_clusters:
             self._pure.append(node)
         if not any(node.counts):
-            self.outcomes[node.positions] = self._uncounted[node.positions]
+            self.outcomes[node.positions] = Outcome.APPLIED
         else:
             self.outcomes[node.positions] = SKIPS[int(np.argmax(node.counts))]
 
     def _release(self) -> None:
-        """Open the batches that waited for the kind of service."""
+        """Open the batches that waited for what a remainder means."""
+        if self._resends.changes is not None:
+            self._counters.prove(self._resends.changes)
         waiting, self._waiting = self._waiting, []
         for batch in waiting:
-            if self.counts_changes is None:
-                # No reply ever counted a contact as applied: whether those that are not
-                # skipped had the label before, or are unknown to the service, cannot be told.
-                self._uncounted[batch.positions] = Outcome.UNDETERMINED
             self._open(batch)
 
-    def _tell_kind(self, probes: list[Positions], replies: Replies) -> None:
-        """Learn from a batch sent again whether `applied` counts contacts or changes."""
-        batch = self._batches[self._batch_of[probes[0][0]]]
-        if replies[0] is None:
-            batch.applied = 0  # another one may do
-        else:
-            self._counters.learn(batch.applied, replies[0])
+    def _tell_resend(self, _: list[Positions], replies: Replies) -> None:
+        self._resends.tell(replies[0])
+        if self._resends.over:
             self._release()
 
+    def _read(self, probes: list[Positions], replies: Replies) -> list[tuple[int, ...] | None]:
+        self._counters.notice(probes, replies)
+        return self._counters.read(probes, replies)
+
     def _tell_plan(self, plan: Plan, probes: list[Positions], replies: Replies) -> None:
-        counts = self._counters.read(probes, replies)
+        counts = self._read(probes, replies)
         self._frontier.take(plan)
         told = [count for count in counts if count is not None]
         if len(told) < len(counts):
@@ -356,7 +345,7 @@ class Attribution:
                     self._tell_cluster(item, answer)
         except Contradiction:
             self._frontier.clear()
-            self._count_afresh(np.flatnonzero((self._batch_of >= 0) & self._closer.open()))
+            self._count_afresh(np.flatnonzero((self._batch_of >= 0) & self._confirmer.open()))
 
     def _divide(self, node: Node, size: int, answer: tuple[int, ...]) -> None:
         left, right = node.positions[:size], node.positions[size:]
@@ -376,19 +365,19 @@ class Attribution:
         """Ask for fresh counts of what is not in the frontier any more."""
         self._recounts_started += 1
         if self._recounts_started > _MAX_RECOUNTS + len(self._batches):
-            self._closer.give_up(positions)
+            self._confirmer.give_up(positions)
         else:
             self._recount.add(positions)
 
     def _tell_recount(self, probes: list[Positions], replies: Replies) -> None:
-        nodes, unanswered = self._recount.tell(self._counters.read(probes, replies))
+        nodes, unanswered = self._recount.tell(self._read(probes, replies))
         for node in nodes:
             self._put(node)
         for positions in unanswered:
-            self._closer.give_up(positions)
+            self._confirmer.give_up(positions)
 
-    def _tell_closings(self, probes: list[Positions], replies: Replies) -> None:
-        for call in self._closer.tell(probes, self._counters.read(probes, replies)):
+    def _tell_confirming(self, probes: list[Positions], replies: Replies) -> None:
+        for call in self._confirmer.tell(probes, self._read(probes, replies)):
             if call.counts is None:
                 self._recount.add(call.positions)
             else:

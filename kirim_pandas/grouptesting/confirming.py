@@ -1,9 +1,9 @@
-"""Closing: what probes found is sent once more, outcome by outcome, before it is believed.
+"""Confirming calls: what probes found is sent once more, outcome by outcome, before it is named.
 
 Contacts found applied go together, as do those of each kind of skip, up to a probe's size and
-whatever their batches. A call that comes back pure proves its contacts: those applied have
+whatever their batches. A call that comes back pure confirms its contacts: those applied have
 passed in it, so the wanted state holds for them from then on; those skipped are skipped now,
-and whether one of them passed earlier is what `history` tells. A call that does not come back
+and whether one of them passed earlier is what `late_skips` tells. A call that does not come back
 pure has fresh counts, with which its contacts are sought again.
 """
 
@@ -15,10 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kirim_pandas.grouptesting.late_skips import History
+from kirim_pandas.grouptesting.counters import Batch, Counters
+from kirim_pandas.grouptesting.late_skips import ReplyLog
 from kirim_pandas.grouptesting.outcomes import SKIPS, Outcome, Positions, cut
 
-__all__ = ["Batch", "Closer", "Impure"]
+__all__ = ["Confirmer", "Impure"]
 
 _MAX_IMPURE_ROUNDS = 8
 """A service whose contacts never stand still, or that miscounts, must not be asked for ever."""
@@ -30,36 +31,15 @@ batch's first counts is unknown, and with more of them the counts tell nothing."
 Mask = NDArray[np.bool_]
 
 
-@dataclass(slots=True, eq=False)
-class Batch:
-    """A call of the apply phase.
-
-    Attributes
-    ----------
-    applied, counts
-        Its first reply: applied, and the counts of the three kinds of skip.
-    sound
-        Whether these make sense.
-    mixed
-        Whether probes are needed.
-    """
-
-    positions: Positions
-    applied: int
-    counts: tuple[int, ...]
-    sound: bool
-    mixed: bool = False
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Impure:
-    """A closing call that did not come back as found: its contacts, and their fresh counts."""
+    """A confirming call that did not come back as found: its contacts, and their fresh counts."""
 
     positions: Positions
     counts: tuple[int, ...] | None
 
 
-class Closer:
+class Confirmer:
     """Sends once more what was found, and decides what to believe of it.
 
     Parameters
@@ -86,7 +66,7 @@ class Closer:
         self._settled = settled
         self._batch_of = batch_of
         self._probe_size = probe_size
-        self._closed: Mask = np.zeros(len(outcomes), dtype=np.bool_)
+        self._confirmed: Mask = np.zeros(len(outcomes), dtype=np.bool_)
         self._given_up: Mask = np.zeros(len(outcomes), dtype=np.bool_)
         self._impure_rounds = 0
 
@@ -102,11 +82,11 @@ class Closer:
 
     def vouch(self, positions: Positions) -> None:
         """Take in that a pure call has proved what was found of these contacts."""
-        self._closed[positions] = True
+        self._confirmed[positions] = True
 
-    def closings(self) -> list[Positions]:
+    def calls(self) -> list[Positions]:
         """Return the calls to send, of one outcome each."""
-        rows = np.flatnonzero(self._probed & self._settled & ~self._closed)
+        rows = np.flatnonzero(self._probed & self._settled & ~self._confirmed)
         return [
             part
             for outcome in Outcome
@@ -114,14 +94,14 @@ class Closer:
         ]
 
     def tell(
-        self, closings: Sequence[Positions], counts: Sequence[tuple[int, ...] | None]
+        self, calls: Sequence[Positions], counts: Sequence[tuple[int, ...] | None]
     ) -> list[Impure]:
         """Take the counts; return what is to be sought again."""
         impure = []
-        for positions, count in zip(closings, counts, strict=True):
+        for positions, count in zip(calls, counts, strict=True):
             found = self._outcomes[positions[0]]
             if count == tuple(len(positions) * int(found == skip) for skip in SKIPS):
-                self._closed[positions] = True
+                self._confirmed[positions] = True
             else:
                 self._settled[positions] = False
                 self._outcomes[positions] = Outcome.UNDETERMINED
@@ -133,35 +113,45 @@ class Closer:
             return []
         return impure
 
-    def confirmed(self, history: History) -> NDArray[np.int8]:
+    def confirmed(
+        self, batches: Sequence[Batch], log: ReplyLog, counters: Counters
+    ) -> NDArray[np.int8]:
         """Return what was found, without what nothing vouches for.
 
-        Contacts found applied need their closing call. Those found skipped need that of their
-        whole batch, for any of them may have passed in the batch's own call.
+        Contacts found applied need their confirming call. Those found skipped need that of
+        their whole batch, for any of them may have passed in the batch's own call.
         """
-        sure = self._settled & (self._closed | ~self._probed)
+        sure = self._settled & (self._confirmed | ~self._probed)
         open_rows = (self._batch_of >= 0) & ~sure
-        given_up = np.bincount(self._batch_of[self._given_up], minlength=1)
+        given_up = np.bincount(self._batch_of[self._given_up], minlength=len(batches)) > _FEW
+        unsound = np.array([not batch.sound for batch in batches], dtype=np.bool_)
         open_batches = np.union1d(
-            self._batch_of[open_rows & ~self._given_up], np.flatnonzero(given_up > _FEW)
+            self._batch_of[open_rows & ~self._given_up], np.flatnonzero(given_up | unsound)
         )
         skipped = self._probed & (self._outcomes > Outcome.APPLIED)
         unknown = open_rows | (skipped & np.isin(self._batch_of, open_batches))
         outcomes = self._outcomes.copy()
         outcomes[unknown] = Outcome.UNDETERMINED
-        unknown |= self._given_up
-        outcomes[history.late_skips(outcomes, self._batch_of, unknown)] = Outcome.UNDETERMINED
+        outcomes[log.late(outcomes, unknown, counters)] = Outcome.UNDETERMINED
+        if not counters.proven:
+            # What no counter counted may have had the label, or may not exist.
+            outcomes[outcomes == Outcome.NOT_COUNTED] = Outcome.UNDETERMINED
+            for batch in batches:
+                if batch.sound and batch.remainder:
+                    passing = batch.positions[outcomes[batch.positions] == Outcome.APPLIED]
+                    outcomes[passing] = Outcome.UNDETERMINED
         return outcomes
 
-    def reserve(self, batches: Sequence[Batch]) -> int:
-        """Return how many closing calls it takes at most to finish what probes have touched."""
-        return self._calls([b for b in batches if self._probed[b.positions].any()])
-
     def expected(self, batches: Sequence[Batch]) -> int:
-        """Return how many closing calls it takes at most to finish all."""
-        return self._calls([batch for batch in batches if batch.mixed])
-
-    def _calls(self, batches: Sequence[Batch]) -> int:
-        rows = sum(int((~self._closed[batch.positions]).sum()) for batch in batches)
-        kinds = sum(any(batch.counts[kind] for batch in batches) for kind in range(len(SKIPS)))
+        """Return how many confirming calls it takes at most to finish the mixed batches."""
+        rows = sum(int((~self._confirmed[batch.positions]).sum()) for batch in batches)
+        kinds = sum(any(_kinds(batch)[kind] for batch in batches) for kind in range(len(SKIPS)))
         return -(-rows // self._probe_size) + kinds if rows else 0
+
+    def reserve(self, batches: Sequence[Batch]) -> int:
+        """Return how many confirming calls it takes at most to finish what probes touched."""
+        return self.expected([batch for batch in batches if self._probed[batch.positions].any()])
+
+
+def _kinds(batch: Batch) -> tuple[int, int, int]:
+    return batch.reply.cross_org, batch.reply.team_mismatch, batch.remainder

@@ -1,49 +1,87 @@
-"""What the counters of a reply mean, which differs between services and is learnt on the way.
+"""What the counters of a reply mean, which differs between services and is found out on the way.
 
 `applied` may count contacts that pass, or only those that had no label yet; and contacts that
-the service does not know may be counted as skipped, or nowhere. Only the two skip counters say
-the same everywhere. Where a first reply leaves a remainder, one batch sent again tells: if
-`applied` shrinks, it counts changes; if not, the remainder is a kind of skip of its own.
+the service does not know may be counted as cross-org, or nowhere. Only the two skip counters
+say the same everywhere. So a *remainder* of a first reply, contacts that no counter counts, had
+the label already (`applied` counts changes) or were skipped (`applied` counts contacts).
+
+`Counters` reads replies by what seems likely so far. Only `Resends` prove it, for contacts that
+move, are deleted or lose the label in the middle of the run can make either look like the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
+from dataclasses import dataclass
 
 from kirim_pandas.grouptesting.outcomes import Counts, Positions
 
-__all__ = ["Counters"]
-
+__all__ = ["Batch", "Counters", "Resends"]
 
 _TELLING = 20
-"""So many contacts that pass and are counted nowhere are not all deleted ones."""
+"""Contacts that pass. If none of so many is counted again, `applied` counts changes: that all of
+them were deleted in the meantime, while no other contact moved, is not taken for possible."""
+
+_MAX_RESENDS = 6
+"""Two or three resends prove it while nothing moves; in a run where each of more finds another
+change, nothing can be proven."""
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """A call of the apply phase and its reply.
+
+    Attributes
+    ----------
+    remainder
+        Contacts that no counter counts.
+    sound
+        Whether the counts make sense.
+    """
+
+    positions: Positions
+    reply: Counts
+
+    @property
+    def remainder(self) -> int:
+        """Number of contacts that no counter counts."""
+        reply = self.reply
+        return len(self.positions) - reply.applied - reply.cross_org - reply.team_mismatch
+
+    @property
+    def sound(self) -> bool:
+        """Whether the counts make sense."""
+        reply = self.reply
+        return min(reply.applied, reply.cross_org, reply.team_mismatch, self.remainder) >= 0
 
 
 class Counters:
     """Reads replies as counts of three kinds of skip: cross org, team mismatch, not counted.
 
-    Parameters
+    Attributes
     ----------
     changes
-        Whether `applied` counts changes rather than contacts; None where it is not known.
+        Whether `applied` seems to count changes rather than contacts; None while nothing tells.
+    proven
+        Whether that is certain enough to name contacts by it.
     """
 
-    def __init__(self, changes: bool | None) -> None:
-        self.changes = changes
+    def __init__(self) -> None:
+        self.changes: bool | None = None
+        self.proven = False
+
+    def prove(self, changes: bool) -> None:
+        """Take a proof of what `applied` counts."""
+        self.changes, self.proven = changes, True
 
     def read(
-        self, probes: Sequence[Positions], replies: Sequence[Counts | None]
+        self, calls: Sequence[Sized], replies: Sequence[Counts | None]
     ) -> list[tuple[int, ...] | None]:
-        """Return a triple for each probe, None where a reply is missing or makes no sense."""
+        """Return a triple for each call, None where a reply is missing or makes no sense."""
         return [
-            None if reply is None else self._read(len(probe), reply)
-            for probe, reply in zip(probes, replies, strict=True)
+            None if reply is None else self._read(len(call), reply)
+            for call, reply in zip(calls, replies, strict=True)
         ]
-
-    def learn(self, first_applied: int, reply: Counts) -> None:
-        """Learn from a batch that is sent a second time."""
-        # One contact that moved in meanwhile is a change too, so 0 is not asked for.
-        self.changes = 2 * reply.applied < first_applied
 
     def notice(self, probes: Sequence[Positions], replies: Sequence[Counts | None]) -> None:
         """Learn from any probes, whose contacts have the label already unless they are skipped.
@@ -55,7 +93,9 @@ class Counters:
         known = [(len(probe), reply) for probe, reply in pairs if reply is not None]
         passing = sum(size - reply.cross_org - reply.team_mismatch for size, reply in known)
         applied = sum(reply.applied for _, reply in known)
-        if self.changes is None and 2 * applied > passing:
+        if self.proven:
+            self.proven = not (self.changes and applied)
+        elif self.changes is None and 2 * applied > passing:
             self.changes = False
         elif self.changes is None and passing >= _TELLING and 10 * applied < passing:
             self.changes = True
@@ -65,3 +105,77 @@ class Counters:
         uncounted = size - reply.applied - sum(skips) if self.changes is False else 0
         triple = (*skips, uncounted)
         return triple if min(triple) >= 0 and sum(triple) <= size else None
+
+
+class Resends:
+    """Sends batches again to prove what `applied` counts.
+
+    `applied` counts *contacts* if two resends of a batch in a row agree on a number above zero:
+    the first of them has labeled whoever passes, so a count of changes would be zero in the
+    second. It counts *changes* if a resend counts nobody, though enough contacts were counted
+    the first time and the skips are the same; a second batch, where there is one, must agree.
+
+    Attributes
+    ----------
+    over
+        Whether there is nothing more to ask.
+    changes
+        What was proven; None for nothing.
+    """
+
+    def __init__(self) -> None:
+        self.over = False
+        self.changes: bool | None = None
+        self._batch: Batch | None = None
+        self._before: Counts | None = None
+        self._tried: list[Batch] = []
+        self._uncounted_again: list[int] = []
+        self._asked = 0
+
+    def probe(self, batches: Sequence[Batch]) -> Positions | None:
+        """Return the contacts of the batch to send again; None when it is over."""
+        if self._batch is None and not self.over:
+            left = [
+                batch
+                for batch in batches
+                if batch.sound and batch.reply.applied and batch not in self._tried
+            ]
+            if not left:
+                self._end(changes=True)
+                return None
+            self._batch = max(left, key=lambda batch: batch.reply.applied)
+            self._tried.append(self._batch)
+        return self._batch.positions if self._batch else None
+
+    def tell(self, reply: Counts | None) -> None:
+        """Take the reply; None where there is no usable one."""
+        batch, before = self._batch, self._before
+        if batch is None:
+            raise RuntimeError("nothing was sent again")
+        self._asked += 1
+        self._batch = self._before = None
+        if reply is not None and reply.applied:
+            if reply == before:
+                self._end(changes=False)
+            elif not self._uncounted_again:
+                self._batch, self._before = batch, reply
+            else:
+                self._end()
+        elif reply is not None:
+            if before is not None or _skips(reply) != _skips(batch.reply):
+                self._end()
+            else:
+                self._uncounted_again.append(batch.reply.applied)
+                if len(self._uncounted_again) == 2:
+                    self._end(changes=True)
+        if self._asked >= _MAX_RESENDS and not self.over:
+            self._end()
+
+    def _end(self, changes: bool | None = None) -> None:
+        self.over, self._batch = True, None
+        if not changes or sum(self._uncounted_again) >= _TELLING:
+            self.changes = changes
+
+
+def _skips(reply: Counts) -> tuple[int, int]:
+    return reply.cross_org, reply.team_mismatch

@@ -1,11 +1,18 @@
 """The replies of a run, kept to tell who may carry the label although skipped at the end.
 
 A contact that passed in one call and is skipped in the last one moved out in between, with the
-label on. Nothing shows the label, but the replies show the move: those before it count one skip
-less, of the kind that was found in the end. *Late skips* are sought kind by kind and by the rule
-of the fewest movers: where the replies of a batch can be explained without one, there is none;
-where one mover explains them, the contacts that can be it are left open, and only those. (Kind
-by kind, for one that leaves a kind and one that comes to another look like one that changed.)
+label on: a *late skip*. Nothing shows the label, but the replies show the move: a call before it
+counts fewer skips than the same contacts have in the end. Where every reply fits the outcomes
+found, nobody moved (or nobody could ever tell), and nobody is left open.
+
+Any other reply is evidence of movers. They are sought in four counts: each kind of skip, and
+all skips together, which is what the drop of `applied` shows. One kind alone would take a
+contact that leaves the kind and a late skip that comes to it for one contact that changed; all
+skips alone would take one that begins to pass and a late skip for nobody. In each count:
+
+- The call of a batch holds nobody else, so it tells how many of the batch moved. One mover: the
+  contacts that can be it are left open. More: all skipped contacts of the batch.
+- A reply that these movers do not explain leaves open all skipped contacts of its batches.
 """
 
 from __future__ import annotations
@@ -16,24 +23,38 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kirim_pandas.grouptesting.outcomes import SKIPS, Positions
+from kirim_pandas.grouptesting.counters import Counters
+from kirim_pandas.grouptesting.outcomes import SKIPS, Counts, Outcome, Positions
 
-__all__ = ["History"]
+__all__ = ["ReplyLog"]
 
 Mask = NDArray[np.bool_]
 
 
-@dataclass(slots=True, eq=False)
-class _Reply:
-    """What a call says of one kind of skip, seen from the end.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Call:
+    """A call of the run.
 
     Attributes
     ----------
     round
-        Calls of one round are under way together: their order is not known.
+        0 for the calls of batches. Calls of one round are under way together: their order is
+        not known.
+    """
+
+    round: int
+    positions: NDArray[np.int32]
+    reply: Counts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lack:
+    """By how much a call counted fewer contacts of some outcome than have it in the end.
+
+    Attributes
+    ----------
     least, most
-        Contacts that were not skipped then and are now, less those the other way round. A range
-        where contacts were given up: how these stood then is not known.
+        A range where the outcomes of some of the contacts are not known.
     batches
         The batches it holds contacts of.
     """
@@ -44,126 +65,132 @@ class _Reply:
     most: int
     batches: list[int]
 
-    def fits(self, out: int, back: int) -> bool:
-        """Whether up to `out` late skips and up to `back` moves the other way explain it."""
-        return self.least <= out and -back <= self.most
+    def fits(self, late: int, early: int) -> bool:
+        """Whether up to `late` contacts that came to the outcome, `early` that left, explain it."""
+        return self.least <= late and -early <= self.most
 
 
-class History:
-    """Calls and counts by round.
+class ReplyLog:
+    """Calls and replies by round.
 
     Parameters
     ----------
-    contact_count
-        Contacts of the run.
+    batch_of
+        For each position the number of its batch, -1 for none; kept up to date by the caller.
     """
 
-    def __init__(self, contact_count: int) -> None:
-        self._contact_count = contact_count
-        self._calls: list[tuple[int, NDArray[np.int32], tuple[int, ...] | None]] = []
+    def __init__(self, batch_of: NDArray[np.int32]) -> None:
+        self._batch_of = batch_of
+        self._calls: list[_Call] = []
         self._round = 0
 
-    def add_batch(self, positions: Positions, counts: tuple[int, ...]) -> None:
+    def add_batch(self, positions: Positions, reply: Counts) -> None:
         """Note the call of a batch."""
-        self._calls.append((0, positions.astype(np.int32), counts))
+        self._calls.append(_Call(0, positions.astype(np.int32), reply))
 
-    def add_round(
-        self, probes: Sequence[Positions], counts: Sequence[tuple[int, ...] | None]
-    ) -> None:
+    def add_round(self, probes: Sequence[Positions], replies: Sequence[Counts | None]) -> None:
         """Note a round of probes."""
         self._round += 1
         self._calls += [
-            (self._round, probe.astype(np.int32), count)
-            for probe, count in zip(probes, counts, strict=True)
+            _Call(self._round, probe.astype(np.int32), reply)
+            for probe, reply in zip(probes, replies, strict=True)
+            if reply is not None
         ]
 
-    def late_skips(
-        self, outcomes: NDArray[np.int8], batch_of: NDArray[np.int32], given_up: Mask
-    ) -> Positions:
-        """Return the contacts found skipped that may have passed in an earlier call.
+    def late(self, outcomes: NDArray[np.int8], unknown: Mask, counters: Counters) -> Mask:
+        """Return where an outcome is not certain, for the contact may have had another before.
 
         Parameters
         ----------
         outcomes
             What is true at the end.
-        batch_of
-            For each position the number of its batch, -1 for none.
-        given_up
-            Contacts of which nothing is known; few.
-        """
-        held = [np.unique(batch_of[positions]).tolist() for _, positions, _ in self._calls]
-        late = np.zeros(self._contact_count, dtype=np.bool_)
-        for kind, skip in enumerate(SKIPS):
-            skipped = outcomes == skip
-            replies = [
-                _Reply(number, positions, lack, lack + int(given_up[positions].sum()), batches)
-                for (number, positions, counts), batches in zip(self._calls, held, strict=True)
-                if counts is not None
-                for lack in [int(skipped[positions].sum()) - counts[kind]]
-            ]
-            if not all(reply.fits(0, 0) for reply in replies):
-                late |= self._late_skips_of(skipped, replies, batch_of)
-        return np.flatnonzero(late)
+        unknown
+            Contacts of which nothing is known.
+        counters
+            How replies are read.
 
-    def _late_skips_of(
-        self, skipped: Mask, replies: Sequence[_Reply], batch_of: NDArray[np.int32]
-    ) -> Mask:
-        # The call of a batch holds nobody else, so it tells how many moved for good.
-        movers = {
-            reply.batches[0]: max(reply.least, 0) + min(reply.most, 0)
-            for reply in replies
-            if reply.round == 0 and not reply.fits(0, 0)
-        }
-        late = np.zeros_like(skipped)
-        for batch, moved in movers.items():
-            members = skipped & (batch_of == batch)
-            if moved == 1:
-                others = {other: m for other, m in movers.items() if other != batch}
-                possible = self._who_moved(members, batch, replies, others)
-                members = possible if possible.any() else members
-            if moved > 0:
-                late |= members
-        for reply in replies:
-            moves = [movers.get(batch, 0) for batch in reply.batches]
-            out, back = sum(m for m in moves if m > 0), -sum(m for m in moves if m < 0)
-            if not reply.fits(out, back):
-                # Movers of one batch that cancel out in its totals, or a wrong reply.
-                inside = np.zeros_like(late)
-                inside[reply.positions] = True
-                there = skipped & np.isin(batch_of, reply.batches)
-                late |= there & (inside if reply.least > out else ~inside)
+        Returns
+        -------
+        ndarray of bool
+            Contacts found skipped that may have passed. Also contacts found passing that may
+            have been skipped, where `applied` does not show that they pass now.
+        """
+        triples = counters.read(
+            [call.positions for call in self._calls], [call.reply for call in self._calls]
+        )
+        read = [
+            (call, triple, np.unique(self._batch_of[call.positions]).tolist())
+            for call, triple in zip(self._calls, triples, strict=True)
+            if triple is not None
+        ]
+        skips = np.array([triple for _, triple, _ in read], dtype=np.int64).reshape(-1, len(SKIPS))
+        every = skips.sum(axis=1)
+        views = [(outcomes == skip, skips[:, kind]) for kind, skip in enumerate(SKIPS)]
+        views.append((outcomes > Outcome.APPLIED, every))
+        if counters.changes is not False:
+            # One that is deleted looks like one that begins to pass.
+            sizes = np.array([len(call.positions) for call, _, _ in read], dtype=np.int64)
+            views.append((outcomes == Outcome.APPLIED, sizes - every))
+        spare = [int(unknown[call.positions].sum()) for call, _, _ in read]
+        late = np.zeros(len(outcomes), dtype=np.bool_)
+        for members, counted in views:
+            lacks = []
+            for place, (call, _, batches) in enumerate(read):
+                lack = int(members[call.positions].sum()) - int(counted[place])
+                most = lack + spare[place]
+                lacks.append(_Lack(call.round, call.positions, lack, most, batches))
+            if not all(lack.fits(0, 0) for lack in lacks):
+                late |= self._movers(members, lacks)
         return late
 
-    def _who_moved(
-        self,
-        members: Mask,
-        batch: int,
-        replies: Sequence[_Reply],
-        others: dict[int, int],
-    ) -> Mask:
-        """Return those of `members` that explain all replies as the one late skip of `batch`.
+    def _movers(self, members: Mask, lacks: Sequence[_Lack]) -> Mask:
+        """Return those of `members` that may have come to their outcome late."""
+        moved = {
+            lack.batches[0]: max(lack.least, 0) + min(lack.most, 0)
+            for lack in lacks
+            if lack.round == 0 and not lack.fits(0, 0)
+        }
+        late = np.zeros_like(members)
+        for batch, count in moved.items():
+            inside = members & (self._batch_of == batch)
+            if count == 1:
+                others = {other: number for other, number in moved.items() if other != batch}
+                possible = _who_moved(inside, batch, lacks, others)
+                inside = possible if possible.any() else inside
+            if count > 0:
+                late |= inside
+        for lack in lacks:
+            numbers = [moved.get(batch, 0) for batch in lack.batches]
+            if not lack.fits(sum(n for n in numbers if n > 0), -sum(n for n in numbers if n < 0)):
+                late |= members & np.isin(self._batch_of, lack.batches)
+        return late
 
-        The one late skip is in every reply that counts a skip too few, and in none after the
-        last of them that counts them all. Movers of other batches may hide or feign it in
-        replies that hold contacts of both.
-        """
-        possible = members.copy()
-        last_short = 0
-        clear: list[_Reply] = []
-        for reply in replies:
-            if batch not in reply.batches:
-                continue
-            moved = [others[other] for other in reply.batches if other in others]
-            least = reply.least - sum(max(count, 0) for count in moved)
-            most = reply.most - sum(min(count, 0) for count in moved)
-            if not least <= 0 <= most:  # it takes the mover to explain this one
-                inside = np.zeros_like(possible)
-                inside[reply.positions] = least <= 1 <= most
-                possible &= inside
-                last_short = max(last_short, reply.round)
-            elif not least <= 1 <= most:
-                clear.append(reply)
-        for reply in clear:
-            if reply.round < last_short:
-                possible[reply.positions] = False
-        return possible
+
+def _who_moved(members: Mask, batch: int, lacks: Sequence[_Lack], others: dict[int, int]) -> Mask:
+    """Return those of `members` that explain all replies as the one mover of `batch`.
+
+    The mover is in every call that counts one too few, and in none after its move, that is, in
+    no call before the last of these that counts them all. Movers of other batches (`others`,
+    by batch how many came to the outcome, negative: left it) may hide or feign it in calls that
+    hold contacts of both.
+    """
+    possible = members.copy()
+    last_short = 0
+    full: list[_Lack] = []
+    for lack in lacks:
+        if batch not in lack.batches:
+            continue
+        moved = [others[other] for other in lack.batches if other in others]
+        least = lack.least - sum(max(count, 0) for count in moved)
+        most = lack.most - sum(min(count, 0) for count in moved)
+        if not least <= 0 <= most:  # it takes the mover to explain this one
+            inside = np.zeros_like(possible)
+            inside[lack.positions] = least <= 1 <= most
+            possible &= inside
+            last_short = max(last_short, lack.round)
+        elif not least <= 1 <= most:
+            full.append(lack)
+    for lack in full:
+        if lack.round < last_short:
+            possible[lack.positions] = False
+    return possible

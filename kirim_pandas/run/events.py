@@ -110,16 +110,15 @@ class RoundEnded:
 class RunEnded:
     """The last event of every run, however it ended.
 
-    `counts_changes` is what the run knows of the service: whether ``applied`` counts changes;
-    `skipped` how many contacts the service counted as skipped, named or not; `cap` the requests
-    that were spent and that ``max_requests`` allowed, where it left something to be asked.
+    `skipped` is how many contacts the service counted as skipped, named or not; `cap` the
+    requests that were spent and that ``max_requests`` allowed, where it left something to be
+    asked.
     """
 
     outcomes: Outcomes
     requests: int
     error: KirimError | None
     interrupted: bool
-    counts_changes: bool | None = None
     skipped: int = 0
     cap: tuple[int, int] | None = None
 

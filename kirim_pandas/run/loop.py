@@ -87,9 +87,7 @@ class Run:
         self._clock = clock
         self._past = past
         self._ledger = Ledger(job.contact_count)
-        self._attribution = Attribution(
-            job.contact_count, groups=job.groups, counts_changes=job.counts_changes
-        )
+        self._attribution = Attribution(job.contact_count, groups=job.groups)
         # One number a call, none left out: so a journal that lost a call is found out.
         self._requests = sum(p.call.number >= 0 for p in past)
         self._settler = Settler(self._ledger, past, new_key, own_key=own_key)
@@ -124,10 +122,10 @@ class Run:
                     self._attribution.tell(half.replies)
         finally:
             self._pool.close()
-        learnt, (_, skipped) = self._attribution.counts_changes, self._ledger.counted
+        _, skipped = self._ledger.counted
         ended = (self._outcomes(), self._requests, in_our_words(error), interrupted)
         cap = None if error is not None or interrupted else self._cap()
-        yield RunEnded(*ended, learnt, skipped, cap)
+        yield RunEnded(*ended, skipped, cap)
 
     # -- the phases ------------------------------------------------------------------------
 

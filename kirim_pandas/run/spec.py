@@ -27,13 +27,9 @@ class Job:
         How far to find out who was skipped.
     max_requests : int or None
         Cap on the calls of the run.
-    counts_changes : bool or None
-        Whether the service's ``applied`` counts changes, not contacts, where that is known
-        from an earlier run; a repeated run could not find it out by itself.
     """
 
     contact_count: int
     groups: NDArray[np.int64] | None = None
     resolve: Resolve = "rows"
     max_requests: int | None = None
-    counts_changes: bool | None = None

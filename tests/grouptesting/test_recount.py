@@ -24,7 +24,7 @@ def test_a_recount_leaves_out_only_contacts_that_are_refused(refused: tuple[int,
         found = recount.tell([r and (r.cross_org, r.team_mismatch, 0) for r in replies])
         nodes += found[0]
         unanswered += found[1]
-    assert [positions.tolist() for positions in unanswered] == [[contact] for contact in refused]
+    assert sorted(positions.tolist() for positions in unanswered) == [[c] for c in refused]
     held = np.concatenate([node.positions for node in nodes])
     assert sorted([*held, *refused]) == list(range(500))
     for node in nodes:

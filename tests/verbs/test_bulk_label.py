@@ -148,20 +148,16 @@ def test_the_connected_client_is_the_default(box, label, monkeypatch):
 
 
 def test_a_repeated_run_where_applied_counts_changes():
-    """What a run infers of the service decides no row of a later one, which says unknown."""
+    """What one run inferred decides no row of another: who had the label before is unknown."""
     switches = kp.sandbox.Switches(applied="changes")
     with kp.sandbox.start(SIZE, write_per_minute=FAST, switches=switches) as sandbox:
         df, label, client = sandbox.contacts, sandbox.labels["id"].iloc[0], sandbox.client()
-        first, again = (
-            df.kirim.bulk_label(label, "attach", client=client, progress=False) for _ in range(2)
-        )
+        first = df.kirim.bulk_label(label, "attach", client=client, progress=False)
         truth = expected(first, sandbox, label)
         assert (first["reason"].fillna("applied").to_numpy(dtype=object) == truth).all()
-        told = (again["status"] != "unknown").to_numpy()
-        assert (again["reason"].to_numpy(dtype=object)[told] == truth[told]).all()
-        assert (truth[~told] == "applied").all()
-        assert told.any()
-        assert not told.all()
+        second = df.kirim.bulk_label(label, "attach", client=client, progress=False)
+        told = np.where(truth == "applied", "undetermined", truth)
+        assert (second["reason"].to_numpy(dtype=object) == told).all()
 
 
 # -- bad input, one by one -----------------------------------------------------------------
