@@ -94,23 +94,39 @@ class Guesser:
         self._over = not columns
         self._supposed: list[Positions] = []
 
-    def advise(self, attribution: Attribution) -> None:
-        """Suppose something, split something or order something, if there is reason to."""
-        leaves = [] if self._over else attribution.leaves()
+    def learn(self, columns: Sequence[Column]) -> None:
+        """Take more columns; what was not found with those before may be found now."""
+        self._columns = [*self._columns, *columns]
+        self._over = not self._columns
+        self._seen = 0
+
+    def suppose(self, attribution: Attribution) -> bool:
+        """Look for rules that fit every count, and have what they say checked next.
+
+        Returns
+        -------
+        bool
+            Whether there is nothing else to advise now.
+        """
+        leaves = attribution.leaves()
         mixed = [leaf for leaf in leaves if _is_mixed(leaf)]
         if not mixed:
-            return
+            return True
         if self._is_refuted(mixed):
             self.findings = []
             self._wrong += 1
-        if self._wrong >= MAX_WRONG:
-            self._over = True
-            return
-        if len(leaves) != self._seen:  # else nothing new was told
-            self._seen = len(leaves)
-            if self._suppose(attribution, leaves):
-                return
-        self._over = not self._explore(attribution, leaves, mixed)
+            self._over |= self._wrong >= MAX_WRONG
+        if self._over or len(leaves) == self._seen:  # nothing new was told
+            return False
+        self._seen = len(leaves)
+        return self._suppose(attribution, leaves)
+
+    def explore(self, attribution: Attribution) -> None:
+        """Order the search by a column, or ask one half that tells columns apart."""
+        leaves = attribution.leaves()
+        mixed = [leaf for leaf in leaves if _is_mixed(leaf)]
+        if mixed and not self._over:
+            self._over = not self._explore(attribution, leaves, mixed)
 
     def _is_refuted(self, mixed: Sequence[Leaf]) -> bool:
         """Whether contacts of the last guess are open still: then a call about them was mixed."""
@@ -151,7 +167,7 @@ class Guesser:
         found = [
             (rule, outcome)
             for outcome, marked in wanted
-            if (rule := find_rule(world, columns, marked, seed=int(self._rng.integers(2**32))))
+            if (rule := find_rule(world, columns, marked, seed=len(leaves)))
         ]
         if not found:
             return []
@@ -168,7 +184,7 @@ class Guesser:
     def _explore(
         self, attribution: Attribution, leaves: Sequence[Leaf], mixed: Sequence[Leaf]
     ) -> bool:
-        """Order the search by a column, or ask one half that tells columns apart."""
+        """Advise, and tell whether there may be more advice later."""
         if self._splits_allowed is None:
             expected = attribution.expected_probes()
             share = SPLIT_SHARE * expected / len(mixed)

@@ -12,6 +12,7 @@ from typing import Protocol, TypeAlias
 
 from kirim_pandas.errors import KirimError
 from kirim_pandas.grouptesting.outcomes import Outcomes
+from kirim_pandas.guesses.columns import Column
 from kirim_pandas.run.calls import Call, Phase, Reply
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "CallPlanned",
     "CallRefused",
     "CallUnsent",
+    "ColumnsLearnt",
     "Event",
     "Idle",
     "Listener",
@@ -106,6 +108,14 @@ class RoundEnded:
     requests_left: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ColumnsLearnt:
+    """Columns that were read before a round; they decide which probes are planned from then on."""
+
+    round: int
+    columns: tuple[Column, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class RunEnded:
     """The last event of every run, however it ended.
@@ -133,6 +143,7 @@ Event: TypeAlias = (
     | Idle
     | Waiting
     | RoundEnded
+    | ColumnsLearnt
     | RunEnded
 )
 

@@ -18,6 +18,7 @@ from typing import TypeAlias
 from kirim_pandas.errors import in_our_words
 from kirim_pandas.grouptesting.attribution import Attribution
 from kirim_pandas.grouptesting.outcomes import Outcome, Outcomes, Positions
+from kirim_pandas.run.advice import Advice, ColumnSource
 from kirim_pandas.run.calls import UNPLANNED, Call, PastCall
 from kirim_pandas.run.events import (
     CallPlanned,
@@ -64,6 +65,8 @@ class Run:
         The calls of earlier sessions of the same run, in the order of their numbers.
     own_key
         Whether the calls of `past` were sent under the key that is used now.
+    source
+        Reads what explains skips, where the columns of the job do not.
     new_key
         Makes a new idempotency key.
     clock
@@ -78,6 +81,7 @@ class Run:
         stop: StopButton,
         past: Sequence[PastCall] = (),
         own_key: bool = False,
+        source: ColumnSource | None = None,
         new_key: Callable[[], str] = lambda: str(uuid.uuid4()),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -88,6 +92,13 @@ class Run:
         self._past = past
         self._ledger = Ledger(job.contact_count)
         self._attribution = Attribution(job.contact_count, groups=job.groups)
+        self._advice = Advice(
+            job.columns,
+            learnt=job.learnt,
+            past=past,
+            source=source,
+            stopped=lambda: bool(stop.presses),
+        )
         # One number a call, none left out: so a journal that lost a call is found out.
         self._requests = sum(p.call.number >= 0 for p in past)
         self._settler = Settler(self._ledger, past, new_key, own_key=own_key)
@@ -152,6 +163,9 @@ class Run:
         announced = False
         for number in count():
             budget = round_budget(self._past, number, self._budget_left())
+            yield from self._advice.before_round(number, self._attribution)
+            if self._stop.presses:
+                raise Halt(None)
             expected = self._attribution.expected_probes()
             probes = self._attribution.next_round(budget)
             if not probes:

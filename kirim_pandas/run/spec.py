@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from kirim_pandas.guesses.columns import Column
 
 __all__ = ["Job", "Resolve"]
 
@@ -23,6 +26,10 @@ class Job:
         How many distinct contacts there are.
     groups : int64 array or None
         One code per contact: the hint's value.
+    columns : tuple of Column
+        What the frame says of each contact; it may explain who is skipped.
+    learnt : dict of int to tuple of Column
+        What earlier sessions read, by the round of probes before which they did.
     resolve : {"rows", "batches"}
         How far to find out who was skipped.
     max_requests : int or None
@@ -31,5 +38,7 @@ class Job:
 
     contact_count: int
     groups: NDArray[np.int64] | None = None
+    columns: tuple[Column, ...] = ()
+    learnt: Mapping[int, tuple[Column, ...]] = field(default_factory=dict)
     resolve: Resolve = "rows"
     max_requests: int | None = None

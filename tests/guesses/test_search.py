@@ -21,7 +21,8 @@ def search(truth, columns, *, seed=0, **service):
     batches = counting.calls
     guesser = Guesser(columns, seed=seed)
     while True:
-        guesser.advise(attribution)
+        if not guesser.suppose(attribution):
+            guesser.explore(attribution)
         probes = attribution.next_round()
         if not probes:
             break
