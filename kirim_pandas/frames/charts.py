@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kirim_pandas.errors import ConfigurationError
+from kirim_pandas.frames.pairing import Source
 from kirim_pandas.frames.results import STATUSES
 from kirim_pandas.frames.summary import By, groupings, statuses_of
 
@@ -61,7 +62,7 @@ def bars(
     result: pd.DataFrame,
     by: By = None,
     *,
-    data: pd.DataFrame | None = None,
+    data: Source | None = None,
     max_bars: int = MAX_BARS,
 ) -> Bars:
     """Count rows by group and status.
@@ -112,7 +113,7 @@ def plot(
     result: pd.DataFrame,
     by: By = None,
     *,
-    data: pd.DataFrame | None = None,
+    data: Source | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the share of each status as stacked horizontal bars, one a group.

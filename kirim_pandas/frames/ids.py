@@ -44,7 +44,7 @@ from kirim_pandas.frames.shapes import (
 )
 from kirim_pandas.frames.values import MALFORMED_CODE, MISSING_CODE, Reading, read_ids, readable
 
-__all__ = ["MALFORMED", "MISSING", "USABLE", "ContactIds", "collect_ids"]
+__all__ = ["MALFORMED", "MISSING", "USABLE", "ContactIds", "collect_ids", "id_places"]
 
 USABLE: Final = 0
 MISSING: Final = 1
@@ -272,6 +272,12 @@ def _looked_at(place: Place) -> tuple[Reading | None, Found]:
         return None, Found(place, shape_of(sample), told_shape(sample))
     reading = read_ids(place.array)
     return reading, _found(place, reading)
+
+
+def id_places(frame: pd.DataFrame) -> list[tuple[Place, Reading]]:
+    """List the columns and index levels in which there are contact ids, and what they hold."""
+    looked_at = ((place, _looked_at(place)[0]) for place in places_of(frame))
+    return [(place, reading) for place, reading in looked_at if reading and reading.usable]
 
 
 def _found(place: Place, reading: Reading) -> Found:

@@ -18,9 +18,10 @@ import pandas as pd
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.charts import Bars, bars, plot, svg_chart
 from kirim_pandas.frames.exports import spreadsheet_safe
+from kirim_pandas.frames.pairing import Source, result_column
 from kirim_pandas.frames.reasons import REASONS, STATUS_MEANINGS, Reason, reason_for
 from kirim_pandas.frames.results import RUN_ID_ATTR, STATUSES
-from kirim_pandas.frames.summary import By, compare, result_column, summary
+from kirim_pandas.frames.summary import By, compare, summary
 
 __all__ = [
     "REASONS",
@@ -139,7 +140,7 @@ def report(
     run: RunFacts | None = None,
     *,
     by: By = None,
-    data: pd.DataFrame | None = None,
+    data: Source | None = None,
 ) -> Report:
     """Write a report on a result.
 

@@ -11,12 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kirim_pandas.errors import InvalidInputError
-from kirim_pandas.frames.columns import find_place
+from kirim_pandas.frames.columns import Place, check_label, find_place, grouped, listed
+from kirim_pandas.frames.pairing import Source, checked_source, pair, result_column
 from kirim_pandas.frames.reasons import REASONS
 from kirim_pandas.frames.results import STATUS_DTYPE, STATUSES
-from kirim_pandas.frames.shapes import name_of
+from kirim_pandas.frames.shapes import described, name_of
 
-__all__ = ["By", "Grouping", "compare", "groupings", "result_column", "statuses_of", "summary"]
+__all__ = ["By", "Grouping", "compare", "groupings", "statuses_of", "summary"]
 
 By: TypeAlias = Hashable | Any | list[Any]
 """A column name, an aligned Series or array, or a list of these."""
@@ -27,30 +28,6 @@ _CHANGES: Final = ("changed", "only_a", "only_b", "unchanged")
 _CHANGE_DTYPE: Final = pd.CategoricalDtype(list(_CHANGES))
 
 _OWN_COLUMNS = ("status", "reason", "rows", "contacts", "share")
-
-
-def result_column(result: pd.DataFrame, name: str) -> pd.Series[Any]:
-    """Take a column of the contract out of a result, or out of input and result side by side.
-
-    Parameters
-    ----------
-    result
-        A result frame, or ``pd.concat([df, result], axis=1)``.
-    name
-        The column; of two columns of this name the last, as the result stands on the right.
-
-    Raises
-    ------
-    InvalidInputError
-        It is no result frame.
-    """
-    found = np.flatnonzero(result.columns == name) if isinstance(result, pd.DataFrame) else []
-    if not len(found):
-        raise InvalidInputError(
-            f"found no column {name!r}, expected a result of bulk_label (columns contact_id, "
-            "status, reason …). Call this on what bulk_label returned."
-        )
-    return result.iloc[:, int(found[-1])]
 
 
 def statuses_of(result: pd.DataFrame) -> NDArray[np.int64]:
@@ -64,6 +41,13 @@ def statuses_of(result: pd.DataFrame) -> NDArray[np.int64]:
     status = result_column(result, "status").astype("category").cat
     known = pd.Index(STATUSES).get_indexer(status.categories)
     codes = np.append(known, -1)[status.codes].astype(np.int64)  # -1, missing, reads the last
+    missing = int((status.codes < 0).sum())
+    if missing:
+        raise InvalidInputError(
+            f"{missing:,} of {len(result):,} rows have no status: a left merge, or pd.concat of "
+            "frames with different indexes, leaves them so. Leave them out, with "
+            "result.dropna(subset='status')."
+        )
     if (codes < 0).any():
         raise InvalidInputError(
             f"the column 'status' holds something else than {', '.join(STATUSES)}; expected a "
@@ -91,7 +75,7 @@ class Grouping:
     values: pd.Index[Any]
 
 
-def groupings(result: pd.DataFrame, by: By, data: pd.DataFrame | None) -> list[Grouping]:
+def groupings(result: pd.DataFrame, by: By, data: Source | None) -> list[Grouping]:
     """Find what to group by, one value per row of the result.
 
     Parameters
@@ -99,100 +83,89 @@ def groupings(result: pd.DataFrame, by: By, data: pd.DataFrame | None) -> list[G
     result
         The result frame.
     by
-        None; a column or index level of `data` or of the result; a Series or array as long as the
-        result, or a Series with a label for each of its rows; or a list of these.
+        None; a column or index level of the result or of `data`; a Series with the index of the
+        result, or an array as long as it; or a list of these.  The result's own status and reason
+        are left out, as every count is by them anyway.
     data
-        The original frame.
+        The original frame, whose rows are found by their contact ids.
 
     Raises
     ------
     InvalidInputError
-        A name is unknown, or a length or an index does not fit.
+        A name is unknown, or a length, an index or the contacts do not fit.
     """
+    data = checked_source(data)
     keys = by if isinstance(by, list) else [] if by is None else [by]
     found: list[Grouping] = []
     for key in keys:
-        name, values = _values_of(result, key, data)
-        if name is None:
-            name = "group"
+        if isinstance(key, str) and key in ("status", "reason"):
+            continue
+        place = _place_of(result, key, data)
+        name = "group" if place.label is None else place.label
         if name in _OWN_COLUMNS or name in [other.name for other in found]:
             name = f"by_{name}"
-        found.append(_grouping(name, values))
+        found.append(_grouping(name, place))
     return found
 
 
-def _values_of(result: pd.DataFrame, key: Any, data: pd.DataFrame | None) -> tuple[Hashable, Any]:
+def _place_of(result: pd.DataFrame, key: Any, data: Source | None) -> Place:
+    """Find the values of a key, in the rows of the result."""
     if isinstance(key, pd.Series):
-        return key.name, _aligned(result, key, f"by (the Series {name_of(key.name)})")
+        beside = pair(result, pd.DataFrame(index=key.index), what=f"by ({name_of(key.name)})")
+        return Place(key.name, "values", beside.take(key.array))
     if isinstance(key, (np.ndarray, pd.Index, pd.api.extensions.ExtensionArray)):
-        if len(key) != len(result):
-            raise InvalidInputError(
-                f"by has {len(key)} values, expected one for each of the {len(result)} rows."
-            )
-        return getattr(key, "name", None), pd.Series(key).array
-    if data is not None:
-        try:
-            place = find_place(data, key, argument="by")
-        except InvalidInputError:
-            if key not in result.columns:
-                raise
-        else:
-            column = pd.Series(place.array, index=data.index)
-            return place.label, _aligned(result, column, "data")
-    try:
-        place = find_place(result, key, argument="by")
+        return _plain_values(result, key)
+    check_label(key, argument="by")
+    try:  # the result's own columns first: they need no pairing
+        return find_place(result, key, argument="by")
     except InvalidInputError as error:
-        raise InvalidInputError(
-            f"{error} A column of the original frame is found with data=df, or give it as a "
-            "Series, by=df[...]."
-        ) from None
-    return place.label, place.array
-
-
-def _aligned(result: pd.DataFrame, values: pd.Series[Any], what: str) -> Any:
-    """Bring values into the result's rows: by position, or by label where that is unambiguous."""
-    if values.index.equals(result.index):
-        return values.array
-    both_unique = values.index.is_unique and result.index.is_unique
-    if both_unique and bool(result.index.isin(values.index).all()):
-        return values.reindex(result.index).array
-    raise InvalidInputError(
-        f"{what} has {len(values)} rows and another index than the result's {len(result)} rows, "
-        "expected the same rows. Give the frame (or the Series) that bulk_label was called on."
-    )
-
-
-def _grouping(name: Hashable, values: Any) -> Grouping:
-    column = pd.Series(values)
-    if isinstance(column.dtype, pd.CategoricalDtype):  # in the order of the categories
-        codes, uniques = column.cat.codes.to_numpy(np.int64), column.cat.categories
-    else:
-        try:
-            codes, uniques = _factorize(column)
-        except TypeError:
+        if data is None:
             raise InvalidInputError(
-                f"by={name_of(name)} cannot be grouped by, expected plain values such as text."
+                f"{error} A column of the original frame is found with data=df, or give it as a "
+                "Series, by=df[...]."
             ) from None
+    place = find_place(data if isinstance(data, pd.DataFrame) else data.frame, key, argument="by")
+    return Place(place.label, place.kind, pair(result, data).take(place.array))
+
+
+def _plain_values(result: pd.DataFrame, key: Any) -> Place:
+    if key.ndim != 1 or isinstance(key, pd.MultiIndex):
+        raise InvalidInputError(
+            f"by= is {described(key)} of several columns or levels, expected one value for each "
+            "row."
+        )
+    if len(key) != len(result):
+        raise InvalidInputError(
+            f"by= has {len(key):,} values, expected one for each of the {len(result):,} rows."
+        )
+    return Place(getattr(key, "name", None), "values", pd.Series(key).array)
+
+
+def _grouping(name: Hashable, place: Place) -> Grouping:
+    if isinstance(place.array.dtype, pd.CategoricalDtype):  # in the order of the categories
+        column = pd.Series(place.array)
+        codes, values = column.cat.codes.to_numpy(np.int64), column.cat.categories
+    else:
+        codes, values = _sorted(*grouped(place, argument="by"))
     if (codes < 0).any():
-        codes = np.where(codes < 0, len(uniques), codes)
-        uniques = uniques.insert(len(uniques), np.nan)
-    return Grouping(name, codes.astype(np.int64), uniques)
+        codes = np.where(codes < 0, len(values), codes)
+        values = values.insert(len(values), np.nan)
+    return Grouping(name, codes.astype(np.int64), values)
 
 
-def _factorize(column: pd.Series[Any]) -> tuple[NDArray[np.int64], pd.Index[Any]]:
-    codes, uniques = column.factorize()
+def _sorted(
+    codes: NDArray[np.int64], values: pd.Index[Any]
+) -> tuple[NDArray[np.int64], pd.Index[Any]]:
     try:
-        order = pd.Index(uniques).argsort()
+        order = values.argsort()
     except TypeError:  # mixed types: first appearance
-        order = np.arange(len(uniques))
+        return codes, values
     rank = np.empty(len(order) + 1, dtype=np.int64)
     rank[order], rank[-1] = np.arange(len(order)), -1  # code -1 stays -1
-    return rank[codes], pd.Index(uniques)[order]
+    return rank[codes], values[order]
 
 
-def summary(
-    result: pd.DataFrame, by: By = None, *, data: pd.DataFrame | None = None
-) -> pd.DataFrame:
+def summary(result: pd.DataFrame, by: By = None, *, data: Source | None = None) -> pd.DataFrame:
     """Count rows and contacts by status and reason.
 
     Parameters
@@ -231,7 +204,7 @@ def summary(
     status = statuses_of(result)
     groups = groupings(result, by, data)
     reason_codes, reasons = _reason_codes(result_column(result, "reason"))
-    contact = pd.factorize(result_column(result, "contact_id"))[0]
+    contact = _contact_codes(result)
     keys = [f"g{i}" for i in range(len(groups))]
     table = pd.DataFrame(
         {key: group.codes for key, group in zip(keys, groups, strict=True)}
@@ -255,6 +228,13 @@ def summary(
             "share": (sizes["rows"] / totals).astype(np.float64),
         }
     )
+
+
+def _contact_codes(result: pd.DataFrame) -> NDArray[np.int64]:
+    """Number the contacts; -1 for a row without a usable id, whatever stands in its place."""
+    codes = pd.factorize(result_column(result, "contact_id"))[0]
+    nobody = result_column(result, "reason").isin(["missing_id", "malformed_id"])
+    return np.where(nobody, -1, codes)
 
 
 def _reason_codes(column: pd.Series[Any]) -> tuple[NDArray[np.int64], Any]:
@@ -305,7 +285,7 @@ def compare(
 
 
 def _by_contact(result: pd.DataFrame) -> pd.DataFrame:
-    """One row per contact: all rows of a contact share their outcome."""
+    """One row per contact; all rows of a contact share their outcome, or the result is refused."""
     frame = pd.DataFrame(
         {
             "contact_id": result_column(result, "contact_id").astype("string").array,
@@ -313,4 +293,12 @@ def _by_contact(result: pd.DataFrame) -> pd.DataFrame:
             "reason": result_column(result, "reason").astype("string").array,
         }
     )
-    return frame.dropna(subset="contact_id").drop_duplicates("contact_id")
+    told = frame.dropna(subset="contact_id").drop_duplicates()
+    twice = told.loc[told["contact_id"].duplicated(), "contact_id"].unique()
+    if len(twice):
+        raise InvalidInputError(
+            f"a result tells two outcomes of the same contact, for {len(twice):,} contacts: "
+            f"{listed(list(twice))}. Compare results in which each contact has one outcome: those "
+            "of one run, or the rows of one label."
+        )
+    return told

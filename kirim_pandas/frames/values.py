@@ -52,6 +52,13 @@ class Reading:
         return int(np.count_nonzero(self.codes >= 0))
 
     @property
+    def text(self) -> Any:
+        """The contact id of each row, as a string array; NA where there is none."""
+        return pd.array(self.texts, dtype="string").take(
+            np.maximum(self.codes, MISSING_CODE), allow_fill=True
+        )
+
+    @property
     def present(self) -> int:
         """Rows that are not missing."""
         return int(np.count_nonzero(self.codes != MISSING_CODE))
