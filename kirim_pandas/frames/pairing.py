@@ -195,9 +195,9 @@ def pair(result: pd.DataFrame, source: Source, *, what: str = "data") -> Pairing
     InvalidInputError
         The rows cannot be paired for certain.
     """
-    contact = pd.array(result_column(result, "contact_id").astype(object), dtype="string")
+    contact = _objects(result_column(result, "contact_id").astype("string"))
     frame = source.frame if isinstance(source, Kept) else source
-    columns = list(_id_columns(source, contact)) if contact.notna().any() else []
+    columns = list(_id_columns(source, contact)) if any(contact) else []
     for find in (_in_order, _by_labels, _by_contact):
         found = [find(one, result.index, frame.index, what) for one in columns]
         pairings = [pairing for pairing in found if pairing is not None]
@@ -216,14 +216,19 @@ def pair(result: pd.DataFrame, source: Source, *, what: str = "data") -> Pairing
 
 @dataclass(frozen=True, eq=False)
 class _Ids:
-    """A column of contact ids: its rows' contacts and the result's as common numbers; -1 for none."""
+    """A column of ids: its rows' contacts and the result's, as common numbers; -1 for none."""
 
     name: str
     own: NDArray[np.int64]
     other: NDArray[np.int64]
 
 
-def _id_columns(source: Source, contact: Any) -> Iterator[_Ids]:
+def _objects(texts: Any) -> NDArray[np.object_]:
+    objects: NDArray[np.object_] = texts.to_numpy(dtype=object, na_value=None)
+    return objects
+
+
+def _id_columns(source: Source, contact: NDArray[np.object_]) -> Iterator[_Ids]:
     if isinstance(source, Kept):
         columns = [("contact ids", source.contact_id, True)]
     else:
@@ -232,8 +237,7 @@ def _id_columns(source: Source, contact: Any) -> Iterator[_Ids]:
             for place, reading in id_places(source)
         ]
     for name, ids, likely in columns:
-        every = pd.array([*contact, *ids], dtype="string")
-        codes = pd.factorize(every)[0].astype(np.int64)
+        codes = pd.factorize(np.concatenate([contact, _objects(ids)]))[0].astype(np.int64)
         own, other = codes[: len(contact)], codes[len(contact) :]
         # A few ids of others in a column of remarks are no reason to distrust an index.
         if likely or np.isin(own[own >= 0], other).any():

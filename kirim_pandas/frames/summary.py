@@ -84,8 +84,7 @@ def groupings(result: pd.DataFrame, by: By, data: Source | None) -> list[Groupin
         The result frame.
     by
         None; a column or index level of the result or of `data`; a Series with the index of the
-        result, or an array as long as it; or a list of these.  The result's own status and reason
-        are left out, as every count is by them anyway.
+        result, or an array as long as it; or a list of these.
     data
         The original frame, whose rows are found by their contact ids.
 
@@ -95,17 +94,23 @@ def groupings(result: pd.DataFrame, by: By, data: Source | None) -> list[Groupin
         A name is unknown, or a length, an index or the contacts do not fit.
     """
     data = checked_source(data)
-    keys = by if isinstance(by, list) else [] if by is None else [by]
     found: list[Grouping] = []
-    for key in keys:
-        if isinstance(key, str) and key in ("status", "reason"):
-            continue
+    for key in _keys(by):
         place = _place_of(result, key, data)
         name = "group" if place.label is None else place.label
-        if name in _OWN_COLUMNS or name in [other.name for other in found]:
+        own = _is_outcome(key)
+        if (name in _OWN_COLUMNS and not own) or name in [other.name for other in found]:
             name = f"by_{name}"
         found.append(_grouping(name, place))
     return found
+
+
+def _keys(by: By) -> list[Any]:
+    return by if isinstance(by, list) else [] if by is None else [by]
+
+
+def _is_outcome(key: object) -> bool:
+    return isinstance(key, str) and key in ("status", "reason")
 
 
 def _place_of(result: pd.DataFrame, key: Any, data: Source | None) -> Place:
@@ -116,6 +121,8 @@ def _place_of(result: pd.DataFrame, key: Any, data: Source | None) -> Place:
     if isinstance(key, (np.ndarray, pd.Index, pd.api.extensions.ExtensionArray)):
         return _plain_values(result, key)
     check_label(key, argument="by")
+    if _is_outcome(key):  # also where a column of the caller's frame beside it is called so
+        return Place(key, "column", result_column(result, key).array)
     try:  # the result's own columns first: they need no pairing
         return find_place(result, key, argument="by")
     except InvalidInputError as error:
@@ -173,9 +180,9 @@ def summary(result: pd.DataFrame, by: By = None, *, data: Source | None = None) 
     result
         What bulk_label returned.
     by
-        A column name of `data`, an aligned Series or array, or a list of these.
+        A column name of the result or of `data`, an aligned Series or array, or a list of these.
     data
-        The original frame, for column names in `by`.
+        The original frame, for column names in `by`; its rows are found by their contact ids.
 
     Returns
     -------
@@ -202,7 +209,8 @@ def summary(result: pd.DataFrame, by: By = None, *, data: Source | None = None) 
     2  not_sent  missing_id     1         0   0.25
     """
     status = statuses_of(result)
-    groups = groupings(result, by, data)
+    # Every count is by status and reason anyway, and shares are of the other groups.
+    groups = groupings(result, [key for key in _keys(by) if not _is_outcome(key)], data)
     reason_codes, reasons = _reason_codes(result_column(result, "reason"))
     contact = _contact_codes(result)
     keys = [f"g{i}" for i in range(len(groups))]

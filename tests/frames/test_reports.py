@@ -117,15 +117,18 @@ def test_every_way_to_say_by_is_the_same(result: pd.DataFrame, data: pd.DataFram
 def test_by_reaches_index_and_result(result: pd.DataFrame, data: pd.DataFrame) -> None:
     """An index level, or a column of the result, may be what to group by."""
     assert summary(result, "row")["row"].unique().tolist() == [0, 1, 2, 3]
-    by_status = summary(result, "status", data=data)
-    assert by_status["by_status"].tolist() == by_status["status"].tolist()
+    assert bars(result, "reason").names[0] == "team_mismatch"
 
 
-def test_part_of_a_frame_finds_its_rows(result: pd.DataFrame) -> None:
-    """A result on a part of a frame takes its groups from the whole frame by label."""
-    part = result.set_axis(range(10, 18), axis=0)
-    whole = pd.DataFrame({"g": np.arange(30)[::-1]}, index=np.arange(30)[::-1])
-    assert summary(part, "g", data=whole)["g"].unique().tolist() == list(range(10, 18))
+def test_shares_are_of_the_groups_not_of_the_outcomes(
+    result: pd.DataFrame, data: pd.DataFrame
+) -> None:
+    """Status and reason in `by` change nothing: every count is by them, and shares add up to 1."""
+    expected = summary(result, "team", data=data)
+    for by in (["team", "reason"], ["status", "team"], ["reason", "team", "status"]):
+        pd.testing.assert_frame_equal(summary(result, by, data=data), expected)
+    pd.testing.assert_frame_equal(summary(result, "reason"), summary(result))
+    assert expected.groupby("team", dropna=False)["share"].sum().tolist() == pytest.approx([1] * 3)
 
 
 def test_by_that_does_not_fit(result: pd.DataFrame, data: pd.DataFrame) -> None:
@@ -133,8 +136,8 @@ def test_by_that_does_not_fit(result: pd.DataFrame, data: pd.DataFrame) -> None:
     for by, frame, words in [
         ("team", None, "data=df"),
         ("tem", data, "Did you mean 'team'"),
-        (data["team"].iloc[:3], None, "expected the same rows"),
-        ("team", data.iloc[::2], "expected the same rows"),
+        (data["team"].iloc[:3], None, "cannot be told"),
+        ("team", data.iloc[::2], "cannot be told"),
         (np.arange(3), None, "3 values"),
         (pd.Series([[1]] * 8, index=INDEX, name="bag"), None, "cannot be grouped"),
     ]:
@@ -147,7 +150,7 @@ def test_only_results_are_summed_up(wrong: object) -> None:
     """Something that is no result is refused by name of the missing column."""
     with pytest.raises(InvalidInputError, match="bulk_label"):
         summary(wrong)
-    with pytest.raises(InvalidInputError, match="something else"):
+    with pytest.raises(InvalidInputError, match="something else than applied"):
         summary(pd.DataFrame({"status": ["done"], "reason": None, "contact_id": "ctc_1"}))
 
 
