@@ -16,6 +16,7 @@ from kirim_pandas.errors import ConfigurationError, InvalidInputError
 
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
+    from kirim_pandas.frames.pairing import Kept
     from kirim_pandas.frames.reports import RunFacts
 
 __all__ = [
@@ -27,19 +28,24 @@ __all__ = [
     "known_client",
     "last_result",
     "recall",
+    "recent",
     "remember",
 ]
 
 KEPT_RUNS = 8
-"""Runs whose input frame is kept for reports; a shallow copy costs next to nothing."""
+"""Runs whose input frame is kept for reports."""
 
 
 @dataclass(frozen=True, eq=False)
 class Remembered:
-    """What this process knows of a recent run: the frame it was made from, and its facts."""
+    """What this process knows of a recent run: the frame it was made from, and its facts.
 
-    source: pd.DataFrame | None
+    ``figures`` are the rows of its result by status.
+    """
+
+    source: Kept | None
     facts: RunFacts
+    figures: dict[str, int]
 
 
 _client: Client | None = None
@@ -198,13 +204,12 @@ def at_work(run_id: str) -> Iterator[None]:
         _at_work.discard(run_id)
 
 
-def remember(
-    result: pd.DataFrame, run_id: str, source: pd.DataFrame | None, facts: RunFacts
-) -> None:
+def remember(result: pd.DataFrame, run_id: str, source: Kept | None, facts: RunFacts) -> None:
     """Keep a run's result, its facts, and the frame it was made from as it was then."""
     global _last_result
     _last_result = result
-    _recent[run_id] = Remembered(source, facts)
+    figures = {str(status): int(n) for status, n in result["status"].value_counts().items()}
+    _recent[run_id] = Remembered(source, facts, figures)
     _recent.move_to_end(run_id)
     while len(_recent) > KEPT_RUNS:
         _recent.popitem(last=False)
@@ -213,6 +218,11 @@ def remember(
 def recall(run_id: str | None) -> Remembered | None:
     """Return what is known of a recent run of this process."""
     return _recent.get(run_id) if run_id else None
+
+
+def recent() -> dict[str, Remembered]:
+    """Return what is known of the recent runs of this process, by run id, newest first."""
+    return dict(reversed(_recent.items()))
 
 
 def _ask_for_key() -> str | None:

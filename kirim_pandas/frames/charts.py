@@ -6,12 +6,12 @@ measures it), and carry dark text as well as stand on a white and on a dark page
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from kirim_pandas.errors import ConfigurationError
@@ -201,7 +201,7 @@ _WIDTH, _NAMES_WIDTH, _TOTALS_WIDTH = 760, 200, 70  # user units of the SVG, abo
 _BAR, _STEP, _TOP = 18, 25, 30
 
 
-def svg_chart(drawn: Bars) -> str:
+def svg_chart(drawn: Bars) -> Markup:
     """Draw the bars as one SVG element without scripts, fonts or files.
 
     Parameters
@@ -211,46 +211,65 @@ def svg_chart(drawn: Bars) -> str:
 
     Returns
     -------
-    str
+    Markup
         ``<svg …>…</svg>``; text takes the colour of the page around it.
     """
-    room = _WIDTH - _NAMES_WIDTH - _TOTALS_WIDTH
-    height = _TOP + _STEP * len(drawn.names)
+    told = "Share of rows by status" + (f", by {drawn.by}" if drawn.by else "")
     shown = [n for n in range(len(STATUSES)) if drawn.counts[:, n].any()]
-    told = html.escape("Share of rows by status" + (f", by {drawn.by}" if drawn.by else ""))
+    lines = (
+        _svg_row(name, drawn.counts[row], shown, _TOP + _STEP * row)
+        for row, name in enumerate(drawn.names)
+    )
+    return Markup(
+        '<svg viewBox="0 0 {} {}" width="100%" role="img" aria-label="{}" '
+        'font-family="inherit" font-size="12" fill="currentColor">{}{}</svg>'
+    ).format(
+        _WIDTH,
+        _TOP + _STEP * len(drawn.names),
+        told,
+        Markup("").join(_svg_key(*entry) for entry in enumerate(shown)),
+        Markup("").join(lines),
+    )
+
+
+def _svg_key(place: int, number: int) -> Markup:
+    """Draw one entry of the key to the colours."""
+    x, status = _NAMES_WIDTH + 92 * place, STATUSES[number]
+    return Markup(
+        '<rect x="{}" y="4" width="12" height="12" rx="2" fill="{}"/><text x="{}" y="14">{}</text>'
+    ).format(x, COLOURS[status], x + 17, status)
+
+
+def _svg_row(name: str, counts: NDArray[np.int64], shown: list[int], y: int) -> Markup:
+    """Draw a group: its name, a part for each status that it has, and its total."""
+    total = int(counts.sum())
+    room = _WIDTH - _NAMES_WIDTH - _TOTALS_WIDTH
     parts = [
-        f'<svg viewBox="0 0 {_WIDTH} {height}" width="100%" role="img" aria-label="{told}" '
-        'font-family="inherit" font-size="12" fill="currentColor">'
+        Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(
+            _NAMES_WIDTH - 10, y + 13, name
+        )
     ]
-    for place, number in enumerate(shown):
-        x, status = _NAMES_WIDTH + 92 * place, STATUSES[number]
-        parts.append(
-            f'<rect x="{x}" y="4" width="12" height="12" rx="2" fill="{COLOURS[status]}"/>'
-            f'<text x="{x + 17}" y="14">{status}</text>'
-        )
-    for row, name in enumerate(drawn.names):
-        y = _TOP + _STEP * row
-        total = int(drawn.counts[row].sum())
-        parts.append(
-            f'<text x="{_NAMES_WIDTH - 10}" y="{y + 13}" text-anchor="end">'
-            f"{html.escape(name)}</text>"
-        )
-        x_left = float(_NAMES_WIDTH)
-        for number in shown:
-            count = int(drawn.counts[row, number])
-            width = room * count / max(total, 1)
-            if not count:
-                continue
+    x = float(_NAMES_WIDTH)
+    for number in shown:
+        count = int(counts[number])
+        if count:
+            width = room * count / total
             told = f"{name}: {count:,} {STATUSES[number]} ({count / total:.1%})"
-            parts.append(
-                f'<rect x="{x_left:.1f}" y="{y}" width="{width:.1f}" height="{_BAR}" '
-                f'fill="{COLOURS[STATUSES[number]]}"><title>{html.escape(told)}</title></rect>'
-            )
-            if width >= 8 * len(f"{count:,}") + 6:
-                parts.append(
-                    f'<text x="{x_left + width / 2:.1f}" y="{y + 13}" text-anchor="middle" '
-                    f'fill="{_INK_ON_COLOUR}" pointer-events="none">{count:,}</text>'
-                )
-            x_left += width
-        parts.append(f'<text x="{_WIDTH - _TOTALS_WIDTH + 8}" y="{y + 13}">{total:,}</text>')
-    return "".join([*parts, "</svg>"])
+            parts.append(_svg_part(x, y, width, f"{count:,}", COLOURS[STATUSES[number]], told))
+            x += width
+    end = Markup('<text x="{}" y="{}">{}</text>').format(
+        _WIDTH - _TOTALS_WIDTH + 8, y + 13, f"{total:,}"
+    )
+    return Markup("").join([*parts, end])
+
+
+def _svg_part(x: float, y: int, width: float, count: str, colour: str, told: str) -> Markup:
+    """Draw a part of a bar, with its count if there is room."""
+    part = Markup(
+        '<rect x="{:.1f}" y="{}" width="{:.1f}" height="{}" fill="{}"><title>{}</title></rect>'
+    ).format(x, y, width, _BAR, colour, told)
+    if width < 8 * len(count) + 6:
+        return part
+    return part + Markup(
+        '<text x="{:.1f}" y="{}" text-anchor="middle" fill="{}" pointer-events="none">{}</text>'
+    ).format(x + width / 2, y + 13, _INK_ON_COLOUR, count)

@@ -6,7 +6,6 @@ comes from the data or from the service is escaped.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
+from markupsafe import Markup, escape
 
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.charts import Bars, bars, plot, svg_chart
@@ -21,6 +21,7 @@ from kirim_pandas.frames.exports import spreadsheet_safe
 from kirim_pandas.frames.pairing import Source, result_column
 from kirim_pandas.frames.reasons import REASONS, STATUS_MEANINGS, Reason, reason_for
 from kirim_pandas.frames.results import RUN_ID_ATTR, STATUSES
+from kirim_pandas.frames.shapes import printable
 from kirim_pandas.frames.summary import By, compare, summary
 
 __all__ = [
@@ -52,6 +53,8 @@ class RunFacts:
         Shown with its time zone, if it has one.
     requests : int or None
         Requests the run has used.
+    note : str or None
+        How the run was found, or what is not known of it, in a sentence.
     """
 
     run_id: str | None = None
@@ -60,6 +63,7 @@ class RunFacts:
     operation: str | None = None
     started: datetime | None = None
     requests: int | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,17 +87,7 @@ class Report:
     @property
     def html(self) -> str:
         """The report as a whole HTML page."""
-        return (
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            '<meta name="color-scheme" content="light dark">'
-            # Nothing may be loaded or run, whatever a cell of the data says.
-            '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-            "style-src 'unsafe-inline'\">"
-            f"<title>{_escape(self.title)}</title>"
-            "<style>body { margin: 0; background: Canvas; }</style>"
-            f"</head><body>{self.fragment}</body></html>\n"
-        )
+        return str(_PAGE.format(title=_visible(self.title), fragment=Markup(self.fragment)))  # noqa: S704 - built of escaped parts
 
     def save(self, path: str | Path) -> Path:
         """Write the page to a file.
@@ -101,7 +95,7 @@ class Report:
         Parameters
         ----------
         path
-            Such as ``"report.html"``; an existing file is replaced.
+            Such as ``"report.html"``; ``~`` is the home folder; an existing file is replaced.
 
         Returns
         -------
@@ -111,28 +105,35 @@ class Report:
         Raises
         ------
         InvalidInputError
-            The folder does not exist, or the path is a folder; nothing was written.
+            The folder does not exist, the path is a folder, or the file cannot be written.
         """
-        target = Path(path)
-        if target.is_dir():
+        try:
+            target = Path(path).expanduser()
+            if target.is_dir():
+                raise InvalidInputError(
+                    f"{target} is a folder, expected a file: for example "
+                    f"{str(target / 'report.html')!r}. Nothing was written."
+                )
+            if not target.parent.is_dir():
+                raise InvalidInputError(
+                    f"The folder {target.parent} does not exist, so {target.name} was not written. "
+                    f"Make it first, with Path({str(target.parent)!r}).mkdir(parents=True), or "
+                    "choose another."
+                )
+            target.write_text(self.html, encoding="utf-8")
+        except InvalidInputError:
+            raise
+        except (OSError, RuntimeError, TypeError, ValueError) as error:  # no home, NUL, full disk
             raise InvalidInputError(
-                f"{target} is a folder, expected a file: for example "
-                f"{str(target / 'report.html')!r}. Nothing was written."
-            )
-        if not target.parent.is_dir():
-            raise InvalidInputError(
-                f"The folder {target.parent} does not exist, so {target.name} was not written. "
-                f"Make it first, with Path({str(target.parent)!r}).mkdir(parents=True), or choose "
-                "another."
-            )
-        target.write_text(self.html, encoding="utf-8")
+                f"The report was not written: {error}. Choose another path, such as 'report.html'."
+            ) from error
         return target
 
     def _repr_html_(self) -> str:
         return self.fragment
 
     def __repr__(self) -> str:
-        return f"{self.title}\n{self.headline}\nSave it with .save('report.html')."
+        return printable(f"{self.title}\n{self.headline}\nSave it with .save('report.html').")
 
 
 def report(
@@ -171,21 +172,35 @@ def report(
     title = _title(facts)
     headline = _headline(counts, facts.operation)
     sections = [
-        f"<h2>{_escape(title)}</h2>",
-        f'<p class="headline">{_escape(headline)}</p>',
+        Markup("<h2>{}</h2>").format(_visible(title)),
+        Markup('<p class="headline">{}</p>').format(_visible(headline)),
         _facts(result, facts),
+        Markup("<p>{}</p>").format(_visible(facts.note)) if facts.note else "",
         svg_chart(bars(result)),
         _what_happened(counts),
         _by_group(groups) if groups is not None else "",
     ]
-    fragment = f'<div class="kirim-report"><style>{_STYLE}</style>{"".join(sections)}</div>'
-    return Report(title, headline, fragment)
+    fragment = Markup('<div class="kirim-report"><style>{}</style>{}</div>').format(
+        _STYLE, Markup("").join(sections)
+    )
+    return Report(title, headline, str(fragment))
 
 
-def _escape(value: object) -> str:
-    """Escape for HTML; control characters, such as terminal colours, become visible marks."""
-    text = "".join(c if c.isprintable() else "\ufffd" for c in str(value))
-    return html.escape(text, quote=True)
+_PAGE: Final = Markup(
+    '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    '<meta name="color-scheme" content="light dark">'
+    # Nothing may be loaded or run, whatever a cell of the data says.
+    '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+    "style-src 'unsafe-inline'\">"
+    "<title>{title}</title><style>body {{ margin: 0; background: Canvas; }}</style>"
+    "</head><body>{fragment}</body></html>\n"
+)
+
+
+def _visible(value: object) -> str:
+    """Turn control characters, such as terminal colours, into visible marks."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in str(value))
 
 
 def _title(facts: RunFacts) -> str:
@@ -196,37 +211,34 @@ def _title(facts: RunFacts) -> str:
     return f"Label {label or ''} {done} contacts".replace("  ", " ")
 
 
-_INFINITIVE: Final = {
-    "have the label": "have the label",
-    "are without the label": "be without the label",
-    "are done": "be done",
+_STATES: Final = {
+    "attach": ("have the label", "have the label"),
+    "detach": ("are without the label", "be without the label"),
 }
+"""What applied means, of customers who are so and who are known to be so."""
 
 
 def _headline(counts: pd.DataFrame, operation: str | None) -> str:
-    total = int(counts["rows"].sum())
-    if not total:
-        return "The frame had no rows; nothing was sent."
-    by_status = counts.groupby("status", observed=False)["rows"].sum()
-    applied = int(by_status["applied"])
-    state = {"attach": "have the label", "detach": "are without the label"}.get(
-        operation or "", "are done"
-    )
-    rest = ", ".join(
-        f"{int(by_status[status]):,} {status.replace('_', ' ')}"
-        for status in STATUSES[1:]
-        if by_status[status]
-    )
-    if by_status["unknown"]:  # then a share would say that the unknown are without
-        text = f"At least {applied:,} of {total:,} rows are known to {_INFINITIVE[state]}"
+    """Count customers, not rows: a contact is one, however many rows it has."""
+    if not counts["rows"].sum():
+        return "The segment is empty: the frame had no rows, and nothing was sent."
+    nobody = counts["reason"].isin(["missing_id", "malformed_id"])
+    people = counts[~nobody].groupby("status", observed=False)["contacts"].sum()
+    total, applied = int(people.sum()), int(people["applied"])
+    rows = int(counts.loc[nobody, "rows"].sum())
+    parts = [f"{int(people[s]):,} {s.replace('_', ' ')}" for s in STATUSES[1:] if people[s]]
+    parts += [f"{rows:,} row{'s' * (rows != 1)} without a usable id"] if rows else []
+    are, be = _STATES.get(operation or "", ("are done", "be done"))
+    customers = f"{total:,} customer{'s' * (total != 1)}"
+    text = f"{applied:,} of {customers} ({applied / max(total, 1):.1%}) {are}"
+    if people["unknown"]:  # then a share would say that the unknown are without
+        text = f"At least {applied:,} of {customers} are known to {be}"
         if not applied:
-            text = f"None of {total:,} rows is known yet to {_INFINITIVE[state]}"
-    else:
-        text = f"{applied:,} of {total:,} rows ({applied / total:.1%}) {state}"
-    return f"{text}; {rest}." if rest else f"{text}."
+            text = f"None of {customers} is known yet to {be}"
+    return f"{'; '.join([text, ', '.join(parts)] if parts else [text])}."
 
 
-def _facts(result: pd.DataFrame, facts: RunFacts) -> str:
+def _facts(result: pd.DataFrame, facts: RunFacts) -> Markup:
     contacts = int(result_column(result, "contact_id").nunique())
     when = facts.started.strftime("%Y-%m-%d %H:%M %Z").strip() if facts.started else None
     label = facts.label_id
@@ -242,55 +254,60 @@ def _facts(result: pd.DataFrame, facts: RunFacts) -> str:
         "Requests": None if facts.requests is None else f"{facts.requests:,}",
     }
     cells = (
-        f"<div><span>{name}</span>{_escape(value)}</div>"
+        Markup("<div><span>{}</span>{}</div>").format(name, _visible(value))
         for name, value in entries.items()
         if value is not None
     )
-    return f'<div class="facts">{"".join(cells)}</div>'
+    return Markup('<div class="facts">{}</div>').format(Markup("").join(cells))
 
 
-def _table(caption: str, head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Build a table from cells that are escaped already; numbers come in a ``num`` span."""
-    header = "".join(f'<th scope="col">{cell}</th>' for cell in head)
-    body = "".join(f"<tr>{''.join(f'<td>{c}</td>' for c in cells)}</tr>" for cells in rows)
-    return (
-        f'<div class="scroll"><table><caption>{caption}</caption>'
-        f"<thead><tr>{header}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+def _table(caption: str, head: Iterable[str], rows: Iterable[Iterable[str]]) -> Markup:
+    """Build a table; text in cells is escaped, markup is taken as it is."""
+    header = _each('<th scope="col">{}</th>', head)
+    body = _each("<tr>{}</tr>", (_each("<td>{}</td>", cells) for cells in rows))
+    return Markup(
+        '<div class="scroll"><table><caption>{}</caption>'
+        "<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>"
+    ).format(_visible(caption), header, body)
 
 
-def _number(value: object) -> str:
-    return f'<span class="num">{value}</span>'
+def _each(template: str, values: Iterable[str]) -> Markup:
+    filled = Markup(template).format  # noqa: S704 - templates are written in this module
+    return Markup("").join(filled(escape(value)) for value in values)
 
 
-def _what_happened(counts: pd.DataFrame) -> str:
+def _number(text: str) -> Markup:
+    return Markup('<span class="num">{}</span>').format(text)
+
+
+def _what_happened(counts: pd.DataFrame) -> Markup:
     rows = []
     reasons = counts["reason"].fillna("").tolist()
     for line, reason in zip(counts.to_dict("records"), reasons, strict=True):
         status = str(line["status"])
         words = reason_for(status, reason)
+        code = Markup("<br><code>{}</code>").format(_visible(reason)) if reason else ""
         rows.append(
             [
-                f'<span class="{status}">●</span> {status}'
-                + (f"<br><code>{_escape(reason)}</code>" if reason else ""),
+                Markup('<span class="{0}">●</span> {0}{1}').format(status, code),
                 _number(f"{line['rows']:,}"),
                 _number(f"{line['contacts']:,}"),
                 _number(f"{line['share']:.1%}"),
-                _escape(words.meaning),
-                _escape(words.action),
+                _visible(words.meaning),
+                _visible(words.action),
             ]
         )
     head = ["Status and reason", "Rows", "Contacts", "Share", "What it means", "What to do"]
     return _table("What happened to the rows", head, rows)
 
 
-def _by_group(groups: Bars) -> str:
+def _by_group(groups: Bars) -> Markup:
     totals = groups.counts.sum(axis=1)
     shown = [n for n in range(len(STATUSES)) if groups.counts[:, n].any()]
     unknown = STATUSES.index("unknown")
     rows = [
         [
-            _escape(name),
+            _visible(name),
             _number(f"{totals[i]:,}"),
             *(_number(f"{groups.counts[i, n]:,}") for n in shown),
             # Where some are unknown, nobody knows the share.
@@ -298,16 +315,15 @@ def _by_group(groups: Bars) -> str:
         ]
         for i, (name, applied) in enumerate(zip(groups.names, groups.counts[:, 0], strict=True))
     ]
-    head = [_escape(groups.by), "Rows", *(STATUSES[n] for n in shown), "Applied share"]
-    return (
-        f"<h3>By {_escape(groups.by)}</h3>{svg_chart(groups)}"
-        f"{_table(f'Rows by {_escape(groups.by)} and status', head, rows)}"
-    )
+    by = _visible(groups.by)
+    head = [by, "Rows", *(STATUSES[n] for n in shown), "Applied share"]
+    title = Markup("<h3>By {}</h3>").format(by)
+    return title + svg_chart(groups) + _table(f"Rows by {by} and status", head, rows)
 
 
 # Scoped to .kirim-report, so that nothing leaks into the notebook.  Colours come from JupyterLab's
 # or VS Code's theme where there is one, else from the reader's light or dark preference.
-_STYLE: Final = """
+_STYLE: Final = Markup("""
 .kirim-report { --ink: #1b1b1b; --paper: #ffffff; --line: #d5d5d5; --soft: #5c5c5c; }
 @media (prefers-color-scheme: dark) {
   .kirim-report { --ink: #ececec; --paper: #171717; --line: #444444; --soft: #a9a9a9; }
@@ -343,7 +359,7 @@ _STYLE: Final = """
 .kirim-report .applied { color: #2F8FD0; } .kirim-report .skipped { color: #F0B429; }
 .kirim-report .failed { color: #D9583F; } .kirim-report .unknown { color: #D9A6E0; }
 .kirim-report .not_sent { color: #8F8F8F; }
-""".replace(
+""").replace(
     # Said twice, the class outweighs the notebook's own rules for tables.
     ".kirim-report",
     ".kirim-report.kirim-report",

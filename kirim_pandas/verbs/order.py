@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import pandas as pd
 
 from kirim_pandas import session
 from kirim_pandas.api.protocol import order_problems
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.ids import ContactIds, collect_ids
+from kirim_pandas.frames.pairing import keep
 from kirim_pandas.run.spec import Job, Resolve
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ class Order:
     figures : dict or None
         What the journal is to say of the rows at the end; None to count them. A run that is
         resumed without its frame cannot count them.
-    source : DataFrame, Series, Index or None
-        What the ids were taken from; once the order is ready, a copy of it if it is a frame.
+    source : DataFrame, Series, Index, Kept or None
+        What the ids were taken from; once the order is ready, what is kept of it for reports.
     client : Client or None
         Sends; None while it is not chosen, and where nothing is to be sent.
     journal : str, Path, False or None
@@ -129,15 +129,7 @@ def ready(order: Order, *, sends: bool = True) -> Order:
     client = order.client
     if client is None and sends and order.contact_ids:
         client = session.current_client()
-    return replace(order, client=client, source=snapshot(order.source))
-
-
-def snapshot(source: object) -> pd.DataFrame | None:
-    """Copy a frame so that what is done to it later, even in place, does not change the copy."""
-    if not isinstance(source, pd.DataFrame):
-        return None
-    # From pandas 3 on a shallow copy shares its values only until one of the two is changed.
-    return source.copy(deep=pd.__version__ < "3")
+    return replace(order, client=client, source=order.ids and keep(order.source, order.ids))
 
 
 def check_options(resolve: object, max_requests: object) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -11,19 +15,28 @@ import pandas as pd
 from kirim_pandas import session
 from kirim_pandas.errors import InvalidInputError, KirimError
 from kirim_pandas.frames import reports
+from kirim_pandas.frames.columns import listed
+from kirim_pandas.frames.pairing import Source, result_column
 from kirim_pandas.frames.reports import Report, RunFacts
-from kirim_pandas.frames.results import RUN_ID_ATTR
+from kirim_pandas.frames.results import RUN_ID_ATTR, STATUSES
 from kirim_pandas.frames.summary import By
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["compare", "plot", "report", "summary"]
+    from kirim_pandas.journal.store import Journal
+
+__all__ = ["compare", "plot", "report", "run_of", "summary"]
+
+_UNKNOWN_HERE = "Label and operation are not known here: this journal does not have the run."
+_FOUND = "The result carries no run id; the run was found by its contacts and outcomes."
+_NOT_FOUND = (
+    "Label, operation and run cannot be told: the result carries no run id (it is lost in "
+    "pd.concat and in files), and this journal has no run of these contacts and outcomes."
+)
 
 
-def summary(
-    result: pd.DataFrame, by: By = None, *, data: pd.DataFrame | None = None
-) -> pd.DataFrame:
+def summary(result: pd.DataFrame, by: By = None, *, data: Source | None = None) -> pd.DataFrame:
     """Count; documented at ``result.kirim.summary``."""
     return reports.summary(result, by, data=_data(result, data))
 
@@ -53,8 +66,9 @@ def compare(
     Raises
     ------
     InvalidInputError
-        One of them is no result frame; or they are known, in this process or the journal, to be
-        of different labels or operations, so that ``applied`` does not mean the same.
+        One of them is no result frame, or tells two outcomes of one contact; or they are known, in
+        this process or the journal, to be of different labels or operations, so that ``applied``
+        does not mean the same.
 
     Examples
     --------
@@ -67,7 +81,7 @@ def compare(
     >>> len(kp.compare(first, again)), len(kp.compare(first, again, unchanged=True))
     (0, 30)
     """
-    facts = [_facts(result.attrs.get(RUN_ID_ATTR)) for result in (result_a, result_b)]
+    facts = [_facts_of_its_own(result) for result in (result_a, result_b)]
     for what in ("operation", "label_id"):
         a, b = (getattr(known, what) for known in facts)
         if a and b and a != b:
@@ -82,7 +96,7 @@ def plot(
     result: pd.DataFrame,
     by: By = None,
     *,
-    data: pd.DataFrame | None = None,
+    data: Source | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw; documented at ``result.kirim.plot``."""
@@ -93,43 +107,137 @@ def report(
     result: pd.DataFrame,
     by: By = None,
     *,
-    data: pd.DataFrame | None = None,
+    data: Source | None = None,
     label_name: str | None = None,
 ) -> Report:
     """Write a report; documented at ``result.kirim.report``."""
-    facts = replace(_facts(result.attrs.get(RUN_ID_ATTR)), label_name=label_name)
+    facts = run_of(result)
+    facts = replace(facts, label_name=label_name or facts.label_name)
     return reports.report(result, facts, by=by, data=_data(result, data))
 
 
-def _data(result: pd.DataFrame, data: pd.DataFrame | None) -> pd.DataFrame | None:
+def _data(result: pd.DataFrame, data: Source | None) -> Source | None:
     """Find the frame the result was made from, unless the caller names one."""
-    if data is not None:
+    if data is not None or not isinstance(result, pd.DataFrame):
         return data
     known = session.recall(result.attrs.get(RUN_ID_ATTR))
-    fits = known and known.source is not None and len(known.source) == len(result)
-    return known.source if known and fits else None
+    return known.source if known else None
 
 
-def _facts(run_id: str | None) -> RunFacts:
-    """Find what is known of a run: in this process, else in the journal, else nothing."""
+# -- which run a result is of --------------------------------------------------------------
+
+
+def run_of(result: pd.DataFrame) -> RunFacts:
+    """Find what is known of the run of a result, in this process, else in the journal.
+
+    Parameters
+    ----------
+    result
+        A result frame.  ``attrs`` name its run; they are lost in ``pd.concat`` and in CSV files,
+        and then the run is found again by its contacts.
+
+    Returns
+    -------
+    RunFacts
+        What cannot be told for certain is None, and ``note`` says so.
+    """
+    contacts = set(result_column(result, "contact_id").dropna())
+    run_id = result.attrs.get(RUN_ID_ATTR)
+    if run_id is not None:
+        return _facts(run_id)
+    figures = Counter(result_column(result, "status").dropna().astype(str))
+    runs = [run for run in _known_runs() if figures <= run.figures and contacts]
+    runs = [run for run in runs if contacts <= set(run.contacts())]
+    whole = [run for run in runs if run.figures == figures]
+    return _in_common([run.facts() for run in whole or runs])
+
+
+def _facts_of_its_own(result: pd.DataFrame) -> RunFacts:
+    """Find what is known of the run that a result itself names."""
+    result_column(result, "contact_id")  # or it is no result
+    run_id = result.attrs.get(RUN_ID_ATTR)
+    return RunFacts() if run_id is None else _facts(run_id)
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """A run that a result may be of: its rows by status, and ways to its contacts and its facts."""
+
+    figures: Counter[str]
+    contacts: Callable[[], Iterable[str]]
+    facts: Callable[[], RunFacts]
+
+
+def _known_runs() -> list[_Run]:
+    """List the runs of the journal, and those of this process, which may not be written down."""
+    runs = {
+        run_id: _Run(Counter(known.figures), known.source.contact_id.dropna, partial(_told, known))
+        for run_id, known in session.recent().items()
+        if known.source is not None
+    }
+    with _journal() as journal:
+        for record in journal.runs() if journal else ():
+            figures = Counter({name: (record.summary or {}).get(name, 0) for name in STATUSES})
+            contacts = partial(_contacts, record.run_id)
+            facts = partial(_facts, record.run_id)
+            runs.setdefault(record.run_id, _Run(figures, contacts, facts))
+    return list(runs.values())
+
+
+def _told(known: session.Remembered) -> RunFacts:
+    return known.facts
+
+
+def _contacts(run_id: str) -> list[str]:
+    with _journal() as journal:
+        return journal.contact_ids(run_id) if journal else []
+
+
+def _facts(run_id: str) -> RunFacts:
+    """Find what is known of a run: in this process, else in the journal, else that it is not."""
     known = session.recall(run_id)
-    if known is not None or run_id is None:
-        return known.facts if known else RunFacts()
-    from kirim_pandas.journal.store import Journal
-
-    try:
-        journal = Journal()
+    if known is not None:
+        return known.facts
+    with _journal() as journal:
+        if journal is None:
+            return RunFacts(run_id=run_id, note=_UNKNOWN_HERE)
         try:
             record, past = journal.load(run_id)
-        finally:
-            journal.close()
-    except KirimError:  # a frame from another machine: its rows are all there is
-        return RunFacts(run_id=run_id)
-    started = datetime.fromtimestamp(record.started_at, UTC).astimezone()
+        except KirimError:  # of another machine, or damaged
+            return RunFacts(run_id=run_id, note=_UNKNOWN_HERE)
     return RunFacts(
         run_id=run_id,
         label_id=record.label_id,
         operation=record.operation,
-        started=started,
+        started=datetime.fromtimestamp(record.started_at, UTC).astimezone(),
         requests=len(past),
+    )
+
+
+@contextmanager
+def _journal() -> Iterator[Journal | None]:
+    """Open the usual journal to look something up; None where it cannot be read."""
+    from kirim_pandas.journal.store import Journal
+
+    try:
+        journal = Journal()
+    except KirimError:  # a report does not need it
+        yield None
+        return
+    with closing(journal):
+        yield journal
+
+
+def _in_common(runs: list[RunFacts]) -> RunFacts:
+    """Say what all the runs that a result may be of have in common."""
+    if not runs:
+        return RunFacts(note=_NOT_FOUND)
+    if len(runs) == 1:
+        return replace(runs[0], note=_FOUND)
+    labels, operations = {run.label_id for run in runs}, {run.operation for run in runs}
+    return RunFacts(
+        label_id=labels.pop() if len(labels) == 1 else None,
+        operation=operations.pop() if len(operations) == 1 else None,
+        note=f"The result carries no run id, and {len(runs)} runs have its contacts and outcomes: "
+        f"{listed([str(run.run_id) for run in runs])}.",
     )

@@ -388,7 +388,8 @@ def test_report_tells_everything(result: pd.DataFrame, data: pd.DataFrame, tmp_p
         "2026-03-04 05:06 UTC",
         "run_7",
         "1,234",
-        "At least 2 of 8 rows are known to have the label",
+        "At least 2 of 6 customers are known to have the label; "
+        "2 skipped, 1 failed, 1 unknown, 1 row without a usable id.",
         REASONS["team_mismatch"].meaning,
         REASONS["no_reply"].action,
         "contact_gone",
@@ -445,7 +446,7 @@ def test_report_needs_no_facts(result: pd.DataFrame) -> None:
     told = report(result)
     assert "run_7" in told.html
     assert "None" not in told.html
-    assert "At least 2 of 8 rows are known" in repr(told)  # one is unknown
+    assert "At least 2 of 6 customers are known" in repr(told)  # one is unknown
 
 
 # -- exports ------------------------------------------------------------------------------
@@ -495,4 +496,4 @@ def test_headline_of_a_result_nobody_knows(result: pd.DataFrame) -> None:
     """Where no row is known to have the label, the headline says so, and not "at least 0"."""
     unsettled = result.iloc[[6]]
     told = report(unsettled, RunFacts(operation="attach"))
-    assert told.headline == "None of 1 rows is known yet to have the label; 1 unknown."
+    assert told.headline == "None of 1 customer is known yet to have the label; 1 unknown."
