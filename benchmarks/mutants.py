@@ -189,7 +189,7 @@ DEFECTS = [
     ),
     Defect(
         "redirects followed",
-        "api/client.py",
+        "api/transport.py",
         "follow_redirects=False",
         "follow_redirects=True",
         "whole/test_security.py::test_no_redirect_carries_the_key_to_another_host",
@@ -197,8 +197,8 @@ DEFECTS = [
     Defect(
         "the key in a message",
         "api/secret.py",
-        'text = _KEY_LIKE.sub("[key]", self._mask(" ".join(text.split())))',
-        'text = " ".join(text.split())',
+        'kept = _KEY_LIKE.sub("[key]", self._mask(kept))',
+        "pass",
         "api/test_client.py::test_an_echo_of_the_key_is_not_shown",
     ),
     Defect(

@@ -1,6 +1,7 @@
 """Every test starts alone: no key, no default client, a journal of its own."""
 
 import os
+import shutil
 
 # The matrices here are small: on shared cores more threads only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -8,6 +9,18 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import pytest
 
 from kirim_pandas import session
+
+HOW_TO_GET_LIBREOFFICE = "needs LibreOffice: apt-get install -y libreoffice-calc-nogui"
+
+
+def pytest_collection_modifyitems(items):
+    if shutil.which("soffice"):
+        return
+    if os.environ.get("KIRIM_REQUIRE_OFFICE"):
+        raise pytest.UsageError(f"may not be skipped here: {HOW_TO_GET_LIBREOFFICE}")
+    for item in items:
+        if item.get_closest_marker("office"):
+            item.add_marker(pytest.mark.skip(reason=HOW_TO_GET_LIBREOFFICE))
 
 
 @pytest.fixture(autouse=True)
