@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 from typing import Any, NoReturn, Self, TypeVar
 from uuid import uuid4
 
@@ -267,10 +269,28 @@ class Client:
         phone
             An exact number in the form +628…
         """
+        return chain.from_iterable(self.contact_pages(search=search, phone=phone))
+
+    def contact_pages(
+        self, *, search: str | None = None, phone: str | None = None
+    ) -> Iterator[list[Contact]]:
+        """Go through the organisation's contacts page by page; see :meth:`contacts`."""
         if search is not None and not 1 <= len(search) <= 200:
             raise InvalidInputError(f"search: found {len(search)} characters, expected 1 to 200")
-        items = self._items("/contacts", search=search, phone=phone)
-        return (Contact.read(item, self._secret) for item in items)
+        pages = self._pages("/contacts", search=search, phone=phone)
+        return ([Contact.read(item, self._secret) for item in page] for page in pages)
+
+    def at_number(self, phone_number_id: str) -> Client:
+        """Return a client like this one whose contact paths name another connected number."""
+        twin = object.__new__(Client)
+        twin.__dict__.update(self.__dict__)
+        twin._address = replace(self._address, phone_number_id=phone_number_id)
+        return twin
+
+    @property
+    def has_number(self) -> bool:
+        """Whether contact paths name a connected number, so that lists are of that number only."""
+        return self._address.phone_number_id is not None
 
     def accounts(self) -> Iterator[Account]:
         """Go through the organisation's connected numbers."""
@@ -284,6 +304,9 @@ class Client:
         return outcome
 
     def _items(self, path: str, **query: str | None) -> Iterator[Mapping[str, Any]]:
+        return chain.from_iterable(self._pages(path, **query))
+
+    def _pages(self, path: str, **query: str | None) -> Iterator[Sequence[Mapping[str, Any]]]:
         cursor, seen = None, set()
         while True:
             items, cursor = self._read(
@@ -293,7 +316,7 @@ class Client:
                 cursor=cursor,
                 **query,
             )
-            yield from items
+            yield items
             if cursor is None:
                 return
             if cursor in seen:
