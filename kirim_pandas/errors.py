@@ -161,9 +161,16 @@ class TransportError(KirimError):
 
 
 class ProtocolError(KirimError):
-    """A reply that is not the documented one: a web page, cut JSON, impossible counts."""
+    """A reply that is not the documented one: a web page, cut JSON, another call's counts.
+
+    Attributes
+    ----------
+    request_id : str or None
+        The id under which another call was answered before, where the reply bears one.
+    """
 
     maybe_applied = True
+    request_id: str | None = None
 
 
 class JournalError(KirimError):
