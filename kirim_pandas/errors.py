@@ -5,7 +5,7 @@
     KirimError
     ├── InvalidInputError (also ValueError)   the frame or an argument; nothing was sent
     ├── ConfigurationError                    no key, a bad base URL, a missing extra
-    ├── ApiError                              the service said no
+    ├── ApiError                              the service, or something on the way, said no
     │   ├── InvalidRequestError               400, 413, 422
     │   ├── AuthenticationError               401
     │   ├── PermissionDeniedError             403
@@ -74,11 +74,16 @@ class InvalidInputError(KirimError, ValueError):
 
 
 class ConfigurationError(KirimError):
-    """The key, the base URL or the installation is not usable; nothing was sent."""
+    """The key, the base URL or the installation is not usable.
+
+    Nothing was sent, but where a redirect came back: see ``maybe_applied``.
+    """
 
 
 class ApiError(KirimError):
-    """The service answered with an error.
+    """The service, or something between it and the user, answered with an error.
+
+    Only where ``code`` is set was it the service itself.
 
     Attributes
     ----------
@@ -90,8 +95,12 @@ class ApiError(KirimError):
         How long the service asks to wait, where it says so (429, 503).
     replayed : bool
         Whether this is a stored reply: the same idempotency key will bring it again.
+    maybe_too_large : bool
+        Whether fewer contacts in a call may mend it: it was said to be too large, or something
+        on the way refused it as such things do with what is too large for them.
     """
 
+    maybe_too_large: bool = False
     retry_after_seconds: float | None = None
     replayed: bool = False
 
@@ -161,12 +170,13 @@ class TransportError(KirimError):
 
 
 class ProtocolError(KirimError):
-    """A reply that is not the documented one: a web page, cut JSON, another call's counts.
+    """A reply that is not the documented one: a web page, cut JSON, impossible counts.
 
     Attributes
     ----------
     request_id : str or None
-        The id under which another call was answered before, where the reply bears one.
+        Where a reply came twice: whose. Which of the two calls it belongs to cannot be told, so
+        both are in doubt.
     """
 
     maybe_applied = True

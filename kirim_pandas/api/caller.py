@@ -12,9 +12,11 @@ import math
 import random
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 from weakref import WeakValueDictionary
 
 from kirim_pandas.api.models import Answer, Organization, Reply, Request
@@ -22,13 +24,14 @@ from kirim_pandas.api.pacing import (
     DOCUMENTED_READS_PER_MINUTE,
     DOCUMENTED_WRITES_PER_MINUTE,
     Pacer,
+    RateHeaders,
     Ticket,
     read_rate_headers,
 )
-from kirim_pandas.api.protocol import read_reply
+from kirim_pandas.api.protocol import from_a_cache, read_reply
 from kirim_pandas.api.retry import LIMITED, Again, CallStopped, Retries
-from kirim_pandas.api.secret import Secret
-from kirim_pandas.errors import KirimError, RateLimitedError
+from kirim_pandas.api.secret import Secret, warn_unlocated
+from kirim_pandas.errors import ApiError, KirimError, RateLimitedError
 
 __all__ = ["Caller", "Exchange", "Gate", "OnWait", "shared_gate"]
 
@@ -45,6 +48,18 @@ POLL_FOR_REPLY_SECONDS = 0.01
 GIVEN_UP_SECONDS = 1.0
 """After a 429 that is not waited for: the other calls of a run are stopped before one leaves."""
 
+READ_SECONDS = 10.0
+"""So long a read goes on after its first failure: somebody looks at the screen."""
+
+KNOWN_REPLIES = 20_000
+"""Request ids that are kept, to know a reply that comes again: 20 million contacts' worth."""
+
+KEYS_ARE_LOST = (
+    "Kirim carried out a request again that it had answered before, so something between you and "
+    "Kirim takes out Idempotency-Key (or the mark of its replies). Labels that are set twice stay "
+    "as they are, but counts of repeated calls may be of the repeat."
+)
+
 _LOG = logging.getLogger("kirim_pandas")
 _LOG.addHandler(logging.NullHandler())
 
@@ -57,6 +72,15 @@ class Gate:
         self.writes = Pacer(DOCUMENTED_WRITES_PER_MINUTE)
         self.reads = Pacer(DOCUMENTED_READS_PER_MINUTE)
         self.organization: Organization | None = None
+        self.told_of_keys = False
+        self._owners: OrderedDict[str, str] = OrderedDict()
+
+    def owner_of(self, request_id: str, claimant: str) -> str:
+        """Tell whose a reply was when it came first; each is one call's only."""
+        owner = self._owners.setdefault(request_id, claimant)
+        if len(self._owners) > KNOWN_REPLIES:
+            self._owners.popitem(last=False)
+        return owner
 
 
 _gates: WeakValueDictionary[tuple[str, str], Gate] = WeakValueDictionary()
@@ -71,6 +95,26 @@ def shared_gate(base_url: str, secret: Secret) -> Gate:
         if gate is None:
             gate = _gates[name] = Gate()
         return gate
+
+
+@dataclass(slots=True, eq=False)
+class _Call(Generic[T]):
+    """One call while it is being settled."""
+
+    request: Request
+    make: Callable[[Answer], T]
+    key: str | None
+    is_new: bool  # whether nobody has ever sent its key
+    retries: Retries
+    pacer: Pacer
+    on_wait: OnWait | None
+    stop: threading.Event | None
+    was_carried_out: bool = False  # a good reply began to come, and was lost on the way
+
+    @property
+    def owner(self) -> str:
+        """What the replies to this call, and to no other, belong to."""
+        return self.key or self.request.url
 
 
 @dataclass(slots=True)
@@ -107,106 +151,169 @@ class Caller:
         make: Callable[[Answer], T],
         *,
         key: str | None = None,
+        is_new: bool = False,
         on_wait: OnWait | None = None,
         stop: threading.Event | None = None,
     ) -> T | KirimError:
         """Send `request` until it is answered for good, or there is no point in going on.
+
+        Parameters
+        ----------
+        request
+            What to send.
+        make
+            Makes the result of a good answer.
+        key
+            Sent as idempotency key, if any.
+        is_new
+            Whether nobody has ever sent `key`: then no reply to it can be a stored one.
+        on_wait
+            Called with a reason and seconds before each wait worth telling.
+        stop
+            Ends a wait at once when set.
 
         Returns
         -------
         T or KirimError
             What `make` made of the answer, or the error to raise.
         """
+        patience = self.patience_seconds
         retries = Retries(
             host=self.host,
             max_tries=self.max_tries,
-            patience_seconds=self.patience_seconds,
+            patience_seconds=patience if request.is_write else min(patience, READ_SECONDS),
+            limit_seconds=patience,
             uniform=random.uniform,
         )
         pacer = self.gate.writes if request.is_write else self.gate.reads
+        call = _Call(request, make, key, is_new, retries, pacer, on_wait, stop)
         outcome: T | KirimError
         try:
             again: Again | None = None
             while True:
-                ticket = self._turn(pacer, on_wait, stop)
-                outcome, again = self._try(request, make, key, pacer, ticket, retries)
+                ticket = self._turn(call)
+                tried = self._try(call, ticket)
+                outcome, again = tried
                 if again is None:
                     break
                 if not again.everyone:  # else the next turn does the waiting, for all
-                    self._pause(again, on_wait, stop)
+                    self._pause(call, again)
         except CallStopped as stopped:
             outcome = _bare(stopped)
         if isinstance(outcome, KirimError):
             outcome.maybe_applied = request.is_write and retries.maybe_applied
         return outcome
 
-    def _turn(self, pacer: Pacer, on_wait: OnWait | None, stop: threading.Event | None) -> Ticket:
+    def _turn(self, call: _Call[T]) -> Ticket:
         """Wait until the bucket lets a request leave."""
-        told = on_wait is None
+        told, pacer = call.on_wait is None, call.pacer
         while True:
-            self._check(stop)
+            self._check(call.stop)
             with self.gate.lock:
                 now = time.monotonic()
                 seconds = pacer.wait_seconds(now, share=self.share)
                 if seconds <= 0.0:
                     return pacer.start(now)
                 is_held = pacer.is_held(now)
-            if not told and on_wait is not None and WORTH_TELLING_SECONDS < seconds < math.inf:
+            if not told and call.on_wait and WORTH_TELLING_SECONDS < seconds < math.inf:
                 told = True
                 limit = f"rate limit of {pacer.limit_per_minute:,} requests a minute"
-                on_wait(LIMITED if is_held else limit, seconds)
+                call.on_wait(LIMITED if is_held else limit, seconds)
             time.sleep(
                 POLL_FOR_REPLY_SECONDS if seconds == math.inf else min(seconds, POLL_SECONDS)
             )
 
-    def _try(
-        self,
-        request: Request,
-        make: Callable[[Answer], T],
-        key: str | None,
-        pacer: Pacer,
-        ticket: Ticket,
-        retries: Retries,
-    ) -> tuple[T | KirimError, Again | None]:
+    def _try(self, call: _Call[T], ticket: Ticket) -> tuple[T | KirimError, Again | None]:
         """Send once; tell the outcome and, if it is worth it, the next try."""
         outcome: T | KirimError | None = None
         again = headers = None
         try:
-            reply = self.exchange(request, key)
+            reply = self.exchange(call.request, call.key)
             if isinstance(reply, Reply):
                 self.was_reached = True
                 headers = read_rate_headers(reply.headers)
-                outcome = self._read(reply, request, make)
+                outcome = self._read(call, reply)
             else:
                 outcome = reply
-            now = time.monotonic()
+                call.is_new &= not reply.maybe_applied
             if isinstance(outcome, KirimError):
+                again = self._after(call, outcome, ticket, headers)
+            else:
                 with self.gate.lock:
-                    token_seconds = pacer.seconds_to_token(now)
-                again = retries.after(
-                    outcome, now=now, was_reached=self.was_reached, token_seconds=token_seconds
-                )
-            _log(request, key, reply, outcome, now - ticket.started_at)
+                    call.pacer.speed_up()
+            _log(call, reply, outcome, time.monotonic() - ticket.started_at)
             return outcome, again
         finally:
             with self.gate.lock:
                 now = time.monotonic()
-                if isinstance(outcome, RateLimitedError):
-                    pacer.hold(now, again.seconds if again else GIVEN_UP_SECONDS)
-                pacer.finish(ticket, now, headers)
+                if isinstance(outcome, RateLimitedError) and (again is None or again.everyone):
+                    call.pacer.hold(now, again.seconds if again else GIVEN_UP_SECONDS)
+                call.pacer.finish(ticket, now, headers)
 
-    def _read(self, reply: Reply, request: Request, make: Callable[[Answer], T]) -> T | KirimError:
+    def _after(
+        self, call: _Call[T], error: KirimError, ticket: Ticket, headers: RateHeaders | None
+    ) -> Again | None:
+        """Decide what follows an error; one that is about the pace lowers it, for all calls."""
+        now, pace_seconds = time.monotonic(), None
+        with self.gate.lock:
+            token_seconds = call.pacer.seconds_to_token(now)
+            if token_seconds <= 0.0 and _is_about_pace(error, headers):
+                pace_seconds = call.pacer.slow_down(ticket, now)
+        return call.retries.after(
+            error,
+            now=now,
+            was_reached=self.was_reached,
+            token_seconds=token_seconds,
+            pace_seconds=pace_seconds,
+        )
+
+    def _read(self, call: _Call[T], reply: Reply) -> T | KirimError:
+        """Read a reply, if it can be the reply to this call."""
+        said: Answer | ApiError
         try:
-            return make(read_reply(reply, request, self.secret))
+            try:
+                said = read_reply(reply, call.request, self.secret)
+            except ApiError as refusal:
+                said = refusal
+            if isinstance(said, Answer) or said.code is not None:
+                self._check_own(call, said)
+            if isinstance(said, ApiError):
+                return _bare(said)
+            self._check_repeats(call, said)
+            return call.make(said)
         except KirimError as error:
+            call.was_carried_out |= reply.status == 200 and reply.body[:1] == b"{"
             return _bare(error)
+        finally:
+            call.is_new = False
 
-    def _pause(self, again: Again, on_wait: OnWait | None, stop: threading.Event | None) -> None:
-        if on_wait is not None and again.seconds > WORTH_TELLING_SECONDS:
-            on_wait(again.reason, again.seconds)
+    def _check_own(self, call: _Call[T], said: Answer | ApiError) -> None:
+        """Refuse a reply that another call had before, or that a new key cannot bring."""
+        if said.replayed and call.is_new:
+            raise from_a_cache("it is marked Idempotent-Replayed, and its key is new")
+        if said.request_id is None:
+            return
+        with self.gate.lock:
+            owner = self.gate.owner_of(said.request_id, call.owner)
+        if owner != call.owner:
+            error = from_a_cache(f"request {said.request_id} was answered before")
+            error.request_id = said.request_id
+            raise error
+
+    def _check_repeats(self, call: _Call[T], answer: Answer) -> None:
+        """Say, once, that idempotency keys do not reach the service, where it shows."""
+        lost = call.request.is_write and call.was_carried_out and not answer.replayed
+        if lost and not self.gate.told_of_keys:
+            self.gate.told_of_keys = True
+            with suppress(UserWarning):  # as an error it would cost a good reply
+                warn_unlocated(KEYS_ARE_LOST)
+
+    def _pause(self, call: _Call[T], again: Again) -> None:
+        if call.on_wait is not None and again.seconds > WORTH_TELLING_SECONDS:
+            call.on_wait(again.reason, again.seconds)
         until = time.monotonic() + again.seconds
         while (left := until - time.monotonic()) > 0.0:
-            self._check(stop)
+            self._check(call.stop)
             time.sleep(min(left, POLL_SECONDS))
 
     def _check(self, stop: threading.Event | None) -> None:
@@ -216,25 +323,30 @@ class Caller:
             raise CallStopped("the client was closed")
 
 
+def _is_about_pace(error: KirimError, headers: RateHeaders | None) -> bool:
+    """Whether something on the way, and not the organisation's bucket, was asked too often."""
+    return (
+        isinstance(error, ApiError)
+        and error.status in (429, 503)
+        and error.retry_after_seconds is None
+        and headers is not None
+        and headers.remaining != 0
+    )
+
+
 def _bare(error: KirimError) -> KirimError:
     """Take from an error the frames and the other errors that hold a reply."""
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
 
 
-def _log(
-    request: Request,
-    key: str | None,
-    reply: Reply | KirimError,
-    outcome: object,
-    seconds: float,
-) -> None:
+def _log(call: _Call[T], reply: Reply | KirimError, outcome: object, seconds: float) -> None:
     """Log what support needs: no ids of contacts, no search text, no key of the service."""
     _LOG.debug(
         "%s %s, key %s, %.3f s: %s",
-        request.method,
+        call.request.method,
         reply.status if isinstance(reply, Reply) else "no reply",
-        (key or "-")[:8],
+        (call.key or "-")[:8],
         seconds,
         type(outcome).__name__
         if isinstance(outcome, KirimError)

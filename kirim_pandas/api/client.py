@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, Self, TypeVar
 from uuid import uuid4
 
@@ -39,6 +39,12 @@ T = TypeVar("T")
 
 PAGE_LIMIT = 100
 """The service's most items a page."""
+LARGEST_LIST = (500, 64 * 2**20)
+LARGEST_LISTS = {"/contacts": (20_000, 2 * 2**30)}
+"""Pages and bytes after which a list is taken for one that never ends: 50,000 labels, or two
+million contacts, at a page of 50 kB."""
+SLOW_SECONDS = 3.0
+"""After so long somebody wonders whether anything happens."""
 
 
 class Client:
@@ -168,6 +174,7 @@ class Client:
         operation: str,
         *,
         idempotency_key: str | None = None,
+        sent_before: bool = True,
         on_wait: OnWait | None = None,
         stop: threading.Event | None = None,
     ) -> BulkLabelReply:
@@ -183,6 +190,9 @@ class Client:
             ``"attach"`` or ``"detach"``.
         idempotency_key
             Sent with each try of this call; by default a fresh one.
+        sent_before
+            Whether a key that is given may have been sent before, in an earlier session: then
+            the service's stored reply is taken. Otherwise no reply can be a stored one.
         on_wait
             Called with a short reason and seconds before each wait worth telling.
         stop
@@ -213,12 +223,17 @@ class Client:
             return protocol.read_counts(answer, request, self._secret)
 
         key = idempotency_key or str(uuid4())
-        outcome = self._caller.settle(request, make, key=key, on_wait=on_wait, stop=stop)
+        is_new = idempotency_key is None or not sent_before
+        outcome = self._caller.settle(
+            request, make, key=key, is_new=is_new, on_wait=on_wait, stop=stop
+        )
         if idempotency_key is None and isinstance(outcome, ApiError) and _is_stored(outcome):
             # The service keeps bringing the failure it has stored under our own key. A second
             # one is safe: attaching twice, or detaching twice, is the same as once.
             key = str(uuid4())
-            outcome = self._caller.settle(request, make, key=key, on_wait=on_wait, stop=stop)
+            outcome = self._caller.settle(
+                request, make, key=key, is_new=True, on_wait=on_wait, stop=stop
+            )
         if isinstance(outcome, KirimError):
             raise outcome
         return outcome
@@ -269,28 +284,13 @@ class Client:
         phone
             An exact number in the form +628…
         """
-        return chain.from_iterable(self.contact_pages(search=search, phone=phone))
-
-    def contact_pages(
-        self, *, search: str | None = None, phone: str | None = None
-    ) -> Iterator[list[Contact]]:
-        """Go through the organisation's contacts page by page; see :meth:`contacts`."""
         if search is not None and not 1 <= len(search) <= 200:
             raise InvalidInputError(f"search: found {len(search)} characters, expected 1 to 200")
-        pages = self._pages("/contacts", search=search, phone=phone)
-        return ([Contact.read(item, self._secret) for item in page] for page in pages)
-
-    def at_number(self, phone_number_id: str) -> Client:
-        """Return a client like this one whose contact paths name another connected number."""
-        twin = object.__new__(Client)
-        twin.__dict__.update(self.__dict__)
-        twin._address = replace(self._address, phone_number_id=phone_number_id)
-        return twin
-
-    @property
-    def has_number(self) -> bool:
-        """Whether contact paths name a connected number, so that lists are of that number only."""
-        return self._address.phone_number_id is not None
+        for name, text in (("search", search), ("phone", phone)):
+            if any("\ud800" <= character <= "\udfff" for character in text or ""):
+                raise InvalidInputError(f"{name}: found half a character, which cannot be sent")
+        items = self._items("/contacts", search=search, phone=phone)
+        return (Contact.read(item, self._secret) for item in items)
 
     def accounts(self) -> Iterator[Account]:
         """Go through the organisation's connected numbers."""
@@ -298,30 +298,57 @@ class Client:
 
     def _read(self, path: str, make: Callable[[Answer], T], **query: str | int | None) -> T:
         request = protocol.read_request(self._address, path, **query)
-        outcome = self._caller.settle(request, make)
+        with _told_when_slow(self._address.host):
+            outcome = self._caller.settle(request, make)
         if isinstance(outcome, KirimError):
             raise outcome
         return outcome
 
     def _items(self, path: str, **query: str | None) -> Iterator[Mapping[str, Any]]:
-        return chain.from_iterable(self._pages(path, **query))
+        most_pages, most_bytes = LARGEST_LISTS.get(path, LARGEST_LIST)
+        cursor, seen, size = None, set(), 0
 
-    def _pages(self, path: str, **query: str | None) -> Iterator[Sequence[Mapping[str, Any]]]:
-        cursor, seen = None, set()
+        def make(answer: Answer) -> tuple[list[Mapping[str, Any]], str | None, int]:
+            return *protocol.read_page(answer, self._secret), answer.size
+
         while True:
-            items, cursor = self._read(
-                path,
-                lambda answer: protocol.read_page(answer, self._secret),
-                limit=PAGE_LIMIT,
-                cursor=cursor,
-                **query,
-            )
-            yield items
+            items, cursor, more = self._read(path, make, limit=PAGE_LIMIT, cursor=cursor, **query)
+            yield from items
             if cursor is None:
                 return
             if cursor in seen:
                 raise ProtocolError("the list goes round in circles: the cursor came again")
             seen.add(cursor)
+            size += more
+            if len(seen) >= most_pages or size > most_bytes:
+                raise ProtocolError(
+                    f"the list of {path[1:]} does not end: found {len(seen):,} pages and "
+                    f"{size / 2**20:,.0f} MiB, expected at most {most_pages:,} pages and "
+                    f"{most_bytes / 2**20:,.0f} MiB; the items before this can be used"
+                )
+
+
+@contextmanager
+def _told_when_slow(host: str) -> Iterator[None]:
+    """Say on stderr that somebody waits for a read, and how long that may last."""
+
+    def tell() -> None:
+        if sys.stderr is not None:
+            with suppress(OSError, ValueError):  # nobody reads it
+                print(
+                    f"kirim_pandas: still waiting for {host}; this may take half a minute, "
+                    "then it is given up.",
+                    file=sys.stderr,
+                    flush=True,
+                )
+
+    timer = threading.Timer(SLOW_SECONDS, tell)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _check_settings(share: object, max_tries: object, patience_seconds: object) -> None:

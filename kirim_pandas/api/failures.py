@@ -168,8 +168,10 @@ def _about_tls(causes: Sequence[BaseException]) -> _Meaning | None:
     found = next(
         (c for c in causes if isinstance(c, ssl.SSLError) and not isinstance(c, cut)), None
     )
-    reason = getattr(found, "reason", None) or ""
-    if not reason or "EOF" in reason:
+    # Python knows a name for most reasons, OpenSSL a sentence for all of them.
+    reason = getattr(found, "reason", None) or str(found or "")
+    reason = re.sub(r" ?\[[^]]*\] ?|\(_ssl.*", "", reason).strip().upper().replace(" ", "_")
+    if not reason or "EOF" in reason or "INTERNAL_ERROR" in reason:
         return None
     text = next(text for part, text in TLS_REASONS if re.search(part, reason))
     return _Meaning(f"{text} (OpenSSL: {_quoted(reason.lower().replace('_', ' '))})", 1)

@@ -35,6 +35,21 @@ STALE_SECONDS = 30.0
 LOST_SECONDS = 300.0
 """A request not heard of for so long is not in flight any more, whatever became of it."""
 
+SLOWED_BY = ((3, 0.5), (10, 0.7), (math.inf, 0.95))
+"""By how many replies came since the last time: what the pace is multiplied by when something on
+the way takes fewer requests than the service's headers say. Far from what fits it is halved; near
+it, each twentieth less is enough. Measured: see test_pacing.py."""
+FASTEST_PER_SECOND = 100.0
+"""Where lowering begins at most: no plan that is documented lets more through."""
+FAR_BELOW, FAST_GROWTH = 0.9, 1.02
+"""Below so much of the pace that was too fast, each reply makes it so much faster."""
+SLOW_GROWTH = 1e-5
+"""Near it, the n-th reply since makes it faster by n times this: a twentieth after 100 replies,
+and twice as fast after 370, since who is in the way may be gone."""
+
+MOST_REFUSED_IN_A_ROW = 16
+"""Twice the calls that a run has in flight: if no reply comes between them, it is not the pace."""
+
 _WHOLE = re.compile(r"[0-9]{1,9}")
 
 
@@ -96,6 +111,12 @@ class Pacer:
         self._held_until = -math.inf
         self._started = 0
         self._in_flight: dict[int, Ticket] = {}
+        self._pace: float | None = None  # requests a second; None: only the bucket counts
+        self._too_fast = math.inf
+        self._next_at = -math.inf
+        self._replies_since_slowed = 0
+        self._slowed_at = -math.inf
+        self._refused_in_a_row = 0
 
     def is_held(self, now: float) -> bool:
         """Whether a 429 is why nothing may leave now."""
@@ -123,12 +144,15 @@ class Pacer:
             return math.inf
         missing = 1.0 + self._reserve(share) - self._tokens
         # a billionth of a token is the rounding of floats, not a reason to wait
-        return missing / self._per_second if missing > 1e-9 else 0.0
+        seconds = missing / self._per_second if missing > 1e-9 else 0.0
+        return max(seconds, self._next_at - now)
 
     def start(self, now: float) -> Ticket:
         """Count a request that leaves now."""
         self._count(now)
         self._tokens -= 1.0
+        if self._pace is not None:
+            self._next_at = now + 1.0 / self._pace
         ended = self._started - len(self._in_flight)
         self._started += 1
         ticket = Ticket(self._started, now, ended)
@@ -171,6 +195,41 @@ class Pacer:
         """
         self._alone = True
         self._held_until = max(self._held_until, now + seconds)
+
+    def slow_down(self, ticket: Ticket, now: float) -> float | None:
+        """Lower the pace: something on the way refused a request that the bucket had a token for.
+
+        Called before :meth:`finish`.
+
+        Returns
+        -------
+        float or None
+            Seconds between two requests from now on. None where it cannot be the pace, since
+            nothing comes through any more.
+        """
+        self._refused_in_a_row += 1
+        if self._refused_in_a_row > MOST_REFUSED_IN_A_ROW:
+            return None
+        # Who left before the pace was lowered, or before a reply since, tells nothing new of it.
+        if ticket.started_at > self._slowed_at and self._replies_since_slowed:
+            self._too_fast = min(self._pace or FASTEST_PER_SECOND, self._per_second)
+            factor = next(f for most, f in SLOWED_BY if self._replies_since_slowed < most)
+            self._pace = factor * self._too_fast
+            self._slowed_at, self._replies_since_slowed = now, 0
+        return None if self._pace is None else 1.0 / self._pace
+
+    def speed_up(self) -> None:
+        """Count a reply that came through."""
+        self._replies_since_slowed += 1
+        self._refused_in_a_row = 0
+        if self._pace is None:
+            return
+        if self._pace < FAR_BELOW * self._too_fast:
+            self._pace *= FAST_GROWTH
+        else:
+            self._pace *= 1.0 + SLOW_GROWTH * self._replies_since_slowed
+        if self._pace >= self._per_second:
+            self._pace = None
 
     def seconds_to_token(self, now: float) -> float:
         """Tell when the bucket should hold one token again, without any reserve."""

@@ -105,6 +105,8 @@ _MEANINGS: dict[int, tuple[type[ApiError], str, str]] = {
         "wants a login to the network first: log in with a browser",
     ),
 }
+_OFTEN_FOR_SIZE = (400, 414, 431, 502)
+"""How gateways answer to a body, or to a number of values in it, that is too large for them."""
 _REFUSED = (ApiError, "the service refused the request", "refused the request")
 _FAILED = (ServerError, "the service failed", "could not pass on the request, or its reply")
 
@@ -277,7 +279,8 @@ def read_reply(reply: Reply, request: Request, secret: Secret) -> Answer:
     parsed = _json_object(body)
     if parsed is not None:
         _check_fresh(reply)
-        return Answer(parsed, _request_id(parsed, reply, secret), reply.is_replay)
+        request_id = _request_id(parsed, reply, secret)
+        return Answer(parsed, request_id, reply.is_replay, size=len(body))
     if body.lstrip()[:1] == b"<":
         raise not_understood(
             f"{_BETWEEN} answered with a web page{_title(body, secret)}: log in to the network, "
@@ -420,6 +423,7 @@ def _refused(reply: Reply, request: Request, secret: Secret) -> ApiError:
     )
     error.replayed = reply.is_replay
     error.maybe_applied = maybe_applied(status, code)
+    error.maybe_too_large = status == 413 or (code is None and status in _OFTEN_FOR_SIZE)
     return error
 
 

@@ -21,9 +21,10 @@ from kirim_pandas.errors import (
     TransportError,
 )
 
-__all__ = ["LIMITED", "Again", "CallStopped", "Retries", "parse_retry_after"]
+__all__ = ["LIMITED", "SLOWED", "Again", "CallStopped", "Retries", "parse_retry_after"]
 
 LIMITED = "rate limit reached (429)"
+SLOWED = "something on the way takes fewer requests than the plan has: going slower"
 
 SHORTEST_SECONDS = 0.1
 LONGEST_SECONDS = 30.0
@@ -34,6 +35,9 @@ LONGEST_WITHOUT_RETRY_AFTER_SECONDS = 60.0
 IN_PROGRESS_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0)
 IN_PROGRESS_PATIENCE_SECONDS = 300.0
 """The service holds a repeat for 30 s before it says 409; so long a call has never lasted."""
+
+LEAST_RETRY_AFTER_SECONDS = 1.0
+"""Less is not asked by a service that counts in seconds, and would let the client spin."""
 
 STORED_FAILURES = 2
 """After so many replays of one failure the key brings nothing else."""
@@ -66,7 +70,9 @@ class Retries:
         Most tries, not counting those that met a 429, a 409 in progress, or a host that was
         reached before and cannot be reached now.
     patience_seconds
-        Longest time to go on after the first failure, and longest wait for a rate limit.
+        Longest time to go on after the first failure.
+    limit_seconds
+        Longest wait for a rate limit; None: as `patience_seconds`.
     uniform
         ``random.uniform``, or what a test wants.
 
@@ -82,12 +88,14 @@ class Retries:
         host: str,
         max_tries: int,
         patience_seconds: float,
+        limit_seconds: float | None = None,
         uniform: Callable[[float, float], float],
     ) -> None:
         self.maybe_applied = False
         self._host = host
         self._max_tries = max_tries
         self._patience_seconds = patience_seconds
+        self._limit_seconds = patience_seconds if limit_seconds is None else limit_seconds
         self._uniform = uniform
         self._failing_since: float | None = None
         self._failures = 0
@@ -106,6 +114,7 @@ class Retries:
         now: float,
         was_reached: bool = True,
         token_seconds: float = 0.0,
+        pace_seconds: float | None = None,
     ) -> Again | None:
         """Decide what follows a try that ended in `error`.
 
@@ -119,6 +128,9 @@ class Retries:
             Whether the host has ever answered this client.
         token_seconds
             When our picture of the bucket holds a token; used where a 429 does not say.
+        pace_seconds
+            Seconds between two requests, where the pace was lowered for this error: it is the
+            pace that mends it, so no try is counted.
 
         Returns
         -------
@@ -130,6 +142,9 @@ class Retries:
             self._replays += 1
             if self._replays >= STORED_FAILURES:
                 return None
+        if pace_seconds is not None and self._limited_seconds <= self._limit_seconds:
+            self._limited_seconds += pace_seconds
+            return Again(pace_seconds + self._uniform(0.0, 0.1 * pace_seconds), SLOWED)
         if isinstance(error, RateLimitedError):
             return self._after_limit(error, token_seconds)
         if isinstance(error, ConflictError) and error.code == "idempotency_in_progress":
@@ -145,7 +160,7 @@ class Retries:
         if seconds is None:
             seconds = max(1.0, token_seconds) * 2.0**self._limited
             seconds = min(seconds, LONGEST_WITHOUT_RETRY_AFTER_SECONDS)
-        if self._limited_seconds + seconds > self._patience_seconds:
+        if self._limited_seconds + seconds > self._limit_seconds:
             waited = self._limited_seconds
             error.args = (
                 f"the server asks to wait {_spoken(seconds)} because of the organisation's rate "
@@ -185,7 +200,8 @@ class Retries:
             return None
         most = min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** min(self._failures - 1, 10))
         seconds = max(asked, self._uniform(SHORTEST_SECONDS, most))
-        return Again(seconds, f"{self._reason(error)}, trying again")
+        how_long = _spoken(self._patience_seconds)
+        return Again(seconds, f"{self._reason(error)}, trying again for up to {how_long}")
 
     def _is_hopeless(self, error: KirimError, *, was_reached: bool) -> bool:
         """Whether asking again will not mend `error`."""
@@ -211,17 +227,19 @@ def parse_retry_after(value: str | None, *, date: str | None = None) -> float | 
     Returns
     -------
     float or None
-        Seconds, above zero. None where the header is absent, not understood, zero or past:
+        Seconds, at least one. None where the header is absent, not understood, zero or past:
         a zero must not make the client spin.
     """
     text = (value or "").strip(" \t")
-    if _SECONDS.fullmatch(text):
-        return float(text) or None
     try:
-        seconds = (parsedate_to_datetime(text) - parsedate_to_datetime(date or "")).total_seconds()
+        seconds = float(text) if _SECONDS.fullmatch(text) else _until(text, date)
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
-    return seconds if seconds > 0 else None
+    return max(seconds, LEAST_RETRY_AFTER_SECONDS) if seconds > 0 else None
+
+
+def _until(text: str, date: str | None) -> float:
+    return (parsedate_to_datetime(text) - parsedate_to_datetime(date or "")).total_seconds()
 
 
 def _spoken(seconds: float) -> str:

@@ -66,12 +66,16 @@ class Secret:
         if len(text) <= limit and text.isprintable():
             kept = text  # nearly always
         else:
-            kept = _ESCAPES.sub("", text[: 20 * limit])
+            # An escape may swallow the first letter of a key, or stand in the midst of one.
+            kept = _ESCAPES.sub("", self._without_keys(text[: 20 * limit]))
             kept = "".join(
                 c if c.isprintable() or c in _JOINERS else " " if c.isspace() else "" for c in kept
             ).strip()
-        kept = _KEY_LIKE.sub("[key]", self._mask(kept))
+        kept = self._without_keys(kept)
         return kept if len(kept) <= limit else kept[: limit - 1] + "…"
+
+    def _without_keys(self, text: str) -> str:
+        return _KEY_LIKE.sub("[key]", self._mask(text))
 
     def clean(self, text: object, *, limit: int = MAX_FOREIGN_CHARACTERS) -> str:
         """Make foreign text fit for a message: as :meth:`text`, in one line, without markup.

@@ -9,7 +9,6 @@ from kirim_pandas.run.calls import Phase
 from kirim_pandas.run.events import (
     CallAnswered,
     CallPlanned,
-    EndState,
     Event,
     PhaseStarted,
     RoundEnded,
@@ -19,7 +18,7 @@ from kirim_pandas.run.events import (
 
 __all__ = ["Progress", "RunState", "Tally"]
 
-RunState: TypeAlias = Literal["running"] | EndState
+RunState: TypeAlias = Literal["running", "finished", "capped", "stopped", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +102,10 @@ class Tally:
                 now = replace(now, undetermined=undetermined, requests_expected=expected)
             case Waiting(reason, _):
                 now = replace(now, waiting=reason)
-            case RunEnded():
-                now = replace(now, state=event.state, waiting=None, cap=event.cap)
+            case RunEnded(_, _, error, interrupted, cap=cap):
+                state: RunState = "stopped" if interrupted else "failed" if error else "finished"
+                state = state if cap is None else "capped"
+                now = replace(now, state=state, waiting=None, cap=cap)
             case _:
                 pass
         self.progress = now

@@ -85,7 +85,7 @@ def execute(
         Somebody stopped it; likewise.
     """
     __tracebackhide__ = True
-    pool = CallPool(_sender(client, order), max_in_flight=MAX_IN_FLIGHT)
+    pool = CallPool(_sender(client, order, past), max_in_flight=MAX_IN_FLIGHT)
     run = Run(order.job, pool, stop=stop, past=past, own_key=order.own_key)
     ended, watcher_error = _listen(run, book, watchers, stop)
     if client is not None and pool.in_flight:
@@ -135,9 +135,10 @@ def _listen(
 
 
 def _sender(
-    client: Client | None, order: Order
+    client: Client | None, order: Order, past: Sequence[PastCall] = ()
 ) -> Callable[[Call, Callable[[str, float], None], threading.Event], Reply]:
     """Bind the client to the order: positions become ids, and only here."""
+    sent_before = {known.call.key for known in past}
 
     def send(call: Call, on_wait: Callable[[str, float], None], stop: threading.Event) -> Reply:
         assert client is not None  # it may only be missing where there is no contact
@@ -147,6 +148,7 @@ def _sender(
             order.label_id,
             order.operation,
             idempotency_key=call.key,
+            sent_before=call.key in sent_before,
             on_wait=on_wait,
             stop=stop,
         )

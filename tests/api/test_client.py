@@ -180,7 +180,7 @@ def test_retries_are_the_same_request(play: Callable[..., ScriptedServer], step:
     """After a lost or failed try the very same bytes go again under the same key."""
     server = play(step, step, counts(2, 1, Idempotent_Replayed="true"))
     found = label(server)
-    assert found == BulkLabelReply(2, 1, 0, "req_1", replayed=True)
+    assert found == BulkLabelReply(2, 1, 0, "req_00000003", replayed=True)
     assert len(server.arrived) == 3
     assert len({a.body for a in server.arrived}) == 1
     assert len({a.headers["idempotency-key"] for a in server.arrived}) == 1
@@ -504,7 +504,11 @@ def test_waits_are_told_and_stopped(play: Callable[..., ScriptedServer]) -> None
     told: list[tuple[str, float]] = []
     for step, reason, maybe in (
         (error(429, "x", Retry_After="30"), "rate limit reached (429)", False),
-        (error(503, "x", Retry_After="30"), "the service answered 503, trying again", True),
+        (
+            error(503, "x", Retry_After="30"),
+            "the service answered 503, trying again for up to 15 min",
+            True,
+        ),
     ):
         stop = threading.Event()
 
@@ -626,6 +630,120 @@ def test_lists_that_make_no_sense(play: Callable[..., ScriptedServer], step: Ste
         list(client_of(play(step), max_tries=1).labels())
 
 
+OF_CACHES = [
+    {"Age": "1"},
+    {"Age": "0, 86400"},
+    {"X-Cache": "HIT"},
+    {"X-Cache": "MISS from inner, HIT from outer"},
+    {"X-Cache": "TCP_MEM_HIT"},
+    {"X-Cache": "RefreshHit from cloudfront"},
+    {"X-Cache-Status": "STALE"},
+    {"CF-Cache-Status": "UPDATING"},
+    {"X-Proxy-Cache": "hit"},
+    {"Cache-Status": "edge; hit; ttl=30"},
+    {"X-Varnish": "32770 3"},
+    {"Idempotent-Replayed": "true"},
+]
+NOT_OF_CACHES = [
+    {"Age": "0"},
+    {"Age": "soon"},
+    {"Via": "1.1 varnish, 1.1 squid"},
+    {"X-Cache": "MISS from squid"},
+    {"X-Cache-Lookup": "HIT from squid:3128"},
+    {"X-Cache-Status": "BYPASS"},
+    {"CF-Cache-Status": "DYNAMIC"},
+    {"Cache-Status": "edge; fwd=stale; stored"},
+    {"X-Varnish": "32770"},
+    {"Idempotent-Replayed": "false"},
+]
+ALL_THREE = {"applied": 3, "skipped_cross_org": 0, "skipped_team_mismatch": 0}
+NO = {"error": {"type": "t", "code": "resource_not_found", "request_id": "req_n"}}
+
+
+@pytest.mark.parametrize("headers", OF_CACHES)
+@pytest.mark.parametrize(("status", "body"), [(200, {"data": ALL_THREE}), (404, NO)])
+def test_a_reply_of_a_cache_is_not_believed(
+    play: Callable[..., ScriptedServer], headers: dict[str, str], status: int, body: object
+) -> None:
+    """A reply that cannot be this call's leaves it in doubt, and is not asked for again."""
+    server = play(reply(status, body, headers=headers))
+    with pytest.raises(ProtocolError, match="a cache between you and Kirim") as caught:
+        label(server)
+    assert caught.value.maybe_applied
+    assert len(server.arrived) == 1
+    assert server.arrived[0].headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("headers", NOT_OF_CACHES)
+def test_a_reply_past_a_cache_is_believed(
+    play: Callable[..., ScriptedServer], headers: dict[str, str]
+) -> None:
+    """A cache on the way that let the reply pass is no reason to doubt it."""
+    assert label(play(reply(200, {"data": ALL_THREE}, headers=headers))).applied == 3
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        reply(200, {"data": ALL_THREE, "request_id": "req_same"}),
+        reply(404, {"error": {**NO["error"], "request_id": "req_same"}}),
+    ],
+)
+def test_a_reply_is_one_calls_only(play: Callable[..., ScriptedServer], again: bytes) -> None:
+    """A request id that another call had is named, and neither call is certain any more."""
+    server = play(reply(200, {"data": ALL_THREE, "request_id": "req_same"}), again)
+    client = client_of(server)
+    client.bulk_label(IDS, LABEL, "attach", idempotency_key="one")
+    for key in ("two", None):
+        with pytest.raises(ProtocolError, match="request req_same was answered before") as caught:
+            client_of(server).bulk_label(IDS, LABEL, "attach", idempotency_key=key)
+        assert caught.value.request_id == "req_same"
+        assert caught.value.maybe_applied
+    server.steps[:] = [reply(200, {"data": ALL_THREE, "request_id": "req_same"})]
+    assert client.bulk_label(IDS, LABEL, "attach", idempotency_key="one").applied == 3
+
+
+def test_a_read_is_not_answered_with_another(play: Callable[..., ScriptedServer]) -> None:
+    """A page that another address had before, or that a cache kept, is not taken for this one."""
+    one = {"data": [], "request_id": "req_1"}
+    server = play(reply(200, one))
+    client = client_of(server)
+    assert list(client.contacts(phone="+62800")) == []
+    with pytest.raises(ProtocolError, match="cache") as caught:
+        list(client.contacts(phone="+62801"))
+    assert not caught.value.maybe_applied
+    assert list(client.contacts(phone="+62800")) == []
+
+
+def test_a_key_of_an_earlier_session_may_bring_a_stored_reply(
+    play: Callable[..., ScriptedServer],
+) -> None:
+    """What a session before has sent is taken from the service's memory; a new key cannot be."""
+    server = play(counts(3, Idempotent_Replayed="true"))
+    client = client_of(server)
+    assert client.bulk_label(IDS, LABEL, "attach", idempotency_key="old").replayed
+    with pytest.raises(ProtocolError, match="its key is new"):
+        client.bulk_label(IDS, LABEL, "attach", idempotency_key="new", sent_before=False)
+
+
+def test_keys_that_are_taken_out_are_told_of_once(play: Callable[..., ScriptedServer]) -> None:
+    """A repeat that is carried out anew shows that keys are lost; the counts are kept."""
+    server = play(cut_without_length, GOOD, cut_without_length, GOOD)
+    client = client_of(server)
+    with pytest.warns(UserWarning, match="takes out Idempotency-Key"):
+        assert client.bulk_label(IDS, LABEL, "attach").applied == 3
+    assert client.bulk_label(IDS, LABEL, "attach").applied == 3  # a warning would be an error
+
+
+@pytest.mark.parametrize("first", [drop, error(500, "x"), error(409, "idempotency_in_progress")])
+def test_a_repeat_that_may_be_the_first_tells_nothing_of_keys(
+    play: Callable[..., ScriptedServer], first: Step, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Where nobody knows whether the first try arrived, an unmarked reply is as it should be."""
+    assert label(play(first, GOOD)).applied == 3
+    assert not recwarn.list
+
+
 def test_many_threads_share_a_client(play: Callable[..., ScriptedServer]) -> None:
     """Calls from several threads all arrive once, each with its own key."""
     server = play(GOOD)
@@ -652,6 +770,6 @@ def test_the_log_says_what_support_needs(
     client_of(play(GOOD)).bulk_label(IDS, LABEL, "attach", idempotency_key="0123456789abcdef")
     (line,) = [r.getMessage() for r in caplog.records if r.name == "kirim_pandas"]
     assert "200" in line
-    assert "req_1" in line
+    assert "req_00000001" in line
     assert "01234567," in line
     assert "ctc_" not in line

@@ -229,3 +229,121 @@ def test_headers_are_read() -> None:
     assert read_rate_headers(good) == RateHeaders(60, 12)
     assert read_rate_headers({**good, "x-ratelimit-remaining": "61"}) == RateHeaders(60, None)
     assert read_rate_headers({**good, "x-ratelimit-limit": "٦٠"}) == RateHeaders(None, 12)
+
+
+class Gateway:
+    """Something on the way that takes one request each so many seconds, and not one more."""
+
+    def __init__(self, per_second: float, burst: int = 0) -> None:
+        self.per_second = per_second
+        self.burst = burst
+        self.excess = 0.0
+        self.at = -math.inf
+
+    def take(self, now: float) -> bool:
+        excess = max(0.0, self.excess - self.per_second * (now - self.at))
+        if excess > self.burst + 1e-9:
+            return False
+        self.excess, self.at = excess + 1.0, now
+        return True
+
+
+def behind(
+    gateway: Gateway,
+    *,
+    limit: int = 6000,
+    calls: int = 1000,
+    workers: int = 8,
+    latency: float = 0.02,
+    jitter: float = 0.0,
+    lasts: float = math.inf,
+) -> tuple[float, int]:
+    """Part of the gateway's rate that is reached, and how many requests it refused.
+
+    Refusals are 429s without Retry-After, and without the headers of the service; what comes
+    through tells of a bucket that is nearly full. After `lasts` seconds the gateway is gone.
+    """
+    chance, pacer = random.Random(1), Pacer(limit)
+    order, events = itertools.count(), []
+    now, done, refused, left = 0.0, 0, 0, calls
+
+    def at(seconds: float, event: str, *what: object) -> None:
+        heapq.heappush(events, (seconds, next(order), event, *what))
+
+    for _ in range(workers):
+        at(0.0, "turn", False)
+    while done < calls:
+        now, _, event, *what = heapq.heappop(events)
+        if event == "turn":
+            (is_retry,) = what
+            if not is_retry and not left:
+                continue
+            wait = pacer.wait_seconds(now, share=SHARE)
+            if wait > 0.0:
+                at(now + min(wait, 0.05) + chance.uniform(0.0, 0.0003), "turn", is_retry)
+                continue
+            left -= not is_retry
+            arrives = now + latency / 2 + chance.uniform(0.0, jitter)
+            at(arrives, "arrives", pacer.start(now))
+        elif event == "arrives":
+            passes = now > lasts or gateway.take(now)
+            at(now + latency / 2, "reply", what[0], passes)
+        elif what[1]:
+            done += 1
+            pacer.speed_up()
+            pacer.finish(what[0], now, RateHeaders(limit, limit - 1))
+            at(now, "turn", False)
+        else:
+            refused += 1
+            seconds = pacer.slow_down(what[0], now)
+            pacer.finish(what[0], now, RateHeaders())
+            at(now + (seconds or 2.0) * chance.uniform(1.0, 1.1), "turn", True)
+    return done / now / gateway.per_second, refused
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"limit": 60_000},
+        {"calls": 200},
+        {"latency": 0.4},
+        {"latency": 0.005, "jitter": 0.002},
+        {"workers": 1},
+        {"workers": 2, "latency": 0.1},
+    ],
+)
+def test_a_gateway_with_20_a_second_and_no_burst_is_used(settings: dict[str, float]) -> None:
+    """Where something on the way takes less than the plan allows, nine tenths of it are used."""
+    share, refused = behind(Gateway(20.0), **settings)  # type: ignore[arg-type]
+    assert 0.9 <= share <= 1.0
+    assert refused <= 80
+
+
+def test_a_gateway_of_another_pace_is_used() -> None:
+    """The pace is found out, whatever it is; a burst is taken with it."""
+    assert behind(Gateway(3.0), calls=400)[0] >= 0.9
+    assert behind(Gateway(70.0), calls=4000)[0] >= 0.8
+    assert behind(Gateway(20.0, burst=5))[0] >= 0.95
+
+
+def test_a_gateway_that_is_gone_is_forgotten() -> None:
+    """When nothing stands in the way any more, the pace comes back to the plan's."""
+    share, _ = behind(Gateway(20.0), calls=4000, lasts=10.0)
+    assert share >= 2.0
+
+
+def test_what_refuses_everything_is_not_a_matter_of_pace() -> None:
+    """Where nothing comes through any more, the pace is not what is wrong."""
+    pacer = Pacer(6000)
+    first = pacer.start(0.0)
+    pacer.speed_up()
+    pacer.finish(first, 0.1, RateHeaders(6000, 5999))
+    told = []
+    for number in range(20):
+        now = 1.0 + number
+        told.append(pacer.slow_down(pacer.start(now), now))
+    assert None not in told[:16]
+    assert told[16:] == [None] * 4
+    pacer.speed_up()
+    assert pacer.slow_down(pacer.start(30.0), 30.0) is not None

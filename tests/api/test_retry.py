@@ -32,10 +32,15 @@ def retries(
     *,
     max_tries: int = 8,
     patience_seconds: float = 900.0,
+    limit_seconds: float | None = None,
     uniform: Callable[[float, float], float] = lambda low, high: high,
 ) -> Retries:
     return Retries(
-        host="kirim.test", max_tries=max_tries, patience_seconds=patience_seconds, uniform=uniform
+        host="kirim.test",
+        max_tries=max_tries,
+        patience_seconds=patience_seconds,
+        limit_seconds=limit_seconds,
+        uniform=uniform,
     )
 
 
@@ -107,7 +112,7 @@ def test_an_outage_is_waited_out() -> None:
     for minute in range(15):
         again = state.after(TransportError("no"), now=60.0 * minute)
         assert again is not None
-        assert again.reason == "cannot reach kirim.test, trying again"
+        assert again.reason == "cannot reach kirim.test, trying again for up to 15 min"
     assert state.after(TransportError("no"), now=901.0) is None
 
 
@@ -189,6 +194,33 @@ def test_retry_after_is_obeyed_with_503() -> None:
     assert retries().after(error, now=0.0) is None
 
 
+def test_a_503_that_asks_too_long_says_why_it_ends() -> None:
+    """An error whose wait is not waited says how long the server asks."""
+    error = ServerError("the service failed (HTTP 503)", status=503)
+    error.retry_after_seconds = 7200.0
+    assert retries().after(error, now=0.0) is None
+    assert str(error) == "the server asks to wait 2 h: go on later. the service failed (HTTP 503)"
+
+
+def test_what_the_pace_mends_costs_no_try() -> None:
+    """Where the pace was lowered, the next try comes after it, as long as limits are waited for."""
+    state, waited = retries(max_tries=1, limit_seconds=60.0), 0.0
+    error = ServerError("no", status=503)
+    while (again := state.after(error, now=waited, pace_seconds=0.5)) is not None:
+        assert not again.everyone
+        assert 0.5 <= again.seconds <= 0.55
+        waited += again.seconds
+    assert 60.0 <= waited <= 70.0
+
+
+def test_a_slip_of_the_pen_is_no_outage() -> None:
+    """What a wrong setting explains is not repeated, unless the host was reached before."""
+    error = TransportError("not found")
+    error.maybe_mistyped = True
+    assert retries().after(error, now=0.0, was_reached=False) is None
+    assert retries().after(error, now=0.0, was_reached=True) is not None
+
+
 def test_a_stored_failure_is_given_up() -> None:
     """A failure that the service replays is the end after the second replay."""
     error = ServerError("no", status=500)
@@ -224,9 +256,10 @@ def test_bad_retry_after_is_as_if_missing(text: str) -> None:
 
 
 def test_retry_after_is_read() -> None:
-    """Seconds are read as they are, a date against the date of the reply and no other clock."""
+    """Seconds are read, one at least, a date against the date of the reply and no other clock."""
     assert parse_retry_after(" 5 ") == 5.0
-    assert parse_retry_after("0.5") == 0.5
+    for less in ("0.5", "0.0000001", "1"):
+        assert parse_retry_after(less) == 1.0
     assert parse_retry_after("Wed, 21 Oct 2026 07:28:30 GMT", date=DATE) == 30.0
     assert parse_retry_after("Wed, 21 Oct 2026 07:28:30 GMT") is None
     assert parse_retry_after(None) is None
@@ -234,9 +267,9 @@ def test_retry_after_is_read() -> None:
 
 @given(st.text(max_size=40), st.one_of(st.none(), st.text(max_size=40)))
 def test_retry_after_never_breaks(text: str, date: str | None) -> None:
-    """Whatever stands in the headers, the wait is a positive number or unknown."""
+    """Whatever stands in the headers, the wait is a second or more, or unknown."""
     seconds = parse_retry_after(text, date=date)
-    assert seconds is None or 0.0 < seconds < 1e12
+    assert seconds is None or 1.0 <= seconds < 1e12
 
 
 def test_stop_pickles() -> None:

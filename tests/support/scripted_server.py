@@ -13,6 +13,10 @@ Step = bytes | Callable[[socket.socket], None]
 """What follows a request: bytes to send, or a function that plays with the connection."""
 
 
+REQUEST_ID = "req_00000001"
+"""A server puts its own number of the reply there: no two replies have one id."""
+
+
 @dataclass(frozen=True)
 class Arrived:
     """One request as it came over the wire."""
@@ -42,12 +46,12 @@ def counts(applied: int, cross_org: int = 0, team_mismatch: int = 0, **headers: 
         "skipped_team_mismatch": team_mismatch,
     }
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return reply(200, {"data": data, "request_id": "req_1"}, headers=named)
+    return reply(200, {"data": data, "request_id": REQUEST_ID}, headers=named)
 
 
 def error(status: int, code: str, *, message: str = "no", **headers: str) -> bytes:
     """Write an error reply in the service's envelope."""
-    body = {"error": {"type": "t", "code": code, "message": message, "request_id": "req_e"}}
+    body = {"error": {"type": "t", "code": code, "message": message, "request_id": REQUEST_ID}}
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return reply(status, body, headers=named)
 
@@ -99,10 +103,11 @@ class ScriptedServer:
                     with self._lock:
                         self.arrived.append(Arrived(line.decode().strip(), headers, body))
                         step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
+                        own_id = f"req_{len(self.arrived):08d}".encode()
                     if callable(step):
                         step(connection)
                         return
-                    connection.sendall(step)
+                    connection.sendall(step.replace(REQUEST_ID.encode(), own_id))
                     if headers.get("connection") == "close":
                         return
             except OSError:

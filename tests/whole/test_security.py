@@ -216,49 +216,60 @@ def test_what_a_server_says_is_cleaned_before_it_is_shown():
 NASTY = '"><img src=x onerror=alert(1)>\x1b[31m'
 
 
-def test_nothing_that_a_server_says_becomes_markup(tmp_path, monkeypatch):
+def widgets_below(box):
+    """The widget and all that it holds."""
+    yield box
+    for child in getattr(box, "children", ()):
+        yield from widgets_below(child)
+
+
+def test_nothing_that_a_server_says_becomes_markup(tmp_path):
     """Names, codes and messages of a service stay text in every view, widget, report and file."""
-    from kirim_pandas.notebook.panel_view import PanelView
+    from kirim_pandas.notebook.panel_view import PanelWidgets
 
     me = {"data": {"organization": {"id": NASTY, "name": NASTY}}}
     label = {"id": LABEL, "name": NASTY, "color": NASTY, "team_id": NASTY}
     refused = {"type": NASTY, "code": NASTY, "message": NASTY, "param": "contact_ids[0]"}
     limit = {"X-RateLimit-Limit": "60000", "X-RateLimit-Remaining": "59999"}
-    no = reply(400, {"error": {**refused, "request_id": NASTY}}, headers=limit)
     data = {"applied": 2, "skipped_cross_org": 0, "skipped_team_mismatch": 0}
+
+    def no(status, number):
+        error = {**refused, "request_id": f"{number}{NASTY}"}
+        return reply(status, {"error": error}, headers=limit)
+
     steps = [
         reply(200, me, headers=limit),
         reply(200, {"data": [label], "has_more": False}, headers=limit),  # the panel asks both
-        no,
-        reply(200, {"data": data, "request_id": NASTY}, headers=limit),
-        no,  # the id that was pointed at, alone
-        reply(403, {"error": refused}, headers=limit),
+        no(400, 1),
+        reply(200, {"data": data, "request_id": f"2{NASTY}"}, headers=limit),
+        no(400, 3),  # the id that was pointed at, alone
+        no(403, 4),
     ]
     shown = []
-    monkeypatch.setattr(PanelView, "_publish", lambda self, page, text, update: shown.append(page))
     with ScriptedServer(steps) as server, kp.Client(KEY, base_url=server.base_url) as client:
         data = frame().assign(**{NASTY: NASTY})
         panel = data.kirim.panel(client=client)
-        view = panel._view = PanelView(panel)
+        view = panel._view = PanelWidgets(panel)
         panel.choose_label(LABEL)
         panel.choose_hint(NASTY)
         panel.confirm()
         shown.append(panel.plan()._repr_html_())
-        shown += [widget.value for widget in (view._head, view._question, view._label_shown)]
+        shown += [getattr(widget, "value", "") for widget in widgets_below(view.box)]
         job = panel.run()
         result = job.result(30)
         with pytest.raises(kp.PermissionDeniedError) as caught:
             client.label(LABEL)
         view._say(caught.value)
-        shown += [view._error.value, view._job._phase.value, view._job._text.value]
+        shown += [getattr(widget, "value", "") for widget in widgets_below(view.box)]
         failed = replace(job.ending, error=caught.value, notes=[NASTY])
         shown += [job.ending.html, failed.html]
         report = panel.report()
         shown += [report.fragment, report.save(tmp_path / "page.html").read_text()]
         assert result["reason"].dropna().tolist() == [client._secret.clean(NASTY)]
     shown += [part._repr_html_() for part in (result, result.kirim.summary(), data)]
+    assert sum("img src" in page for page in shown if isinstance(page, str)) > 5
     for page in shown:
-        assert "<img" not in page
+        assert "<img" not in str(page)
 
 
 def test_nothing_that_is_exported_becomes_a_formula():
@@ -268,9 +279,12 @@ def test_nothing_that_is_exported_becomes_a_formula():
     ids, bad = frame(len(formulas) + 2)["contact_id"].tolist(), formulas[0]
     refused = {"type": "t", "code": bad, "message": "no", "param": "contact_ids[0]"}
     limit = {"X-RateLimit-Limit": "60000", "X-RateLimit-Remaining": "59999"}
-    no = reply(400, {"error": {**refused, "request_id": bad}}, headers=limit)
+
+    def no(number):
+        return reply(400, {"error": {**refused, "request_id": f"{bad}{number}"}}, headers=limit)
+
     good = {"applied": len(formulas) + 1, "skipped_cross_org": 0, "skipped_team_mismatch": 0}
-    steps = [no, reply(200, {"data": good, "request_id": bad}, headers=limit), no]
+    steps = [no(1), reply(200, {"data": good, "request_id": bad}, headers=limit), no(2)]
     with ScriptedServer(steps) as server, kp.Client(KEY, base_url=server.base_url) as client:
         data = pd.DataFrame({"contact_id": [*ids, *formulas]})
         data = data.assign(**{bad: [bad] * len(ids) + formulas})
