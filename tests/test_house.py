@@ -3,8 +3,10 @@
 import ast
 import doctest
 import pickle
+import re
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from graphlib import TopologicalSorter
 from importlib import import_module
@@ -131,6 +133,19 @@ def test_no_arrow_points_upwards():
         assert {part_of(other) for other in others} <= set(parts[:place]), part
 
 
+def test_the_table_is_told():
+    """The table in the page on architecture is the one that is held here."""
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
+    table = page.split("## Who may import whom")[1].split("\n## ")[0].split("\nWhat follows")[0]
+    told = {}
+    for line in re.findall(r"^\| (`.*)\|.*\|$", table, flags=re.MULTILINE):
+        parts, others = (set(re.findall(r"`([\w.]+)`", half)) for half in line.split("|"))
+        told |= dict.fromkeys(parts, others)
+    assert told.pop("verbs") == set()  # "all of these"
+    held = {part: others for part, others in ALLOWED.items() if part not in ("", "verbs")}
+    assert told == held | {"frame_accessor": held["frame_accessor"] - {"accessor"}}
+
+
 def test_no_circle_among_modules():
     """No module imports itself by way of others, not even for a hint."""
     apart = {name: others - {name} for name, others in IMPORTS.items()}
@@ -149,6 +164,21 @@ def test_outside_packages_stay_in_their_place():
         and not any(covers(part, name) for part in THIRD_PARTY[top])
     ]
     assert breaches == []
+
+
+def test_what_is_imported_is_declared():
+    """Whoever installs the package gets all that it imports, by name and not by luck."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    declared = {
+        re.split(r"[<>=\[ ]", requirement)[0]
+        for requirement in [*project["dependencies"], *extras["plot"], *extras["parquet"]]
+    }
+    asked = {
+        name.partition(".")[0] for tree in TREES.values() for name in imported(at_run_time(tree))
+    }
+    outside = asked - sys.stdlib_module_names - {"kirim_pandas"}
+    assert outside - {"IPython"} <= declared  # IPython is wherever a notebook is
 
 
 def test_grouptesting_needs_only_numpy():

@@ -1,13 +1,17 @@
-"""The README's example runs, and prints what the README says."""
+"""The pages that explain the project say what is so."""
 
 import contextlib
 import io
 import re
 from pathlib import Path
 
+import pytest
+
 import kirim_pandas as kp
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", *ROOT.glob("docs/*.md")]
 
 
 def test_complete_example(capsys):
@@ -38,7 +42,13 @@ def test_every_reason_is_explained():
         assert f"`{word}`" in README or not word
 
 
-def test_public_names_are_real():
-    """Every ``kp.`` name the README speaks of exists."""
-    for name in set(re.findall(r"`kp\.(\w+)", README)):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: Path(page).name)
+def test_what_a_page_names_is_there(page):
+    """Each ``kp.`` name, each file and each linked file that a page speaks of exists."""
+    text = (ROOT / page).read_text()
+    for name in set(re.findall(r"`kp\.(\w+)", text)):
         assert hasattr(kp, name), name
+    for name in set(re.findall(r"`([\w./-]+\.(?:py|sh|md|toml|yaml))`", text)):
+        assert (ROOT / name).exists() or (ROOT / "kirim_pandas" / name).exists(), name
+    for link in set(re.findall(r"\]\((?!https?:)([^)#]+)", text)):
+        assert ((ROOT / page).parent / link).exists(), link
