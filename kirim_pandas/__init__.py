@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
     from kirim_pandas.frames.exports import spreadsheet_safe
     from kirim_pandas.run.progress import Progress
-    from kirim_pandas.session import connect, labels, last_result
-    from kirim_pandas.verbs.past_runs import forget, runs
+    from kirim_pandas.session import connect, last_result
+    from kirim_pandas.verbs.labels import labels
+    from kirim_pandas.verbs.past_runs import calls, forget, runs
     from kirim_pandas.verbs.reporting import compare
     from kirim_pandas.verbs.resuming import resume
 
@@ -52,6 +53,7 @@ __all__ = [
     "RunInterrupted",
     "ServerError",
     "TransportError",
+    "calls",
     "compare",
     "connect",
     "forget",
@@ -68,10 +70,11 @@ __all__ = [
 _LAZY = {
     "Client": "api.client",
     "Progress": "run.progress",
+    "calls": "verbs.past_runs",
     "compare": "verbs.reporting",
     "connect": "session",
     "forget": "verbs.past_runs",
-    "labels": "session",
+    "labels": "verbs.labels",
     "last_result": "session",
     "resume": "verbs.resuming",
     "runs": "verbs.past_runs",

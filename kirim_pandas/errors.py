@@ -24,9 +24,11 @@ Messages and fields are copied values: an error holds no request, no client and 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     import pandas as pd
 
 __all__ = [
@@ -211,3 +213,26 @@ def in_our_words(error: BaseException | None) -> KirimError | None:
     )
     told.__cause__ = error
     return told
+
+
+class ShortTraceback:
+    """Takes this library's own frames out of the traceback of its own errors.
+
+    What an analyst needs is the line of the cell and the message.  An error that is not of this
+    library keeps all its frames: it is a fault to be reported.
+    """
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> Literal[False]:
+        if isinstance(error, (KirimError, RunInterrupted)):
+            error.__traceback__ = None  # the interpreter adds the caller's frames, not ours
+            error.__suppress_context__ = True
+            if error.__cause__ is not None:
+                error.__cause__.__traceback__ = None
+        return False

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from kirim_pandas.accessor import KirimAccessor
-from kirim_pandas.verbs.door import ShortTraceback
+from kirim_pandas.verbs.door import ShortTraceback, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,7 +62,7 @@ class KirimFrameAccessor(KirimAccessor):
         from kirim_pandas.verbs import reporting
 
         with ShortTraceback():
-            return reporting.summary(self._obj, by, data=data)
+            return reporting.summary(self._obj, plain(by), data=data)
 
     def plot(
         self, by: By = None, *, data: pd.DataFrame | None = None, ax: Axes | None = None
@@ -102,7 +102,7 @@ class KirimFrameAccessor(KirimAccessor):
         from kirim_pandas.verbs import reporting
 
         with ShortTraceback():
-            return reporting.plot(self._obj, by, data=data, ax=ax)
+            return reporting.plot(self._obj, plain(by), data=data, ax=ax)
 
     def report(
         self,
@@ -145,7 +145,7 @@ class KirimFrameAccessor(KirimAccessor):
         from kirim_pandas.verbs import reporting
 
         with ShortTraceback():
-            return reporting.report(self._obj, by, data=data, label_name=label_name)
+            return reporting.report(self._obj, plain(by), data=data, label_name=label_name)
 
     def panel(self, *, client: Client | None = None) -> Panel:
         """Label these contacts by clicks: pick, see the plan, confirm, run, read the report.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from collections import OrderedDict
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kirim_pandas.errors import ConfigurationError, InvalidInputError
+from kirim_pandas.errors import ConfigurationError, InvalidInputError, ShortTraceback
 
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
@@ -51,7 +52,8 @@ class Remembered:
 _client: Client | None = None
 _last_result: pd.DataFrame | None = None
 _last_started: str | None = None
-_at_work: set[str] = set()
+_at_work: dict[str, bool] = {}
+"""Runs at work in this process, and whether each is written down in a journal."""
 _recent: OrderedDict[str, Remembered] = OrderedDict()
 
 
@@ -107,11 +109,12 @@ def connect(
     del api_key
     # A statement that can fail must not name the environment: some tracebacks would print it.
     is_set = any(map(os.environ.get, ("KIRIM_API_KEY", "KIRIM_KEY")))
-    if handed_over[0] is None and not is_set:
-        handed_over = [_ask_for_key()]
-    client = Client(
-        handed_over.pop(), base_url=base_url, phone_number_id=phone_number_id, **options
-    )
+    with ShortTraceback():
+        if handed_over[0] is None and not is_set:
+            handed_over = [_ask_for_key()]
+        client = Client(
+            handed_over.pop(), base_url=base_url, phone_number_id=phone_number_id, **options
+        )
     if _client is not None and base_url is None and client.target != _client.target:
         warn_unlocated(
             f"From now on calls go to {client.target}; so far they went to {_client.target}."
@@ -123,39 +126,6 @@ def connect(
 def current_client() -> Client:
     """Return the client chosen by :func:`connect`, or one made from the environment."""
     return _client if _client is not None else connect()
-
-
-def labels(*, client: Client | None = None) -> pd.DataFrame:
-    """List the labels of the organisation that calls work on.
-
-    Parameters
-    ----------
-    client
-        By default the one chosen by :func:`connect`.
-
-    Returns
-    -------
-    DataFrame
-        One row a label, with a RangeIndex: ``id``, ``name``, ``color``, ``team_id`` (all string).
-        Names are unique within a team only.
-
-    Raises
-    ------
-    KirimError
-        The service cannot be asked.
-
-    Examples
-    --------
-    >>> import kirim_pandas as kp
-    >>> with kp.sandbox.start(contacts=10) as sandbox:
-    ...     kp.labels(client=sandbox.client()).columns.tolist()
-    ['id', 'name', 'color', 'team_id']
-    """
-    known = list((client or current_client()).labels())
-    columns = ("id", "name", "color", "team_id")
-    return pd.DataFrame(
-        {name: pd.array([getattr(label, name) for label in known], "string") for name in columns}
-    )
 
 
 def known_client() -> Client | None:
@@ -183,25 +153,41 @@ def last_result() -> pd.DataFrame | None:
         The run that was started last is still at work in the background, so its result is not
         there yet, and that of an earlier run could be taken for it.
     """
-    if _last_started in _at_work:
-        raise InvalidInputError(
-            f"Run {_last_started} is still at work, so there is no result of it yet: job.result() "
-            "waits for it. Of an earlier run, kirim_pandas.resume(run_id) gives the result; "
-            "kirim_pandas.runs() lists the run ids."
-        )
-    return _last_result
+    with ShortTraceback():
+        if _last_started in _at_work:
+            raise InvalidInputError(
+                f"Run {_last_started} is still at work, so there is no result of it yet: "
+                "job.result() waits for it. Of an earlier run, kirim_pandas.resume(run_id) gives "
+                "the result; kirim_pandas.runs() lists the run ids."
+            )
+        return _last_result
 
 
 @contextmanager
-def at_work(run_id: str) -> Iterator[None]:
+def at_work(run_id: str, *, written_down: bool) -> Iterator[None]:
     """Note that a run is at work in this process, and when it no longer is."""
     global _last_started
     _last_started = run_id
-    _at_work.add(run_id)
+    _at_work[run_id] = written_down
     try:
         yield
     finally:
-        _at_work.discard(run_id)
+        _at_work.pop(run_id, None)
+
+
+@atexit.register
+def _tell_of_unfinished_runs() -> None:
+    """Say how to go on with the runs that end because their process does."""
+    for run_id, written_down in _at_work.items():
+        go_on = f'kirim_pandas.resume("{run_id}") goes on from there'
+        if not written_down:
+            go_on = "labeling again is safe: a label that is set twice stays as it is"
+        if sys.stderr is not None:
+            print(
+                f"Run {run_id} was still at work when this program ended: {go_on}. A script waits "
+                "for a job with job.result().",
+                file=sys.stderr,
+            )
 
 
 def remember(result: pd.DataFrame, run_id: str, source: Kept | None, facts: RunFacts) -> None:

@@ -146,7 +146,7 @@ def order_problems(label_id: object, operation: object) -> list[str]:
             f"label id: found {_shown(label_id)}, expected lbl_ and 26 upper-case letters and "
             "digits: kirim_pandas.labels() lists them"
         )
-    if operation not in _OPERATIONS:
+    if not isinstance(operation, str) or operation not in _OPERATIONS:
         problems.append(f"operation: found {_shown(operation)}, expected 'attach' or 'detach'")
     return problems
 

@@ -69,6 +69,8 @@ class RunRecord:
         Id and name of the organisation, where they were known at the start.
     key_mark : str or None
         Tells the key that the run was started with from others; the key cannot be read off it.
+    label_name : str or None
+        The label's name, where it was known at the start.
     """
 
     run_id: str
@@ -85,6 +87,7 @@ class RunRecord:
     summary: dict[str, int] | None = None
     organization: list[str] | None = None
     key_mark: str | None = None
+    label_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,10 +111,9 @@ def run_row(record: RunRecord) -> Row:
         "rows": record.rows,
         "started_at": record.started_at,
     }
-    if record.organization is not None:
-        detail["organization"] = record.organization
-    if record.key_mark is not None:
-        detail["key_mark"] = record.key_mark
+    for name in ("organization", "key_mark", "label_name"):
+        if (known := getattr(record, name)) is not None:
+            detail[name] = known
     return end_row(record.run_id, json.dumps(detail), "open", {}, None)
 
 

@@ -1,31 +1,112 @@
-"""The door of the public verbs: what an error shows when it leaves the library."""
+"""The door of the public verbs: what comes in is made plain, what goes out as an error is short.
+
+An almost-string (``numpy.str_``, a member of a ``StrEnum``) or an almost-number (``numpy.int64``)
+is equal to a plain one, but is written differently into a journal, a checksum or a message.  So
+everything behind this door works with ``str`` and ``int`` alone.
+"""
 
 from __future__ import annotations
 
-from types import TracebackType
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from kirim_pandas.errors import KirimError, RunInterrupted
+import numpy as np
 
-__all__ = ["ShortTraceback"]
+from kirim_pandas.errors import InvalidInputError, ShortTraceback
+
+if TYPE_CHECKING:
+    from kirim_pandas.api.client import Client
+
+__all__ = [
+    "ShortTraceback",
+    "client_problems",
+    "journal_problems",
+    "past_run",
+    "plain",
+    "refuse",
+    "shown",
+    "used_client",
+]
+
+_MOST_SHOWN = 60
+"""Characters of a text that a message shows."""
 
 
-class ShortTraceback:
-    """Takes this library's own frames out of the traceback of its own errors.
+def plain(value: Any) -> Any:
+    """Make ``str`` of any text, ``int`` of any whole number, also inside a list or a tuple."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if type(value) in (list, tuple):
+        return type(value)(plain(item) for item in value)
+    return value
 
-    What an analyst needs is the line of the cell and the message.  An error that is not of this
-    library keeps all its frames: it is a fault to be reported.
+
+def shown(value: object) -> str:
+    """Write an argument for a message: text and numbers, of anything else its type and shape."""
+    if isinstance(value, str):
+        text = ascii(plain(value))
+        return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 2]}…'"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    from kirim_pandas.frames.shapes import described
+
+    return described(value)
+
+
+def refuse(problems: list[str]) -> None:
+    """Raise one error that says all that is wrong, if anything is."""
+    if problems:
+        raise InvalidInputError("\n".join(problems))
+
+
+def client_problems(client: object) -> list[str]:
+    """Tell what is wrong with ``client=``."""
+    from kirim_pandas.api.client import Client
+
+    if client is None or isinstance(client, Client):
+        return []
+    what = "text" if isinstance(client, str) else shown(client)  # it may be a key
+    return [f"client: found {what}, expected a kirim_pandas.Client, or None."]
+
+
+def journal_problems(journal: object, *, needed: bool = False) -> list[str]:
+    """Tell what is wrong with ``journal=``; `needed`: False is no answer where it is read."""
+    if journal is None or (journal is False and not needed):
+        return []
+    is_path = isinstance(journal, PathLike) or (isinstance(journal, str) and journal.strip())
+    if is_path and str(journal) != ":memory:":  # what is in memory cannot be resumed
+        return []
+    nowhere = "" if needed else ", or False for nowhere"
+    return [f"journal: found {shown(journal)}, expected a path, None for the usual place{nowhere}."]
+
+
+def used_client(client: Client | None) -> Client:
+    """Return the client to ask with: the one given, else the one of the session."""
+    from kirim_pandas import session
+
+    refuse(client_problems(client))
+    return client or session.current_client()
+
+
+def past_run(run_id: object, journal: object) -> tuple[str, str | Path | None]:
+    """Check what says which run of the past, in which journal.
+
+    Raises
+    ------
+    InvalidInputError
+        It is no text, or no place.
     """
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if isinstance(error, (KirimError, RunInterrupted)):
-            error.__traceback__ = None  # the interpreter adds the caller's frames, not ours
-            error.__suppress_context__ = True
-            if error.__cause__ is not None:
-                error.__cause__.__traceback__ = None
+    problems = journal_problems(journal, needed=True)
+    if not isinstance(run_id, str):
+        problems.append(
+            f"run_id: found {shown(run_id)}, expected a text like run_20260131_0123456789; "
+            "kirim_pandas.runs() lists the runs there are. A frame goes on with its run by "
+            "df.kirim.resume(run_id)."
+        )
+    refuse(problems)
+    return plain(run_id), plain(journal)

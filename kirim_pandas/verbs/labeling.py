@@ -77,7 +77,7 @@ def written_down(order: Order, warn: Callable[[str], None]) -> Iterator[RunBook 
     """
     client = order.client
     if order.journal is False or client is None or not order.contact_ids:
-        with session.at_work(order.run_id):
+        with session.at_work(order.run_id, written_down=False):
             yield None
         return
     from kirim_pandas.journal.store import RunRecord
@@ -99,9 +99,10 @@ def written_down(order: Order, warn: Callable[[str], None]) -> Iterator[RunBook 
                 started_at=time(),
                 organization=[known.id, known.name or ""] if known else None,
                 key_mark=client.key_mark(order.run_id),
+                label_name=order.label_name,
             )
         )
-        with session.at_work(order.run_id):
+        with session.at_work(order.run_id, written_down=True):
             yield book
 
 

@@ -6,9 +6,7 @@ import secrets
 import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from kirim_pandas import session
 from kirim_pandas.api.protocol import order_problems
@@ -16,13 +14,14 @@ from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.ids import ContactIds, collect_ids
 from kirim_pandas.frames.pairing import keep
 from kirim_pandas.run.spec import Job, Resolve
+from kirim_pandas.verbs.door import client_problems, journal_problems, plain, refuse, shown
 
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
     from kirim_pandas.run.calls import PastCall
     from kirim_pandas.verbs.arguments import Hint, JournalChoice, Pandas
 
-__all__ = ["Order", "check_options", "prepare", "ready"]
+__all__ = ["Order", "option_problems", "prepare", "ready"]
 
 RESOLVE = ("rows", "batches")
 
@@ -104,19 +103,24 @@ def prepare(
     InvalidInputError
         All that is wrong, a line each.
     """
-    problems = [*order_problems(label_id, op), *_option_problems(resolve, max_requests)]
+    label_id, op, journal, resolve = map(plain, (label_id, op, journal, resolve))
+    problems = [
+        *order_problems(label_id, op),
+        *option_problems(resolve, max_requests),
+        *client_problems(client),
+        *journal_problems(journal),
+    ]
     try:
-        ids = collect_ids(obj, id_column, hint=hint)
+        ids = collect_ids(obj, plain(id_column), hint=plain(hint))
     except InvalidInputError as error:
         problems.append(str(error))
-    if problems:
-        raise InvalidInputError("\n".join(problems))
+    refuse(problems)
     return Order(
         run_id=f"run_{time.strftime('%Y%m%d')}_{secrets.token_hex(5)}",  # people know the day
         label_id=label_id,
         operation=op,
         contact_ids=ids.ids.tolist(),
-        job=Job(ids.contacts, groups=ids.groups, resolve=resolve, max_requests=max_requests),
+        job=Job(ids.contacts, groups=ids.groups, resolve=resolve, max_requests=plain(max_requests)),
         ids=ids,
         source=obj,
         client=client,
@@ -132,23 +136,18 @@ def ready(order: Order, *, sends: bool = True) -> Order:
     return replace(order, client=client, source=order.ids and keep(order.source, order.ids))
 
 
-def check_options(resolve: object, max_requests: object) -> None:
-    """Raise an error that says all that is wrong with the options of a run."""
-    if problems := _option_problems(resolve, max_requests):
-        raise InvalidInputError("\n".join(problems))
-
-
-def _option_problems(resolve: object, max_requests: object) -> list[str]:
+def option_problems(resolve: object, max_requests: object) -> list[str]:
+    """Tell what is wrong with the options of a run, a sentence each."""
     problems = []
-    if resolve not in RESOLVE:
+    if not isinstance(resolve, str) or resolve not in RESOLVE:
         expected = ", ".join(map(repr, RESOLVE))
         gone = ""
-        if resolve == "certified":
+        if isinstance(resolve, str) and resolve == "certified":
             gone = ' Every name is confirmed by a call of its own by now: use resolve="rows".'
-        problems.append(f"resolve={resolve!r} was found, expected one of {expected}.{gone}")
-    whole = isinstance(max_requests, (int, np.integer)) and not isinstance(max_requests, bool)
-    if max_requests is not None and not (whole and cast(int, max_requests) >= 1):
+        problems.append(f"resolve={shown(resolve)} was found, expected one of {expected}.{gone}")
+    cap = plain(max_requests)
+    if cap is not None and not (type(cap) is int and cap >= 1):
         problems.append(
-            f"max_requests={max_requests!r} was found, expected a whole number from 1 up, or None."
+            f"max_requests={shown(cap)} was found, expected a whole number from 1 up, or None."
         )
     return problems

@@ -16,6 +16,7 @@ from kirim_pandas.notebook.job import LabelJob
 from kirim_pandas.notebook.panel import Choices, Panel
 from kirim_pandas.notebook.panel_view import PanelWidgets
 from kirim_pandas.verbs import background, labeling, reporting
+from kirim_pandas.verbs.door import client_problems, refuse
 from kirim_pandas.verbs.order import Order, prepare
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ __all__ = ["panel"]
 
 def panel(frame: pd.DataFrame, client: Client | None) -> Panel:
     """Make a panel; documented where people look, at ``df.kirim.panel``."""
+    refuse(client_problems(client))
     return Panel(frame, _Backend(frame, client), view=PanelWidgets)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,12 +12,12 @@ import pandas as pd
 
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.results import STATUSES
-from kirim_pandas.verbs.door import ShortTraceback
+from kirim_pandas.verbs.door import ShortTraceback, journal_problems, past_run, plain, refuse
 
 if TYPE_CHECKING:
     from kirim_pandas.journal.store import Journal, RunRecord
 
-__all__ = ["forget", "runs"]
+__all__ = ["calls", "forget", "runs"]
 
 
 def runs(*, journal: str | Path | None = None) -> pd.DataFrame:
@@ -29,42 +31,115 @@ def runs(*, journal: str | Path | None = None) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a run: ``run_id``, ``label_id``, ``operation`` (string), ``started_at``
-        (datetime, UTC, to the second), ``rows`` (Int64), the rows by status ``applied``,
-        ``skipped``, ``failed``, ``unknown``, ``not_sent`` and ``requests`` (Int64, NA for a run
-        that has not ended in order), ``state`` (string): running, finished, capped where
-        ``max_requests`` left rows open, stopped, failed, or interrupted where its process died;
-        and ``target`` (string), the address it was sent to.
+        One row a run, with a RangeIndex: ``run_id`` (string), ``state`` (string: running,
+        finished, capped where ``max_requests`` left rows open, stopped, failed, or interrupted
+        where its process died), ``label`` (string: its name, or its id where the name is not
+        known), ``operation`` (string), ``started_at`` (datetime, local time, to the second),
+        ``rows`` (Int64), the rows by status ``applied``, ``skipped``, ``failed``, ``unknown``,
+        ``not_sent`` and ``requests`` (Int64, NA for a run that has not ended in order),
+        ``label_id`` (string), and ``target`` (string), the address it was sent to.
 
     Raises
     ------
+    InvalidInputError
+        `journal` is no place.
     JournalError
         The journal cannot be read.
 
     Examples
     --------
     >>> import kirim_pandas as kp
-    >>> kp.runs().columns[:3].tolist()
-    ['run_id', 'label_id', 'operation']
+    >>> kp.runs().columns[:5].tolist()
+    ['run_id', 'state', 'label', 'operation', 'started_at']
     """
-    from kirim_pandas.journal.store import Journal
+    with ShortTraceback():
+        refuse(journal_problems(journal, needed=True))
+        from kirim_pandas.journal.store import Journal
 
-    with ShortTraceback(), closing(Journal(journal)) as book:
-        records = book.runs()
-        states = [_state(book, record) for record in records]
+        with closing(Journal(plain(journal))) as book:
+            records = book.runs()
+            states = [_state(book, record) for record in records]
     figures = [record.summary or {} for record in records]
+    # Local and without a zone, as people read it, and as Excel takes it.
+    started = [datetime.fromtimestamp(int(record.started_at)) for record in records]
     columns = {
-        "run_id": pd.array([record.run_id for record in records], dtype="string"),
-        "label_id": pd.array([record.label_id for record in records], dtype="string"),
-        "operation": pd.array([record.operation for record in records], dtype="string"),
-        "started_at": pd.to_datetime([int(r.started_at) for r in records], unit="s", utc=True),
-        "rows": pd.array([record.rows for record in records], dtype="Int64"),
+        "run_id": _text([record.run_id for record in records]),
+        "state": _text(states),
+        "label": _text([record.label_name or record.label_id for record in records]),
+        "operation": _text([record.operation for record in records]),
+        "started_at": pd.DatetimeIndex(started, dtype="datetime64[s]"),
+        "rows": _whole([record.rows for record in records]),
     }
     for name in (*STATUSES, "requests"):
-        columns[name] = pd.array([figure.get(name, pd.NA) for figure in figures], dtype="Int64")
-    columns["state"] = pd.array(states, dtype="string")
-    columns["target"] = pd.array([record.target for record in records], dtype="string")
+        columns[name] = _whole([figure.get(name) for figure in figures])
+    columns["label_id"] = _text([record.label_id for record in records])
+    columns["target"] = _text([record.target for record in records])
     return pd.DataFrame(columns)
+
+
+def calls(run_id: str, *, journal: str | Path | None = None) -> pd.DataFrame:
+    """List the calls of a run, with the ids by which the service's support finds them.
+
+    Parameters
+    ----------
+    run_id
+        From ``result.attrs``, from an exception, or from :func:`runs`.
+    journal
+        A path, or None for the usual place.
+
+    Returns
+    -------
+    DataFrame
+        One row a call, in the order in which they were made, with a RangeIndex: ``number``
+        (Int64, from 0), ``phase`` (string: apply for a batch, resolve for a probe), ``batch``
+        (Int64, as in the result frame, NA for a probe), ``contacts`` (Int64, how many were
+        sent), ``state`` (string: answered, refused, no_reply where the answer is missing, unsent
+        where it surely changed nothing and a resume sends it again), ``applied``, ``cross_org``,
+        ``team_mismatch`` (Int64, the counts of the answer, NA without one), ``code`` (string, of
+        a refusal) and ``request_id`` (string, NA where the service gave none).
+
+    Raises
+    ------
+    InvalidInputError
+        There is no such run in the journal.
+    JournalError
+        The journal cannot be read.
+
+    Examples
+    --------
+    >>> import kirim_pandas as kp
+    >>> with kp.sandbox.start(contacts=1500, seed=1, write_per_minute=60_000) as sandbox:
+    ...     result = sandbox.contacts.kirim.bulk_label(
+    ...         sandbox.labels["id"].iloc[0], "attach", client=sandbox.client(), progress=False
+    ...     )
+    >>> made = kp.calls(result.attrs["kirim_run_id"])
+    >>> made.loc[made["phase"] == "apply", ["batch", "contacts", "state"]].values.tolist()
+    [[0, 1000, 'answered'], [1, 500, 'answered']]
+    """
+    with ShortTraceback():
+        run_id, journal = past_run(run_id, journal)
+        from kirim_pandas.journal.store import Journal
+
+        with closing(Journal(journal)) as book:
+            _record, made = book.load(run_id)
+    counts = [past.reply.counts if past.reply else None for past in made]
+    requests = [past.reply.request_id if past.reply else past.request_id for past in made]
+    states = ["no_reply" if past.state in ("sent", "stale") else past.state for past in made]
+    batches = [past.call.batch if past.call.batch >= 0 else None for past in made]
+    return pd.DataFrame(
+        {
+            "number": _whole([past.call.number for past in made]),
+            "phase": _text([past.call.phase for past in made]),
+            "batch": _whole(batches),
+            "contacts": _whole([len(past.call.positions) for past in made]),
+            "state": _text(states),
+            "applied": _whole([count.applied if count else None for count in counts]),
+            "cross_org": _whole([count.cross_org if count else None for count in counts]),
+            "team_mismatch": _whole([count.team_mismatch if count else None for count in counts]),
+            "code": _text([past.code for past in made]),
+            "request_id": _text(requests),
+        }
+    )
 
 
 def forget(run_id: str, *, journal: str | Path | None = None) -> None:
@@ -92,22 +167,24 @@ def forget(run_id: str, *, journal: str | Path | None = None) -> None:
     ...         sandbox.labels["id"].iloc[0], "attach", client=sandbox.client(), progress=False
     ...     )
     >>> kp.forget(result.attrs["kirim_run_id"])
-    >>> len(kp.runs())
-    0
+    >>> result.attrs["kirim_run_id"] in kp.runs()["run_id"].tolist()
+    False
     """
-    from kirim_pandas.journal.locks import RunLock
-    from kirim_pandas.journal.store import Journal
-    from kirim_pandas.journal.writer import lock_path
+    with ShortTraceback():
+        run_id, journal = past_run(run_id, journal)
+        from kirim_pandas.journal.locks import RunLock
+        from kirim_pandas.journal.store import Journal
+        from kirim_pandas.journal.writer import lock_path
 
-    with ShortTraceback(), closing(Journal(journal)) as book:
-        with RunLock(lock_path(book, run_id), run_id, refused="Nothing was deleted.") as lock:
-            forgotten = book.forget(run_id)
-            lock.mark(incomplete=False)
-        if not forgotten:
-            raise InvalidInputError(
-                f"There is no run {run_id!r} in the journal {book.path}, so nothing was deleted. "
-                "kirim_pandas.runs() lists the runs it knows."
-            )
+        with closing(Journal(journal)) as book:
+            with RunLock(lock_path(book, run_id), run_id, refused="Nothing was deleted.") as lock:
+                forgotten = book.forget(run_id)
+                lock.mark(incomplete=False)
+            if not forgotten:
+                raise InvalidInputError(
+                    f"There is no run {run_id!r} in the journal {book.path}, so nothing was "
+                    "deleted. kirim_pandas.runs() lists the runs it knows."
+                )
 
 
 def _state(book: Journal, record: RunRecord) -> str:
@@ -118,3 +195,11 @@ def _state(book: Journal, record: RunRecord) -> str:
     from kirim_pandas.journal.writer import lock_path
 
     return "running" if is_locked(lock_path(book, record.run_id)) else "interrupted"
+
+
+def _text(values: Sequence[str | None]) -> pd.api.extensions.ExtensionArray:
+    return pd.array(values, dtype="string")
+
+
+def _whole(values: Sequence[int | None]) -> pd.api.extensions.ExtensionArray:
+    return pd.array(values, dtype="Int64")

@@ -20,6 +20,7 @@ from kirim_pandas.frames.pairing import Source, result_column
 from kirim_pandas.frames.reports import Report, RunFacts
 from kirim_pandas.frames.results import RUN_ID_ATTR, STATUSES
 from kirim_pandas.frames.summary import By
+from kirim_pandas.verbs.door import ShortTraceback
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,15 +82,16 @@ def compare(
     >>> len(kp.compare(first, again)), len(kp.compare(first, again, unchanged=True))
     (0, 30)
     """
-    facts = [_facts_of_its_own(result) for result in (result_a, result_b)]
-    for what in ("operation", "label_id"):
-        a, b = (getattr(known, what) for known in facts)
-        if a and b and a != b:
-            raise InvalidInputError(
-                f"The first result is of {what} {a}, the second of {b}, so applied does not mean "
-                "the same in both: compare two results of one label and operation."
-            )
-    return reports.compare(result_a, result_b, unchanged=unchanged)
+    with ShortTraceback():
+        facts = [_facts_of_its_own(result) for result in (result_a, result_b)]
+        for what in ("operation", "label_id"):
+            a, b = (getattr(known, what) for known in facts)
+            if a and b and a != b:
+                raise InvalidInputError(
+                    f"The first result is of {what} {a}, the second of {b}, so applied does not "
+                    "mean the same in both: compare two results of one label and operation."
+                )
+        return reports.compare(result_a, result_b, unchanged=unchanged)
 
 
 def plot(

@@ -16,10 +16,10 @@ from kirim_pandas.api.models import Organization
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.ids import ContactIds, collect_ids
 from kirim_pandas.run.spec import Job, Resolve
-from kirim_pandas.verbs.door import ShortTraceback
+from kirim_pandas.verbs.door import ShortTraceback, client_problems, past_run, plain, refuse
 from kirim_pandas.verbs.execution import has_work
 from kirim_pandas.verbs.labeling import run_watched, warn
-from kirim_pandas.verbs.order import Order, check_options, ready
+from kirim_pandas.verbs.order import Order, option_problems, ready
 
 if TYPE_CHECKING:
     from kirim_pandas.journal.store import RunRecord
@@ -98,10 +98,12 @@ def go_on(asked: Resumption, progress: ProgressChoice) -> pd.DataFrame:
 @contextmanager
 def taken_up(asked: Resumption, warn: Callable[[str], None]) -> Iterator[tuple[Order, RunBook]]:
     """Open the journal for a run that is there, check all that speaks against going on with it."""
-    check_options(asked.resolve or "rows", asked.max_requests)
+    wanted = "rows" if asked.resolve is None else asked.resolve
+    refuse([*option_problems(wanted, asked.max_requests), *client_problems(asked.client)])
+    run_id, journal = past_run(asked.run_id, asked.journal)
     from kirim_pandas.journal.writer import RunBook
 
-    with RunBook(asked.journal, asked.run_id, warn=warn) as book:
+    with RunBook(journal, run_id, warn=warn) as book:
         record, past = book.load()
         order = _order(asked, record, past)
         over = record.state in ("finished", "capped")
@@ -118,17 +120,17 @@ def taken_up(asked: Resumption, warn: Callable[[str], None]) -> Iterator[tuple[O
             if has_work(order, past):  # else its result is still right to give
                 raise
         book.reopen(replace(record, resolve=order.job.resolve))
-        with session.at_work(order.run_id):
+        with session.at_work(order.run_id, written_down=True):
             yield order, book
 
 
 def _order(asked: Resumption, record: RunRecord, past: list[PastCall]) -> Order:
     contacts, obj = record.contact_ids, asked.obj
-    ids = None if obj is None else _aligned(collect_ids(obj, asked.id_column), contacts)
+    ids = None if obj is None else _aligned(collect_ids(obj, plain(asked.id_column)), contacts)
     figures = None
     if ids is None and record.rows != len(contacts):  # the rows cannot be counted without a frame
         figures = record.summary or {} if record.state == "finished" else {}
-    cap = asked.max_requests
+    cap = plain(asked.max_requests)
     if cap is not None:  # so many calls more, whatever the earlier sessions made
         cap += sum(known.call.number >= 0 for known in past)
     return Order(
@@ -139,7 +141,7 @@ def _order(asked: Resumption, record: RunRecord, past: list[PastCall]) -> Order:
         job=Job(
             contact_count=len(contacts),
             groups=record.groups,
-            resolve=asked.resolve or cast(Resolve, record.resolve),
+            resolve=plain(asked.resolve) or cast(Resolve, record.resolve),
             max_requests=cap,
         ),
         ids=ids,
@@ -147,6 +149,7 @@ def _order(asked: Resumption, record: RunRecord, past: list[PastCall]) -> Order:
         source=obj,
         client=asked.client,
         past=past,
+        label_name=record.label_name,
     )
 
 

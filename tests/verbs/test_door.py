@@ -1,0 +1,170 @@
+"""What comes in at the public verbs is made plain; what cannot be used is refused in our words."""
+
+import traceback
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kirim_pandas as kp
+from kirim_pandas.verbs.door import plain, shown
+
+SECRET = "Budi Santoso"
+
+
+class Words(StrEnum):
+    """Words as people keep them in an enumeration."""
+
+    ATTACH = "attach"
+    ROWS = "rows"
+    COLUMN = "contact_id"
+
+
+@pytest.fixture(scope="module")
+def box():
+    with kp.sandbox.start(contacts=30, write_per_minute=60_000) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def label(box):
+    return box.labels["id"].iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (np.str_("a"), "a"),
+        (Words.ATTACH, "attach"),
+        (np.int64(3), 3),
+        (np.bool_(True), True),
+        ([np.str_("a"), ("b", np.uint8(1))], ["a", ("b", 1)]),
+    ],
+)
+def test_almost_strings_and_numbers_become_plain(value, expected):
+    """Every text becomes str and every whole number int, also inside lists and tuples."""
+    assert repr(plain(value)) == repr(expected)
+
+
+def test_what_is_no_text_and_no_number_stays():
+    """A path, a float, a frame and nothing pass the door as they are."""
+    for value in (Path("x"), 1.5, pd.DataFrame(), None, pd.NA):
+        assert plain(value) is value
+
+
+@pytest.mark.parametrize("text", [np.str_, lambda value: StrEnum("Word", {"A": value}).A])
+def test_a_run_of_almost_strings_leaves_a_sound_journal(box, label, text, tmp_path):
+    """Label, operation, columns, cap and run id may be almost plain: the journal is plain."""
+    place = str(tmp_path / "journal.sqlite")
+    part = box.contacts.kirim.bulk_label(
+        text(label),
+        text("attach"),
+        id_column=text("contact_id"),
+        hint=[text("team")],
+        resolve=text("rows"),
+        max_requests=np.int64(100),
+        journal=text(place),
+        client=box.client(),
+        progress=False,
+    )
+    run_id = text(part.attrs["kirim_run_id"])
+    again = kp.resume(
+        run_id, journal=text(place), max_requests=np.uint8(5), client=box.client(), progress=False
+    )
+    assert len(again) == len(part)
+    assert kp.runs(journal=place)["state"].tolist() == ["finished"]
+    calls = kp.calls(run_id, journal=text(place))
+    assert calls.loc[calls["phase"] == "apply", "contacts"].sum() == len(part)
+    kp.forget(run_id, journal=text(place))
+    assert kp.runs(journal=place).empty
+
+
+WRONG = {
+    "op NA": ({"op": pd.NA}, "operation"),
+    "op Series": ({"op": pd.Series([SECRET, SECRET])}, "operation"),
+    "label frame": ({"label_id": pd.DataFrame({"a": [SECRET]})}, "label"),
+    "client text": ({"client": "kdv_live_" + "x" * 24}, "client: found text"),
+    "client frame": ({"client": pd.DataFrame({"a": [SECRET]})}, "a DataFrame of 1 rows"),
+    "journal True": ({"journal": True}, "journal: found True"),
+    "journal empty": ({"journal": " "}, "expected a path"),
+    "journal in memory": ({"journal": ":memory:"}, "expected a path"),
+    "id_column Series": ({"id_column": pd.Series([SECRET])}, "id_column"),
+    "hint Series": ({"hint": pd.Series([SECRET])}, "hint"),
+    "hint of a Series": ({"hint": [pd.Series([SECRET])]}, "hint"),
+    "resolve NA": ({"resolve": pd.NA}, "resolve="),
+    "resolve array": ({"resolve": np.array(["rows", "batches"])}, "resolve="),
+    "cap NA": ({"max_requests": pd.NA}, "max_requests="),
+    "cap Series": ({"max_requests": pd.Series([SECRET])}, "max_requests="),
+    "cap bool": ({"max_requests": np.bool_(True)}, "max_requests=True"),
+}
+
+
+@pytest.mark.parametrize("verb", ["bulk_label", "bulk_label_job", "plan"])
+@pytest.mark.parametrize(("wrong", "told"), WRONG.values(), ids=WRONG)
+def test_foreign_objects_are_refused(box, label, verb, wrong, told):
+    """Whatever a verb is given, it says what it found in our words and sends nothing."""
+    before = len(box.requests())
+    arguments = {"label_id": label, "op": "attach", "client": box.client()} | wrong
+    with pytest.raises(kp.InvalidInputError, match=told) as caught:
+        getattr(box.contacts.kirim, verb)(**arguments)
+    assert SECRET not in str(caught.value)
+    assert "kdv_live" not in str(caught.value)
+    assert len(box.requests()) == before
+
+
+@pytest.mark.parametrize("verb", [kp.resume, kp.forget, kp.calls])
+@pytest.mark.parametrize("run_id", [pd.DataFrame({"a": [SECRET]}), None, 7, pd.NA, "no run id"])
+def test_what_is_no_run_id_is_refused(verb, run_id):
+    """Resume, forget and calls say that they need a run id, and nothing of what a frame holds."""
+    with pytest.raises(kp.InvalidInputError, match=r"runs\(\) lists") as caught:
+        verb(run_id)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("journal", [True, False, "", pd.NA, pd.Series([SECRET])])
+def test_what_is_no_journal_is_refused(journal):
+    """The verbs of past runs say what a journal is."""
+    for verb in (kp.runs, lambda **given: kp.forget("run_1", **given)):
+        with pytest.raises(kp.InvalidInputError, match="journal: found") as caught:
+            verb(journal=journal)
+        assert SECRET not in str(caught.value)
+
+
+def test_text_in_a_message_is_short():
+    """A message shows at most some sixty characters of a text."""
+    assert len(shown("x" * 5000)) <= 60
+    assert shown(None) == "None"
+
+
+def frames_of(error):
+    """Files of the traceback's frames."""
+    return {frame.filename for frame in traceback.extract_tb(error.__traceback__)}
+
+
+def test_tracebacks_show_the_callers_lines_only(box, label):
+    """Our own errors leave the library without its frames, wherever they were raised."""
+    result = box.contacts.kirim.bulk_label(label, "attach", client=box.client(), progress=False)
+    broken = kp.Client("kdv_live_" + "x" * 24, base_url=box.base_url)
+    calls = [
+        lambda: result.kirim.summary(by="no such column"),
+        lambda: result.kirim.report(by="no such column"),
+        lambda: box.contacts.kirim.bulk_label("VIP?", "attach"),
+        lambda: box.contacts.kirim.bulk_label_job(label, "neither"),
+        lambda: box.contacts.kirim.plan(label, "neither"),
+        lambda: box.contacts.kirim.resume("run_none"),
+        lambda: kp.resume("run_none"),
+        lambda: kp.forget("run_none"),
+        lambda: kp.calls("run_none"),
+        lambda: kp.labels(client=broken),
+        lambda: kp.compare(result, None),
+        lambda: box.contacts.kirim.bulk_label(
+            label, "attach", client=broken, progress=False, journal=False
+        ),
+    ]
+    for call in calls:
+        with pytest.raises(kp.KirimError) as caught:
+            call()
+        assert frames_of(caught.value) == {__file__}
+        assert caught.value.__cause__ is None or frames_of(caught.value.__cause__) == set()

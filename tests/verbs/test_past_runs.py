@@ -1,0 +1,125 @@
+"""What the journal tells of runs, and what a process remembers of its own."""
+
+import os
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+import kirim_pandas as kp
+from kirim_pandas.frames.results import STATUSES
+
+
+@pytest.fixture(scope="module")
+def box():
+    with kp.sandbox.start(contacts=1500, seed=1, write_per_minute=60_000) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def label(box):
+    return box.labels["id"].iloc[0]
+
+
+def test_runs_lead_with_what_is_asked_first(box, label):
+    """State and label stand at the left, what is wide at the right; times fit a spreadsheet."""
+    box.contacts.kirim.bulk_label(label, "attach", client=box.client(), progress=False)
+    runs = kp.runs()
+    first = ["run_id", "state", "label", "operation", "started_at", "rows"]
+    assert runs.columns.tolist() == [*first, *STATUSES, "requests", "label_id", "target"]
+    assert runs["started_at"].dtype == "datetime64[s]"
+    assert abs(pd.Timestamp.now() - runs["started_at"].iloc[0]) < pd.Timedelta("5min")
+    assert runs[["label", "state"]].values.tolist() == [[label, "finished"]]
+    assert kp.runs().dtypes.equals(kp.runs().iloc[:0].dtypes)
+
+
+def test_calls_are_those_the_service_saw(box, label):
+    """Each call of a run has its row, with the counts and the request id of its answer."""
+    before = len(box.requests())
+    result = box.contacts.kirim.bulk_label(label, "attach", client=box.client(), progress=False)
+    calls = kp.calls(result.attrs["kirim_run_id"])
+    seen = box.requests().iloc[before:].query("method == 'POST'")
+    assert calls["number"].tolist() == list(range(len(seen)))
+    assert calls["contacts"].sum() == seen["contact_ids"].map(len).sum()
+    assert set(calls["state"]) == {"answered"}
+    assert calls["request_id"].is_unique
+    batches = calls[calls["phase"] == "apply"]
+    assert batches["batch"].tolist() == [0, 1]
+    assert calls.loc[calls["phase"] == "resolve", "batch"].isna().all()
+    assert (
+        calls["applied"] + calls["cross_org"] + calls["team_mismatch"] <= calls["contacts"]
+    ).all()
+    assert {"string", "Int64"} == set(calls.dtypes.astype(str))
+
+
+def test_a_call_that_had_no_effect_is_unsent(box):
+    """What surely changed nothing, and a resume would send again, is unsent and has no counts."""
+    unknown = f"lbl_{'0' * 26}"
+    with pytest.raises(kp.NotFoundError) as caught:
+        box.contacts.kirim.bulk_label(unknown, "attach", client=box.client(), progress=False)
+    calls = kp.calls(caught.value.run_id)
+    assert set(calls["state"]) == {"unsent"}
+    assert calls[["applied", "cross_org", "team_mismatch"]].isna().all(axis=None)
+
+
+def test_the_last_result_is_never_that_of_an_earlier_run(box, label):
+    """While the run that was started last is at work, last_result() says so."""
+    df, client = box.contacts, box.client()
+    first = df.kirim.bulk_label(label, "attach", client=client, progress=False)
+    told = []
+
+    def watch(now):
+        with pytest.raises(kp.InvalidInputError, match="still at work") as caught:
+            kp.last_result()
+        told.append(str(caught.value))
+
+    second = df.kirim.bulk_label(label, "attach", client=client, progress=watch)
+    assert second.attrs["kirim_run_id"] in told[0]
+    assert kp.last_result() is second
+    assert first is not second
+
+
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # people still use it
+@pytest.mark.parametrize("change", ["sort", "cell"])
+def test_a_frame_changed_in_place_changes_no_report(box, label, change):
+    """A report looks columns up in the frame as it was when the run started."""
+    df = box.contacts.copy()
+    before = df["team"].copy()
+
+    def spoil(now):
+        if change == "sort":
+            df.sort_values("contact_id", inplace=True, ascending=False)
+        else:
+            df.loc[df.index[0], "team"] = "spoilt"
+
+    result = df.kirim.bulk_label(label, "attach", client=box.client(), progress=spoil)
+    summary = result.kirim.summary(by="team").astype({"status": str})
+    truth = result.assign(team=before).astype({"status": str}).groupby(["team", "status"]).size()
+    assert summary.groupby(["team", "status"])["rows"].sum().to_dict() == truth.to_dict()
+
+
+def test_a_script_that_ends_says_how_to_go_on(tmp_path):
+    """A job dies with its process, which names the run and the way to resume it."""
+    code = (
+        "import kirim_pandas as kp\n"
+        "df = kp.sandbox.sample_contacts(2500, seed=1)\n"
+        "kp.connect()\n"
+        "print(df.kirim.bulk_label_job(LABEL, 'attach').run_id)\n"
+    )
+    with kp.sandbox.start(contacts=2500, seed=1, write_per_minute=1) as box:
+        code = code.replace("LABEL", repr(box.labels["id"].iloc[0]))
+        given = {"KIRIM_API_KEY": box.api_key, "KIRIM_BASE_URL": box.base_url}
+        ended = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, **given, "KIRIM_JOURNAL": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    run_id = ended.stdout.strip()
+    assert f'kirim_pandas.resume("{run_id}")' in ended.stderr
+    assert kp.runs(journal=tmp_path)[["run_id", "state"]].values.tolist() == [
+        [run_id, "interrupted"]
+    ]
+    assert ended.returncode == 0
