@@ -59,7 +59,7 @@ def main(rows: int) -> None:
     yes = np.ones(ids.contacts, dtype=np.bool_)
     none = np.full(ids.contacts, -1)
     batch = np.arange(ids.contacts) // 1000
-    outcomes = Outcomes(yes.astype(np.int8), batch, ~yes, yes, none, (), none, ())
+    outcomes = Outcomes(yes.astype(np.int8), batch, ~yes, yes, none, ())
     ours = seconds(lambda: result_frame(ids, outcomes, run_id="run"))
     print(f"result frame              {ours:8.2f} {ours / bare:10.1f}")
 

@@ -172,7 +172,7 @@ class TransportError(KirimError):
 
 
 class ProtocolError(KirimError):
-    """A reply that is not the documented one: a web page, cut JSON, impossible counts.
+    """A reply that is not the documented one: a web page, cut JSON, another call's counts.
 
     Attributes
     ----------

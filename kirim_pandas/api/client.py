@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from itertools import chain
 from typing import Any, NoReturn, Self, TypeVar
 from uuid import uuid4
 
@@ -284,13 +286,31 @@ class Client:
         phone
             An exact number in the form +628…
         """
+        return chain.from_iterable(self.contact_pages(search=search, phone=phone))
+
+    def contact_pages(
+        self, *, search: str | None = None, phone: str | None = None
+    ) -> Iterator[list[Contact]]:
+        """Go through the organisation's contacts page by page; see :meth:`contacts`."""
         if search is not None and not 1 <= len(search) <= 200:
             raise InvalidInputError(f"search: found {len(search)} characters, expected 1 to 200")
         for name, text in (("search", search), ("phone", phone)):
             if any("\ud800" <= character <= "\udfff" for character in text or ""):
                 raise InvalidInputError(f"{name}: found half a character, which cannot be sent")
-        items = self._items("/contacts", search=search, phone=phone)
-        return (Contact.read(item, self._secret) for item in items)
+        pages = self._pages("/contacts", search=search, phone=phone)
+        return ([Contact.read(item, self._secret) for item in page] for page in pages)
+
+    def at_number(self, phone_number_id: str) -> Client:
+        """Return a client like this one whose contact paths name another connected number."""
+        twin = object.__new__(Client)
+        twin.__dict__.update(self.__dict__)
+        twin._address = replace(self._address, phone_number_id=phone_number_id)
+        return twin
+
+    @property
+    def has_number(self) -> bool:
+        """Whether contact paths name a connected number, so that lists are of that number only."""
+        return self._address.phone_number_id is not None
 
     def accounts(self) -> Iterator[Account]:
         """Go through the organisation's connected numbers."""
@@ -305,6 +325,9 @@ class Client:
         return outcome
 
     def _items(self, path: str, **query: str | None) -> Iterator[Mapping[str, Any]]:
+        return chain.from_iterable(self._pages(path, **query))
+
+    def _pages(self, path: str, **query: str | None) -> Iterator[Sequence[Mapping[str, Any]]]:
         most_pages, most_bytes = LARGEST_LISTS.get(path, LARGEST_LIST)
         cursor, seen, size = None, set(), 0
 
@@ -313,7 +336,7 @@ class Client:
 
         while True:
             items, cursor, more = self._read(path, make, limit=PAGE_LIMIT, cursor=cursor, **query)
-            yield from items
+            yield items
             if cursor is None:
                 return
             if cursor in seen:

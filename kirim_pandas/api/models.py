@@ -6,6 +6,7 @@ Every field of the service's objects may be absent. Their text comes in by
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -176,25 +177,32 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A contact as the service lists it: neither its team nor its labels are shown."""
+    """A contact as the service lists it: neither its team nor its labels are shown.
+
+    `account` is the connected number it belongs to, digits and plus only; None where it is hidden.
+    """
 
     id: str
     name: str | None = None
     phone_number: str | None = field(default=None, repr=False)
     email: str | None = field(default=None, repr=False)
     metadata: dict[str, Any] | None = field(default=None, repr=False)
+    account: str | None = field(default=None, repr=False)
     created_at: str | None = None
     updated_at: str | None = None
 
     @classmethod
     def read(cls, item: Mapping[str, Any], secret: Secret) -> Self:
         """Read a contact; only its id is required."""
+        account = _text(_object(item, "whatsapp_account"), "phone_number", secret, ID_CHARACTERS)
         return cls(
             _id(item, "id", secret),
             name=_text(item, "name", secret),
             phone_number=_text(item, "phone_number", secret, ID_CHARACTERS),
             email=_text(item, "email", secret, NAME_CHARACTERS),
             metadata=_value(_object(item, "metadata"), secret) or None,
+            # It is written in several ways: with blanks and hyphens, and without.
+            account=re.sub(r"[^0-9+]", "", account or "") or None,
             created_at=_text(item, "created_at", secret, ID_CHARACTERS),
             updated_at=_text(item, "updated_at", secret, ID_CHARACTERS),
         )

@@ -2,65 +2,149 @@
 
 from __future__ import annotations
 
+import operator
+import re
+from collections.abc import Callable
 from typing import Any, Final
 
 import pandas as pd
 
+from kirim_pandas.errors import InvalidInputError
+from kirim_pandas.frames.shapes import described
+from kirim_pandas.frames.values import readable
+
 __all__ = ["spreadsheet_safe"]
 
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""First characters that make a spreadsheet program read a cell as a formula (OWASP, "CSV
-Injection"), full-width forms included, which some programs fold."""
+_STARTS: Final = "[=+@＝＋－＠-]"
+"""Characters that begin a formula (OWASP, "CSV Injection"), with the full-width forms that some
+programs fold."""
+
+_UNSEEN: Final = r"[\s\x00-\x20\x7f-\xa0\u200b-\u200f\u2060\ufeff\"]*"
+"""What programs pass over before they look whether a cell begins a formula."""
+
+_FORMULA: Final = re.compile(rf"{_UNSEEN}(?:{_STARTS}|\{{=)")  # {=…} is one to a writer of Excel
+
+_NEW_CELL: Final = re.compile(
+    rf"([,;|\t\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]{_UNSEEN})(?={_STARTS})"
+)
+"""Where a program that expects another separator, or reads a line break as the end of a row, begins
+a new cell: half of the world reads CSV files with semicolons."""
+
+_PHONE: Final = re.compile(r"\+(?:\d{6,15}|(?=[^ ]* )\d[\d ().-]{5,22})")
+"""A plain phone number: digits, or groups of them of which two stand apart by a blank.  With
+hyphens alone it would be a subtraction."""
+
+_UNPRINTED: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+"""Control characters that no Excel file may hold, and that cut text short in other programs."""
 
 
-def spreadsheet_safe(frame: pd.DataFrame) -> pd.DataFrame:
-    """Copy a frame so that no text in it starts a formula in a spreadsheet program.
+def spreadsheet_safe(frame: pd.DataFrame, *, target: str = "csv") -> pd.DataFrame:
+    """Copy a frame so that no text in it becomes a formula in a spreadsheet program.
 
     Write the copy with ``to_csv`` or ``to_excel``: free text from customers, such as a name
-    ``=HYPERLINK(…)``, then stays text.  Phone numbers with a plus get the apostrophe too.
+    ``=HYPERLINK(…)``, then stays text.
 
     Parameters
     ----------
     frame
         Any frame; it is not changed.
+    target
+        ``"csv"`` for ``to_csv`` with any separator; ``"excel"`` for ``to_excel``, where text keeps
+        its line breaks and separators, as each cell is a cell of its own.
 
     Returns
     -------
     DataFrame
-        The same shape; an apostrophe before every text cell, column label and index label that
-        begins with ``= + - @``, a tab or a line break.  Categories become plain text.
+        The same shape; an apostrophe before every text that would begin a formula, in cells,
+        column labels and index labels, whatever their dtype; for ``"csv"`` also inside of a text
+        behind a separator or line break.  A carriage return becomes a line break, other control
+        characters are taken out.  Plain phone numbers such as ``+62 812 3456 7890`` stay.  Columns
+        in which something had to be changed become plain text.
+
+    Raises
+    ------
+    InvalidInputError
+        It is no DataFrame, or `target` is neither of the two.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"name": ["Siti;=1+1", "=1+1"], "phone": "+628123456789"})
+    >>> spreadsheet_safe(frame).to_numpy().tolist()
+    [["Siti;'=1+1", '+628123456789'], ["'=1+1", '+628123456789']]
     """
+    if not isinstance(frame, pd.DataFrame):
+        raise InvalidInputError(
+            f"found {described(frame)}, expected a DataFrame: of a Series take series.to_frame()."
+        )
+    if target not in _GUARDS:
+        raise InvalidInputError(f"target= is neither 'csv' nor 'excel', found {described(target)}.")
+    guard = _GUARDS[target]
     safe = frame.copy()
     for number in range(safe.shape[1]):
-        column = frame.iloc[:, number]
-        if _holds_text(column.dtype):
-            guarded = [_guarded(value) for value in column.array]
+        guarded = _guarded(frame.iloc[:, number].array, guard)
+        if guarded is not None:
             safe.isetitem(number, pd.Series(guarded, dtype=object, index=safe.index).array)
-    safe.columns = _guarded_labels(frame.columns)
-    safe.index = _guarded_labels(frame.index)
+    safe.columns = _guarded_labels(frame.columns, guard)
+    safe.index = _guarded_labels(frame.index, guard)
     return safe
 
 
-def _holds_text(dtype: Any) -> bool:
-    return (
-        isinstance(dtype, pd.CategoricalDtype)
-        or pd.api.types.is_object_dtype(dtype)
-        or pd.api.types.is_string_dtype(dtype)
-    )
+def _guard(text: str) -> str:
+    """Guard a text that has a cell of its own."""
+    text = _UNPRINTED.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    if _FORMULA.match(text) and not _PHONE.fullmatch(text):
+        return f"'{text}"
+    return text
 
 
-def _guarded(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
+def _guard_for_csv(text: str) -> str:
+    """Guard a text in a file that may be read with any separator."""
+    return _guard(_NEW_CELL.sub(r"\1'", text.replace("\r\n", "\n").replace("\r", "\n")))
 
 
-def _guarded_labels(labels: pd.Index[Any]) -> pd.Index[Any]:
-    names = [_guarded(name) for name in labels.names]
+_GUARDS: Final[dict[str, Callable[[str], str]]] = {"csv": _guard_for_csv, "excel": _guard}
+
+
+def _guarded(array: Any, guard: Callable[[str], str]) -> list[Any] | None:
+    """Guard the values of a column; None if nothing has to be changed."""
+    if not _may_hold_text(array.dtype):
+        return None
+    read = readable(array)
+    values = list(read)
+    guarded = [_guarded_value(value, guard) for value in values]
+    # What pandas cannot read it cannot write either.
+    changed = read is not array or any(map(operator.is_not, guarded, values))
+    return guarded if changed else None
+
+
+def _may_hold_text(dtype: Any) -> bool:
+    """Tell text and objects from numbers, dates and durations, which are written as such."""
+    if isinstance(dtype, pd.ArrowDtype):  # pandas raises for the numpy type of some of them
+        return re.match(r"u?int|double|float|bool|date|time|duration", str(dtype)) is None
+    return bool(getattr(dtype, "kind", "O") not in "iufbmM")
+
+
+def _guarded_value(value: Any, guard: Callable[[str], str]) -> Any:
+    """Guard a value as it will be written; objects such as paths are written as their text."""
+    kind = type(value)
+    if issubclass(kind, (bool, int, float)) or value is None or value is pd.NA or value is pd.NaT:
+        return value
+    text = str.__str__(value) if issubclass(kind, str) else str(value)
+    safe = guard(text)
+    return value if safe == text else safe
+
+
+def _guarded_labels(labels: pd.Index[Any], guard: Callable[[str], str]) -> pd.Index[Any]:
+    names = [_guarded_value(name, guard) for name in labels.names]
     if isinstance(labels, pd.MultiIndex):
-        levels = [
-            [_guarded(value) for value in labels.get_level_values(i)] for i in range(len(names))
-        ]
-        return pd.MultiIndex.from_arrays(levels, names=names)
-    if not _holds_text(labels.dtype):
+        levels = [labels.get_level_values(i) for i in range(labels.nlevels)]
+        guarded = [_guarded(level.array, guard) for level in levels]
+        if any(level is not None for level in guarded):
+            arrays = [old if new is None else new for new, old in zip(guarded, levels, strict=True)]
+            return pd.MultiIndex.from_arrays(arrays, names=names)
         return labels.set_names(names)
-    guarded: pd.Index[Any] = pd.Index([_guarded(v) for v in labels], dtype=object, name=names[0])
-    return guarded
+    values = _guarded(labels.array, guard)
+    if values is None:
+        return labels.set_names(names)
+    return pd.Index(values, dtype=object, name=names[0], tupleize_cols=False)

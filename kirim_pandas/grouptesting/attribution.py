@@ -277,6 +277,11 @@ class Attribution:
         elif len(rest):
             self._put(Node(rest, counts))
 
+    def count_again(self, positions: Positions) -> None:
+        """Seek contacts once more that were given up, from fresh counts."""
+        self._confirmer.take_back(positions)
+        self._recount.add(positions)
+
     def expected_probes(self) -> float:
         """Estimate how many probes are left."""
         waiting = [

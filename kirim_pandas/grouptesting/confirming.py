@@ -76,6 +76,10 @@ class Confirmer:
         self._settled[positions] = False
         self._outcomes[positions] = Outcome.UNDETERMINED
 
+    def take_back(self, positions: Positions) -> None:
+        """Seek contacts again after all."""
+        self._given_up[positions] = False
+
     def open(self) -> Mask:
         """Return where the search is neither over nor given up."""
         return ~self._settled & ~self._given_up

@@ -74,10 +74,6 @@ class Outcomes:
         Index into `refusal_codes` where the service refused this very contact, else -1.
     refusal_codes : tuple of str
         The service's error codes.
-    request : int64 array
-        Index into `request_ids` of the batch's call, else -1.
-    request_ids : tuple of (str or None)
-        The service's request ids.
     """
 
     outcome: NDArray[np.int8]
@@ -86,8 +82,6 @@ class Outcomes:
     answered: NDArray[np.bool_]
     refusal: NDArray[np.int64]
     refusal_codes: tuple[str, ...]
-    request: NDArray[np.int64]
-    request_ids: tuple[str | None, ...]
 
     @property
     def no_reply(self) -> NDArray[np.bool_]:

@@ -145,8 +145,8 @@ class RunBook:
                 self._note(call, "refused", [code, request_id])
             case CallUnsent(call):
                 self._note(call, "unsent", None)
-            case CallLost():
-                pass  # it stays "sent", to be asked again
+            case CallLost(call):
+                self._note(call, "sent", None)  # to be asked again, also if it was answered before
             case _:
                 self._flush()
 

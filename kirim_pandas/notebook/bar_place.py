@@ -6,9 +6,7 @@ worker.  Whatever is drawn, the id of the run stands before it and is still ther
 
 from __future__ import annotations
 
-import shutil
 import sys
-import textwrap
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -17,7 +15,7 @@ from uuid import uuid4
 from markupsafe import Markup
 
 from kirim_pandas.notebook.job_end import Ending
-from kirim_pandas.notebook.kernel import Front, front_end, in_notebook, publish
+from kirim_pandas.notebook.kernel import Front, columns, front_end, publish, show, wrapped
 from kirim_pandas.notebook.texts import (
     EMPTY,
     JobFacts,
@@ -41,7 +39,7 @@ LOG_SECONDS = 30.0
 class BarPlace(Protocol):
     """What a bar draws on."""
 
-    def draw(self, now: Progress, share: float, *, per_minute: float, seconds: float) -> None:
+    def draw(self, now: Progress, share: float, *, per_minute: float) -> None:
         """Show where the run stands, and how far its step is, from 0 to 1."""
 
     def say(self, text: str) -> None:
@@ -73,9 +71,9 @@ class PagePlace:
         self._notice = EMPTY
         self._show(EMPTY, update=False)
 
-    def draw(self, now: Progress, share: float, *, per_minute: float, seconds: float) -> None:
+    def draw(self, now: Progress, share: float, *, per_minute: float) -> None:
         """Show where the run stands."""
-        bar = running_html(self._facts, now, share, per_minute=per_minute, seconds=seconds)
+        bar = running_html(self._facts, now, share, per_minute=per_minute)
         self._show(self._notice + bar)
 
     def say(self, text: str) -> None:
@@ -84,14 +82,15 @@ class PagePlace:
 
     def close(self, text: str) -> None:
         """Leave the heading, and a last word."""
-        self._show(framed(Markup("<p>{}</p>").format(text)) if text else EMPTY)
+        last = framed(Markup("<p>{}</p>").format(text)) if text else EMPTY
+        self._show(last, running=False)
 
     def summarise(self, ending: Ending) -> None:
         """Show what became of the contacts."""
         _show_summary(ending)
 
-    def _show(self, page: Markup, *, update: bool = True) -> None:
-        heading = heading_html(self._facts, running=True)
+    def _show(self, page: Markup, *, update: bool = True, running: bool = True) -> None:
+        heading = heading_html(self._facts, running=running)
         text = start_text(self._facts)
         publish(heading + page, text, display_id=self._display_id, update=update)
 
@@ -103,21 +102,21 @@ class LinePlace:
         # Not of tqdm.auto: it draws widgets, which not every front end does.
         from tqdm.std import tqdm
 
-        _print_wrapped(start_text(facts))
+        print(wrapped(start_text(facts)))
         self._facts = facts
         self._told: set[str] = set()
         self._bar = tqdm(total=1.0, file=sys.stdout, bar_format="{desc}", desc="starting")
 
-    def draw(self, now: Progress, share: float, *, per_minute: float, seconds: float) -> None:
+    def draw(self, now: Progress, share: float, *, per_minute: float) -> None:
         """Show where the run stands."""
         doing = {"attach": "attaching", "detach": "detaching"}[self._facts.operation]
         desc = doing if now.phase == "apply" else "finding the skipped"
-        room = _columns() - 1 - len(f"{desc}: 100%|| ") - LEAST_BAR_COLUMNS
-        wordings = line_words(now, per_minute, seconds)
+        room = columns() - len(f"{desc}: 100%|| ") - LEAST_BAR_COLUMNS
+        wordings = line_words(now, per_minute, self._facts.seconds)
         words = next((words for words in wordings if len(words) <= room), wordings[-1])
         if now.waiting and now.waiting not in words:
             self._say_once(f"Waiting: {now.waiting}.")
-        self._bar.ncols = _columns() - 1
+        self._bar.ncols = columns()
         self._bar.set_description_str(desc, refresh=False)
         self._bar.bar_format = "{desc}: {percentage:3.0f}%|{bar}| " + _literal(words)
         self._bar.n = share
@@ -125,7 +124,7 @@ class LinePlace:
 
     def say(self, text: str) -> None:
         """Print a sentence above the bar."""
-        self._bar.write(_wrapped(text), file=sys.stdout)
+        self._bar.write(wrapped(text), file=sys.stdout)
 
     def close(self, text: str) -> None:
         """Leave the bar as it stands, with a last word in it."""
@@ -149,17 +148,18 @@ class LogPlace:
 
     def __init__(self, facts: JobFacts) -> None:
         print(start_text(facts), flush=True)
+        self._facts = facts
         self._told: set[str] = set()
         self._spoken_at = time.monotonic()
 
-    def draw(self, now: Progress, share: float, *, per_minute: float, seconds: float) -> None:
+    def draw(self, now: Progress, share: float, *, per_minute: float) -> None:
         """Show where the run stands, if it is time."""
         new = now.waiting is not None and now.waiting not in self._told
         if not new and time.monotonic() - self._spoken_at < LOG_SECONDS:
             return
         self._told.add(now.waiting or "")
         self._spoken_at = time.monotonic()
-        print(f"{share:4.0%}: {line_words(now, per_minute, seconds)[0]}", flush=True)
+        print(f"{share:4.0%}: {line_words(now, per_minute, self._facts.seconds)[0]}", flush=True)
 
     def say(self, text: str) -> None:
         """Print a sentence."""
@@ -176,23 +176,7 @@ class LogPlace:
 
 
 def _show_summary(ending: Ending) -> None:
-    text = " ".join(ending.text.splitlines())
-    if in_notebook():
-        publish(ending.html, text)
-    else:
-        _print_wrapped(text)
-
-
-def _columns() -> int:
-    return shutil.get_terminal_size((80, 24)).columns
-
-
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, _columns(), break_long_words=False, break_on_hyphens=False)
-
-
-def _print_wrapped(text: str) -> None:
-    print(_wrapped(text) if sys.stdout.isatty() else text)
+    show(ending.html, " ".join(ending.text.splitlines()))
 
 
 def _literal(words: str) -> str:

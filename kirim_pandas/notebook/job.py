@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 import time
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
@@ -42,6 +43,9 @@ class JobView(Protocol):
 
     def show(self) -> None:
         """Show the job where this is called, and keep it up to date."""
+
+    def finish(self) -> None:
+        """Show now how the job has ended, unless that was shown before."""
 
 
 class LabelJob:
@@ -195,16 +199,10 @@ class LabelJob:
 
     def show(self) -> None:
         """Show the job here; what fails to be drawn is told in a warning, and the run goes on."""
-        try:
+        with self._only_shown():
             if self._view is None:
                 self._view = self._make_view(self)
             self._view.show()
-        except Exception as error:
-            warnings.warn(
-                f"The job cannot be shown ({type(error).__name__}: {error}), but it is at work. "
-                f"{self!r}",
-                stacklevel=2,
-            )
 
     def __await__(self) -> Generator[Any, None, pd.DataFrame]:
         return self._waited().__await__()
@@ -213,11 +211,11 @@ class LabelJob:
         if self._ending is not None:
             return self._ending.text
         now = self.progress
-        left = time_left_text(now, self.requests_per_minute())
+        left = time_left_text(now, self.requests_per_minute(), self.facts.seconds)
         waiting = f" Waiting: {now.waiting}." if now.waiting else ""
         return (
-            f"{self.facts.sentence}: {state_text(now)}, about {left} for this step.{waiting} "
-            f"Run {self.run_id}. {HOW_TO_ASK}"
+            f"{self.facts.sentence}. Run {self.run_id}.\n"
+            f"{state_text(now).capitalize()}, {left} for this step.{waiting}\n{HOW_TO_ASK}"
         )
 
     def _ipython_display_(self) -> None:
@@ -247,9 +245,30 @@ class LabelJob:
         frame = getattr(self._error, "result", None) if self._error else self._result
         now = datetime.now().astimezone()
         # The last step: whoever sees an ending also sees the result, or the error.
-        self._ending = Ending(self.facts, frame, self._error, self.progress, now, self.notes)
+        self._ending = Ending(
+            self.facts,
+            frame,
+            self._error,
+            self.progress,
+            now,
+            self.notes,
+            is_job=True,
+            resumable=self._resume is not None,
+        )
+
+    @contextmanager
+    def _only_shown(self) -> Iterator[None]:
+        """What is only shown never decides what is done."""
+        try:
+            yield
+        except Exception as error:
+            failed = f"{type(error).__name__}: {error}"
+            warnings.warn(f"The job cannot be shown ({failed}). {self!r}", stacklevel=4)
 
     def _outcome(self) -> pd.DataFrame:
+        if self._view is not None:  # so the last line stands where somebody waits for it
+            with self._only_shown():
+                self._view.finish()
         error = self._error
         if error is None:
             assert self._result is not None  # the thread has ended without an error

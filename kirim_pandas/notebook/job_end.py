@@ -47,6 +47,10 @@ class Ending:
         When.
     notes : sequence of str
         What people must know beside the rows.
+    is_job : bool
+        Whether it ran in the background, where a job is at hand to ask.
+    resumable : bool
+        Whether it is written down, so that it can be resumed.
     """
 
     facts: JobFacts
@@ -55,6 +59,8 @@ class Ending:
     progress: Progress
     at: datetime
     notes: Sequence[str] = ()
+    is_job: bool = False
+    resumable: bool = True
 
     @property
     def state(self) -> str:
@@ -103,15 +109,18 @@ class Ending:
     @property
     def html_of_next_steps(self) -> Markup:
         """What it cost, what to look at now, and what went wrong, if anything."""
-        # A call that raises is no way to look at the rows: ``.result()`` does after a stop.
-        rows = ".result()" if self.error is None else ".frame"
-        ways = Markup(
-            " <code>{rows}</code> has every row, <code>{rows}.kirim.report()</code> says why "
-            "contacts were skipped and what to do."
-        ).format(rows=rows)
-        cost = Markup('<p class="soft">{}{}</p>').format(
-            self.cost, EMPTY if self.frame is None else ways
-        )
+        way = Markup(" {} every row, {} says why contacts were skipped and what to do.")
+        code = Markup("<code>{}</code>")
+        if self.frame is None:
+            way = EMPTY
+        elif not self.is_job:
+            way = way.format("The result has", code.format("result.kirim.report()"))
+        else:
+            # A call that raises is no way to look at the rows: ``.result()`` does after a stop.
+            rows = ".result()" if self.error is None else ".frame"
+            report = code.format(f"{rows}.kirim.report()")
+            way = way.format(Markup("The job's {} has").format(code.format(rows)), report)
+        cost = Markup('<p class="soft">{}{}</p>').format(self.cost, way)
         messages = (Markup("<p>{}</p>").format(message) for message in self._messages())
         return framed(cost + EMPTY.join(messages))
 
@@ -134,21 +143,39 @@ class Ending:
         return f"{many(rows, 'row')}{unusable}"
 
     def _messages(self) -> list[str]:
-        error, frame, now = self.error, self.frame, self.progress
-        told = []
-        if error is not None:
-            kind = "" if isinstance(error, RunInterrupted) else f"{type(error).__name__}: "
-            told.append(f"{kind}{error}")
-        elif frame is not None and "undetermined" in set(frame["reason"]):
+        """Say what ended the run, what is left open, and how to go on."""
+        error, frame, cap = self.error, self.frame, self.progress.cap
+        stopped = isinstance(error, RunInterrupted)
+        told = [f"{type(error).__name__}: {error}"] if error is not None and not stopped else []
+        if frame is not None and not told:
+            told += self._open_ends(set(frame["reason"].dropna()))
+            if cap is not None:
+                told.append(cap_note(frame, cap))
+        if stopped:
+            told.append(self._how_to_go_on())
+        return [*told, *self.notes]
+
+    def _open_ends(self, reasons: set[str]) -> list[str]:
+        now, told = self.progress, []
+        if "undetermined" in reasons:
             told.append(
                 f"The service counted {now.applied:,} contacts as passing and {now.skipped:,} as "
                 "skipped; not of all it is known which."
             )
-            if now.cap is None:
+            if self.state == "finished":
                 told.append(f"df.kirim.resume({self.facts.run_id!r}, resolve='rows') finds out.")
-        if error is None and frame is not None and now.cap is not None:
-            told.append(cap_note(frame, now.cap))
-        return [*told, *self.notes]
+        if "no_reply" in reasons:
+            told.append(
+                "Contacts whose call had no answer are unknown: they may be labeled. A resume asks "
+                "again about them."
+            )
+        return told
+
+    def _how_to_go_on(self) -> str:
+        if not self.resumable:
+            return "Calling again is safe: a label that is set twice stays as it is."
+        now = "; so does .resume() of the job" if self.is_job else ""
+        return f"df.kirim.resume({self.facts.run_id!r}) goes on from here, at any time{now}."
 
 
 def cap_note(frame: pd.DataFrame, cap: tuple[int, int]) -> str:

@@ -29,6 +29,8 @@ from kirim_pandas.notebook.kernel import (
     in_notebook,
     let_clicks_pass,
     publish,
+    show,
+    wrapped,
 )
 from kirim_pandas.notebook.texts import (
     EMPTY,
@@ -110,14 +112,8 @@ class JobWidgets:
         self._page.value = job.ending.html if job.ending else self._running(job)
 
     def _running(self, job: LabelJob) -> Markup:
-        seconds = (datetime.now().astimezone() - job.facts.started).total_seconds()
-        return running_html(
-            job.facts,
-            job.progress,
-            self._share(job.progress),
-            per_minute=job.requests_per_minute(),
-            seconds=seconds,
-        )
+        share = self._share(job.progress)
+        return running_html(job.facts, job.progress, share, per_minute=job.requests_per_minute())
 
     def _press_cancel(self) -> None:
         if self._job is not None:
@@ -147,6 +143,8 @@ class JobDisplay:
         self._noted_at = 0.0
         self._name = f"kirim-job-{uuid4()}"
         self._front = Front.LOG
+        self._finished: LabelJob | None = None
+        self._finishing = threading.Lock()
 
     def show(self) -> None:
         """Show the job where this is called: in a notebook once a cell, elsewhere at each call."""
@@ -155,14 +153,22 @@ class JobDisplay:
             return
         first, self._shown_in = self._shown_in is None, cell or "terminal"
         if job.ending is not None:
-            _show_text(self._summary(job.ending) + job.ending.html_of_next_steps, job.ending.text)
+            show(self._summary(job.ending) + job.ending.html_of_next_steps, job.ending.text)
             return
         if first:
             self._front = front_end()
             self._widgets = self._built() if in_notebook() else None
         self._publish_running(update=False)
         if first:
-            follow(job, self._tick, self._end)
+            follow(job, self._tick, self.finish)
+
+    def finish(self) -> None:
+        """Show how the job has ended, once, whoever comes first: its follower or who waits."""
+        with self._finishing:
+            if self._job is self._finished:
+                return
+            self._finished = self._job
+            self._end()
 
     def _built(self) -> JobWidgets | None:
         """Build the widgets; a page without them still follows the run by its texts."""
@@ -184,13 +190,13 @@ class JobDisplay:
         self._job = self._job.resume()
         self._widgets.watch(self._job)
         self._publish_running(update=True)
-        follow(self._job, self._tick, self._end)
+        follow(self._job, self._tick, self.finish)
 
     def _publish_running(self, *, update: bool) -> None:
         job = self._job
         box = self._widgets.box if self._widgets else None
         if self._front is not Front.PAGE:
-            _show_text(heading_html(job.facts, running=True), repr(job), box=box)
+            show(heading_html(job.facts, running=True), repr(job), box=box)
             return
         sentence = f"{job.facts.sentence}. Run {job.run_id}."
         self._put("heading", heading_html(job.facts, running=True), sentence, update=update)
@@ -210,7 +216,7 @@ class JobDisplay:
         if self._widgets is not None:
             self._widgets.draw()
         if self._front is not Front.PAGE:
-            print(ending.text)
+            print(wrapped(ending.text) if self._front is Front.LINE else ending.text, flush=True)
             return
         self._put("heading", self._summary(ending), ending.text, update=True)
         if self._widgets is not None and job.resumable:
@@ -255,10 +261,3 @@ def _cell() -> object:
     from IPython import get_ipython
 
     return get_ipython().execution_count
-
-
-def _show_text(page: Markup, text: str, *, box: Any = None) -> None:
-    if in_notebook():
-        publish(page, text, box=box)
-    else:
-        print(text)

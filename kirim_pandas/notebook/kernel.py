@@ -7,7 +7,9 @@ be asked for input; consoles do neither.
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 from enum import Enum
 from typing import Any
 
@@ -16,11 +18,14 @@ from markupsafe import Markup
 __all__ = [
     "Front",
     "clicks_wait",
+    "columns",
     "front_end",
     "in_notebook",
     "let_clicks_pass",
     "publish",
+    "show",
     "somebody_watches",
+    "wrapped",
 ]
 
 _SUBSHELLS = "kernel subshells"
@@ -53,11 +58,10 @@ def front_end() -> Front:
     if kernel is None:
         return Front.LINE if sys.stdout is not None and sys.stdout.isatty() else Front.LOG
     request = kernel.get_parent()
-    if _captured(request):
-        return Front.LINE  # a front end updates no output that a widget has caught
-    if "cellId" in request.get("metadata", {}):
+    # A front end does not update what an Output widget has caught.
+    if "cellId" in request.get("metadata", {}) and not _captured(request):
         return Front.PAGE
-    # Colab names its cell otherwise; the other consoles draw no updates, but let people type.
+    # Consoles draw no updates either, but let people type.
     return Front.LINE if request.get("content", {}).get("allow_stdin") else Front.LOG
 
 
@@ -114,6 +118,33 @@ def publish(
     data |= {"text/html": str(page), "text/plain": text}
     transient = {"display_id": display_id} if display_id else {}
     publish_display_data(data, transient=transient, update=update)  # type: ignore[no-untyped-call]
+
+
+def show(page: Markup, text: str, *, box: Any = None) -> None:
+    """Show something where this is called, as an output of its own that stays.
+
+    Parameters
+    ----------
+    page, text, box
+        As for :func:`publish`; outside a notebook `text` is printed.
+    """
+    told = wrapped(text) if front_end() is Front.LINE else text
+    if in_notebook():
+        publish(page, told, box=box)
+    else:
+        print(told, flush=True)
+
+
+def wrapped(text: str) -> str:
+    """Break lines between words where the terminal ends."""
+    # One column less: a full line would make some terminals add an empty one.
+    wrap = textwrap.TextWrapper(columns(), break_long_words=False, break_on_hyphens=False)
+    return "\n".join(wrap.fill(line) for line in text.splitlines())
+
+
+def columns() -> int:
+    """Return how many characters fit a line of the terminal."""
+    return shutil.get_terminal_size((80, 24)).columns - 1
 
 
 def _kernel() -> Any:

@@ -99,9 +99,8 @@ class ProgressBar:
 
     def _draw(self) -> None:
         now = self._tally.progress
-        seconds = (datetime.now().astimezone() - self._facts.started).total_seconds()
         share = 1.0 if now.state == "finished" else self._share(now)
-        self._place.draw(now, share, per_minute=self._requests_per_minute(), seconds=seconds)
+        self._place.draw(now, share, per_minute=self._requests_per_minute())
         self._drawn_at = time.monotonic()
 
 

@@ -71,6 +71,9 @@ _KEPT_STYLE: Final = Markup(
     "<style>.jp-OutputArea:has(.kirim-live) .kirim-kept { display: none; }</style>"
 )
 
+ENOUGH_REQUESTS: Final = 5
+"""The first one goes alone, to learn the limit: from fewer, the speed so far tells nothing."""
+
 _DOING: Final = {"attach": "Attaching", "detach": "Detaching"}
 _TO: Final = {"attach": "to", "detach": "from"}
 _STEPS: Final = {"apply": 1, "resolve": 2}
@@ -112,6 +115,11 @@ class JobFacts:
     def order(self) -> str:
         """What was asked for, whatever became of it."""
         return self._say(self.operation.capitalize())
+
+    @property
+    def seconds(self) -> float:
+        """Time since the run was started."""
+        return (datetime.now().astimezone() - self.started).total_seconds()
 
     def _say(self, verb: str) -> str:
         what, to = self.label_name or self.label_id, _TO[self.operation]
@@ -165,12 +173,16 @@ def state_text(progress: Progress) -> str:
     )
 
 
-def time_left_text(progress: Progress, per_minute: float) -> str:
-    """Say how long the present step will still take at this pace."""
-    about = max(progress.requests_expected, progress.requests)
+def time_left_text(progress: Progress, per_minute: float, seconds: float) -> str:
+    """Say how long the present step will still take: at this pace, or as slowly as so far."""
+    left = max(progress.requests_expected - progress.requests, 0)
     # A full bucket lets the first requests go at once.
-    minutes = minutes_for(about, per_minute) - minutes_for(progress.requests, per_minute)
-    return f"{duration_text(60 * minutes)} left" if minutes * 60 >= 1 else "under 1 s left"
+    after = minutes_for(progress.requests + left, per_minute)
+    at_pace = 60 * (after - minutes_for(progress.requests, per_minute))
+    made = progress.requests
+    as_so_far = left * seconds / made if made >= ENOUGH_REQUESTS else 0.0
+    longer = max(at_pace, as_so_far)
+    return f"about {duration_text(longer)} left" if longer >= 1 else "under 1 s left"
 
 
 def line_words(progress: Progress, per_minute: float, seconds: float) -> list[str]:
@@ -195,7 +207,7 @@ def line_words(progress: Progress, per_minute: float, seconds: float) -> list[st
     counted = f"{done:,} of {total:,} {'contacts' if progress.phase == 'apply' else 'settled'}"
     counts = f"{progress.applied:,} applied, {progress.skipped:,} skipped"
     requests = f"request {progress.requests:,} of about {about:,}"
-    left = time_left_text(progress, per_minute)
+    left = time_left_text(progress, per_minute, seconds)
     wordings = [
         [counted, counts, requests, f"{duration_text(seconds)} so far", left],
         [counted, counts, requests, left],
@@ -237,9 +249,7 @@ def _done_and_total(progress: Progress) -> tuple[int, int]:
 # -- HTML ------------------------------------------------------------------------------------
 
 
-def running_html(
-    facts: JobFacts, progress: Progress, share: float, *, per_minute: float, seconds: float
-) -> Markup:
+def running_html(facts: JobFacts, progress: Progress, share: float, *, per_minute: float) -> Markup:
     """Show a run at work: its step, a bar, the counts, the pace, and why it waits.
 
     Parameters
@@ -252,8 +262,6 @@ def running_html(
         How far the present step is, from 0 to 1.
     per_minute
         Requests.
-    seconds
-        Since the run began.
     """
     done, total = _done_and_total(progress)
     parts = {"applied": share}
@@ -267,21 +275,30 @@ def running_html(
             many(total, "contact"),
             bar_html(parts, value=share),
             _counts_html(progress),
-            _pace_html(progress, per_minute, seconds),
+            _pace_html(progress, per_minute, facts.seconds),
         )
     )
 
 
-def bar_html(shares: dict[str, float], *, value: float = 1.0) -> Markup:
-    """Draw shares, by status, as one bar; what is left of a whole stays empty."""
+def bar_html(shares: dict[str, float], *, value: float | None = None) -> Markup:
+    """Draw shares, by status, as one bar; what is left of a whole stays empty.
+
+    Parameters
+    ----------
+    shares
+        From 0 to 1.
+    value
+        How far a run is, from 0 to 1; None for a picture of its end.
+    """
+    role = Markup('role="img" aria-label="shares of the contacts"')
+    if value is not None:
+        bounds = Markup('aria-valuemin="0" aria-valuemax="100" aria-valuenow="{:.0f}"')
+        role = Markup('role="progressbar" ') + bounds.format(100 * value)
     part = Markup('<span style="flex: 0 0 {:.2f}%; background: {}"></span>')
     drawn = [
         part.format(100 * share, COLOURS[status]) for status, share in shares.items() if share > 0
     ]
-    return Markup(
-        '<div class="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
-        'aria-valuenow="{:.0f}">{}</div>'
-    ).format(100 * value, EMPTY.join(drawn))
+    return Markup('<div class="bar" {}>{}</div>').format(role, EMPTY.join(drawn))
 
 
 def heading_html(facts: JobFacts, *, running: bool) -> Markup:
@@ -340,7 +357,7 @@ def _pace_html(progress: Progress, per_minute: float, seconds: float) -> Markup:
         f"request {progress.requests:,} of about {about:,}",
         f"at most {per_minute:,.0f} a minute",
         f"{duration_text(seconds)} so far",
-        f"about {time_left_text(progress, per_minute)} for this step",
+        f"{time_left_text(progress, per_minute, seconds)} for this step",
     ]
     # The second line is always there, so that nothing below it jumps.
     waiting = f"Waiting: {progress.waiting}" if progress.waiting else Markup("&nbsp;")

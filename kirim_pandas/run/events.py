@@ -8,7 +8,7 @@ call that can have reached the service.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from kirim_pandas.errors import KirimError
 from kirim_pandas.grouptesting.outcomes import Outcomes
@@ -22,6 +22,7 @@ __all__ = [
     "CallRefused",
     "CallUnsent",
     "ColumnsLearnt",
+    "EndState",
     "Event",
     "Idle",
     "Listener",
@@ -30,6 +31,9 @@ __all__ = [
     "RunEnded",
     "Waiting",
 ]
+
+
+EndState: TypeAlias = Literal["finished", "capped", "stopped", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,15 @@ class RunEnded:
     interrupted: bool
     skipped: int = 0
     cap: tuple[int, int] | None = None
+
+    @property
+    def state(self) -> EndState:
+        """How it ended: all but ``finished`` can be resumed."""
+        if self.interrupted:
+            return "stopped"
+        if self.error is not None:
+            return "failed"
+        return "finished" if self.cap is None else "capped"
 
 
 Event: TypeAlias = (

@@ -7,19 +7,21 @@ a journal can commit the call first, and a run can be taken up from such a journ
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Generator, Sequence
 from itertools import count
 from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kirim_pandas.errors import in_our_words
 from kirim_pandas.grouptesting.attribution import Attribution
 from kirim_pandas.grouptesting.outcomes import Outcome, Outcomes, Positions
 from kirim_pandas.run.advice import Advice, ColumnSource
-from kirim_pandas.run.calls import UNPLANNED, Call, PastCall
+from kirim_pandas.run.calls import Call, PastCall
 from kirim_pandas.run.events import (
     CallPlanned,
     CallUnsent,
@@ -31,23 +33,27 @@ from kirim_pandas.run.events import (
     Waiting,
 )
 from kirim_pandas.run.ledger import Ledger
+from kirim_pandas.run.outbox import Outbox
 from kirim_pandas.run.pool import CallPool, Done
+from kirim_pandas.run.refusals import explain_refused_probes
 from kirim_pandas.run.replay import recall_batches, recall_probes, round_budget
-from kirim_pandas.run.replies import Halt, Settler
-from kirim_pandas.run.rounds import ProbeRound
+from kirim_pandas.run.replies import Halt, ReplyHandler
+from kirim_pandas.run.rounds import ProbeRound, RefusedProbes
 from kirim_pandas.run.spec import Job
 from kirim_pandas.run.stop import StopButton
 
 __all__ = ["Run"]
 
-SETTLE_SECONDS = 10.0
-"""How long a stopped run waits for the replies of calls that are on the wire."""
+GRACE_SECONDS = 10.0
+"""How long a run that ends early waits for the replies of calls that are on the wire."""
 
 POLL_SECONDS = 0.05
 """How often a waiting run looks at the stop button."""
 
+SILENCE_SECONDS = 2.5
+"""After so long without news people are told that the run waits for an answer."""
+
 Events: TypeAlias = Generator[Event, None, None]
-Settle: TypeAlias = Callable[[Done], Iterable[Event | Call]]
 
 
 class Run:
@@ -99,12 +105,13 @@ class Run:
             source=source,
             stopped=lambda: bool(stop.presses),
         )
-        # One number a call, none left out: so a journal that lost a call is found out.
-        self._requests = sum(p.call.number >= 0 for p in past)
-        self._settler = Settler(self._ledger, past, new_key, own_key=own_key)
-        self._requests_before = self._requests
-        self._cut_short = False
+        self._outbox = Outbox(past, job.max_requests, new_key)
+        self._requests_before = self._outbox.requests
+        self._handler = ReplyHandler(self._ledger, self._outbox, past, own_key=own_key)
+        self._refused = RefusedProbes(job.contact_count)
+        self._asks_again = False
         self._proven = False
+        self._heard_at = clock()
 
     def events(self) -> Events:
         """Do the job.
@@ -114,44 +121,46 @@ class Run:
         Event
             What happens; the last one is always a RunEnded.
         """
-        error: BaseException | None = None
-        interrupted = False
+        halt: Halt | None = None
         try:
             try:
-                yield from self._apply()
-                if self._job.resolve != "batches":
-                    yield from self._resolve()
-                self._settler.check_key()
-            except Halt as halt:
-                error, interrupted = halt.error, halt.error is None
+                yield from self._work()
+            except Halt as raised:
+                halt = raised
             except Exception as fault:  # ours: no reason to lose what is known
-                error = fault
-            if error is not None or interrupted:
-                yield from self._settle_in_flight()
-                half = self._settler.round  # it tells something, too
-                if len(half):
-                    self._attribution.tell(half.replies)
+                halt = Halt(fault)
+            if halt is not None:
+                yield from self._end_early()
         finally:
             self._pool.close()
-        _, skipped = self._ledger.counted
-        ended = (self._outcomes(), self._requests, in_our_words(error), interrupted)
-        cap = None if error is not None or interrupted else self._cap()
-        yield RunEnded(*ended, skipped, cap)
+        yield RunEnded(
+            self._outcomes(),
+            self._outbox.requests,
+            in_our_words(halt.error) if halt else None,
+            interrupted=halt is not None and halt.error is None,
+            skipped=self._ledger.counted[1],
+            cap=None if halt else self._cap(),
+        )
 
     # -- the phases ------------------------------------------------------------------------
+
+    def _work(self) -> Events:
+        yield from self._apply()
+        if self._job.resolve != "batches":
+            yield from self._resolve()
+        self._handler.check_key()
 
     def _apply(self) -> Events:
         """Send every contact once."""
         past = [p for p in self._past if p.call.phase == "apply"]
         open_calls, rest = recall_batches(past, self._job.contact_count, self._ledger)
-        todo = deque(open_calls)
-        todo += (
-            self._settler.new_call("apply", positions, batch=batch) for batch, positions in rest
-        )
+        self._outbox.repeat(open_calls)
+        for batch, positions in rest:
+            self._outbox.add("apply", positions, batch=batch)
         answered, skipped = self._ledger.counted
-        yield PhaseStarted("apply", len(todo), self._job.contact_count, answered, skipped)
+        yield PhaseStarted("apply", len(self._outbox), self._job.contact_count, answered, skipped)
         try:
-            yield from self._perform(todo, self._settler.batch)
+            yield from self._send()
         finally:
             # In the order of the frame, whatever order the replies came in: a resumed run must
             # plan the very same probes.
@@ -162,99 +171,112 @@ class Run:
         """Probe until every skipped contact has a name, or the budget is spent."""
         announced = False
         for number in count():
-            budget = round_budget(self._past, number, self._budget_left())
+            budget = round_budget(self._past, number, self._outbox.budget)
             yield from self._advice.before_round(number, self._attribution)
-            if self._stop.presses:
-                raise Halt(None)
+            self._look_at_button()
             expected = self._attribution.expected_probes()
-            probes = self._attribution.next_round(budget)
+            probes = self._attribution.next_round(budget) or self._ask_again(budget)
             if not probes:
                 return
-            todo = self._to_ask(number, probes, budget)
-            if todo and not announced:  # not for what earlier sessions have asked already
+            self._ask(number, probes, budget)
+            if len(self._outbox) and not announced:  # not for what earlier sessions have asked
                 announced = True
-                yield PhaseStarted("resolve", max(len(todo), expected), self._undetermined())
-            yield from self._perform(todo, self._settler.probe)
-            asked, self._settler.round = self._settler.round, ProbeRound()
+                requests = max(len(self._outbox), expected)
+                yield PhaseStarted("resolve", requests, int(self._undetermined().sum()))
+            yield from self._send()
+            asked, self._handler.round = self._handler.round, ProbeRound()
             self._attribution.tell(asked.replies)
+            self._refused.add(asked)
             if announced:
                 left = self._attribution.expected_probes()
-                yield RoundEnded(number, self._undetermined(), left)
+                yield RoundEnded(number, int(self._undetermined().sum()), left)
 
-    def _to_ask(self, number: int, probes: list[Positions], budget: int | None) -> deque[Call]:
-        """Return calls for the probes of a round that no earlier session has an answer to."""
-        asked = self._settler.round = ProbeRound(probes)
+    def _ask(self, number: int, probes: list[Positions], budget: int | None) -> None:
+        """Put into the outbox what no earlier session has an answer to."""
+        asked = self._handler.round = ProbeRound(probes)
         open_calls, rest = recall_probes(self._past, number, asked)
-        todo = deque(open_calls)
+        self._outbox.repeat(open_calls)
         for slot, positions in rest:
-            place = {"round": number, "slot": slot, "budget": budget}
-            todo.append(self._settler.new_call("resolve", positions, **place))
-        return todo
+            self._outbox.add("resolve", positions, round=number, slot=slot, budget=budget)
+
+    def _ask_again(self, budget: int | None) -> list[Positions]:
+        """Return probes of what is open only because probes were refused; once in a session."""
+        again = self._open_again()
+        if not len(again) or self._attribution.next_round():  # it is the budget that ends it
+            return []
+        if self._asks_again and self._handler.refused_probe is not None:
+            explain_refused_probes(self._handler.refused_probe)
+            raise Halt(self._handler.refused_probe)
+        self._asks_again, self._handler.refused_probe = True, None
+        self._attribution.count_again(again)
+        return self._attribution.next_round(budget)
 
     # -- sending ---------------------------------------------------------------------------
 
-    def _perform(self, todo: deque[Call], settle: Settle) -> Events:
-        """Send the calls of `todo`, a few at a time; `settle` may answer with further calls."""
-        while todo or self._pool.in_flight:
-            # The first call goes alone: it proves the key, the label and the shape of replies.
-            # So does the first of another size.
-            while todo and self._pool.has_room(self._room()):
-                call = todo.popleft()
-                if call.number == UNPLANNED:
-                    if self._budget_left() == 0:
-                        self._cut_short = True
-                        todo.clear()
-                        break
-                    call, *parts = self._settler.cut(call)
-                    todo.extendleft(reversed(parts))
-                    call = replace(call, number=self._requests)
-                    self._requests += 1
-                if self._stop.presses:
-                    raise Halt(None)
-                yield CallPlanned(call)
-                if self._stop.presses:  # pressed by whoever was told of it
-                    if not self._settler.may_have_happened(call):
-                        yield CallUnsent(call)
-                    raise Halt(None)
-                if call.phase == "apply":
-                    self._ledger.sent(call.positions, call.batch)
-                self._pool.submit(call)
+    def _send(self) -> Events:
+        """Send what is in the outbox, a few calls at a time, and take what comes back."""
+        while len(self._outbox) or self._pool.in_flight:
+            while self._pool.has_room(self._room()) and (call := self._outbox.take()):
+                yield from self._submit(call)
             yield Idle()
-            news = self._pool.take(POLL_SECONDS)
-            if self._stop.presses and not isinstance(news, Done):
-                raise Halt(None)
-            if isinstance(news, Waiting):
-                yield news
-            elif news is not None:
-                self._proven = True
-                for item in settle(news):
-                    if isinstance(item, Call):
-                        todo.appendleft(item)
-                    else:
-                        yield item
+            yield from self._hear()
+
+    def _submit(self, call: Call) -> Events:
+        self._look_at_button()
+        yield CallPlanned(call)
+        if self._stop.presses:  # pressed by whoever was told of it
+            if not self._handler.may_have_happened(call):
+                yield CallUnsent(call)
+            raise Halt(None)
+        if call.phase == "apply":
+            self._ledger.sent(call.positions, call.batch)
+        self._heard_at = max(self._heard_at, self._clock())
+        self._pool.submit(call)
+
+    def _hear(self) -> Events:
+        """Wait a moment for news."""
+        news = self._pool.take(POLL_SECONDS)
+        if isinstance(news, Done):
+            self._heard_at = self._clock()
+            self._proven = True
+            yield from self._handler.handle(news)
+            return
+        self._look_at_button()
+        if news is not None:
+            self._heard_at = self._clock() + news.seconds
+            yield news
+        elif self._pool.in_flight and self._clock() - self._heard_at > SILENCE_SECONDS:
+            self._heard_at = math.inf  # said once
+            yield Waiting("no answer from the service yet", SILENCE_SECONDS)
+
+    def _look_at_button(self) -> None:
+        if self._stop.presses:
+            raise Halt(None)
 
     def _room(self) -> int | None:
-        return None if self._proven and not self._settler.tries_sizes else 1
+        """Return how many calls may be under way; None for any number.
 
-    def _settle_in_flight(self) -> Events:
+        The first call goes alone: it proves the key, the label and the shape of replies. So does
+        the first of another size.
+        """
+        return None if self._proven and not self._outbox.tries_sizes else 1
+
+    def _end_early(self) -> Events:
         """Wait a bounded time for the replies under way; a second press leaves at once."""
         self._pool.stop()
-        deadline = self._clock() + SETTLE_SECONDS
+        deadline = self._clock() + GRACE_SECONDS
         while self._pool.in_flight and self._clock() < deadline and self._stop.presses < 2:
             news = self._pool.take(POLL_SECONDS)
             if not isinstance(news, Done):
                 continue
-            if news.reply is None:
-                yield self._settler.note_failure(news)
-                continue
-            call, reply = news.call, news.reply
-            yield from self._settler.answered(call, reply)
-            if call.phase == "apply":
-                self._attribution.add_batch(call.positions, reply.counts)
+            failure = yield from self._handler.enter(news)
+            if failure is None and news.reply is not None and news.call.phase == "apply":
+                self._attribution.add_batch(news.call.positions, news.reply.counts)
+        half = self._handler.round
+        if len(half):  # it tells something, too
+            self._attribution.tell(half.replies)
 
-    def _budget_left(self) -> int | None:
-        cap = self._job.max_requests
-        return None if cap is None else max(0, cap - self._requests)
+    # -- what is known ---------------------------------------------------------------------
 
     def _cap(self) -> tuple[int, int] | None:
         """Return requests spent and allowed if the cap left something to be asked; asked last."""
@@ -262,14 +284,21 @@ class Run:
         if cap is None:
             return None
         probing = self._job.resolve != "batches"
-        if not self._cut_short and not (probing and self._attribution.next_round()):
+        left = probing and (self._attribution.next_round() or len(self._open_again()))
+        if not self._outbox.cut_short and not left:
             return None
-        return self._requests - self._requests_before, cap - self._requests_before
+        return self._outbox.requests - self._requests_before, cap - self._requests_before
 
-    def _undetermined(self) -> int:
+    def _open_again(self) -> Positions:
+        return self._refused.open(self._undetermined())
+
+    def _undetermined(self) -> NDArray[np.bool_]:
         found = self._ledger.outcomes(self._attribution.outcomes, self._attribution.probed)
-        return int((found.answered & (found.outcome == Outcome.UNDETERMINED)).sum())
+        open_rows: NDArray[np.bool_] = found.answered & (found.outcome == Outcome.UNDETERMINED)
+        return open_rows
 
     def _outcomes(self) -> Outcomes:
-        outcome = self._attribution.confirmed()
-        return self._ledger.outcomes(outcome, self._attribution.probed)
+        outcome, probed = self._attribution.confirmed(), self._attribution.probed
+        if not self._handler.trusts_probes:
+            outcome = np.where(probed, np.int8(Outcome.UNDETERMINED), outcome)
+        return self._ledger.outcomes(outcome, probed)

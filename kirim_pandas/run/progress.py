@@ -9,6 +9,7 @@ from kirim_pandas.run.calls import Phase
 from kirim_pandas.run.events import (
     CallAnswered,
     CallPlanned,
+    EndState,
     Event,
     PhaseStarted,
     RoundEnded,
@@ -18,7 +19,7 @@ from kirim_pandas.run.events import (
 
 __all__ = ["Progress", "RunState", "Tally"]
 
-RunState: TypeAlias = Literal["running", "finished", "capped", "stopped", "failed"]
+RunState: TypeAlias = Literal["running"] | EndState
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +103,8 @@ class Tally:
                 now = replace(now, undetermined=undetermined, requests_expected=expected)
             case Waiting(reason, _):
                 now = replace(now, waiting=reason)
-            case RunEnded(_, _, error, interrupted, cap=cap):
-                state: RunState = "stopped" if interrupted else "failed" if error else "finished"
-                state = state if cap is None else "capped"
-                now = replace(now, state=state, waiting=None, cap=cap)
+            case RunEnded():
+                now = replace(now, state=event.state, waiting=None, cap=event.cap)
             case _:
                 pass
         self.progress = now

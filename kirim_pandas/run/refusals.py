@@ -1,94 +1,169 @@
-"""Refusals: which ids one is about, how to narrow that down, and what one that ends a run means.
+"""What a call without counts leaves behind, and how one bad id is kept to costing one row.
 
-One bad id must cost one row.
+Only the service's own envelope, which has a code, refuses a call.  Whatever else answers a request
+that left may have refused the *reply*, after the call was carried out.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import Enum, auto
 
-from kirim_pandas.errors import ApiError, InvalidRequestError, NotFoundError
+from kirim_pandas.errors import (
+    ApiError,
+    InvalidRequestError,
+    KirimError,
+    NotFoundError,
+    ServerError,
+)
 from kirim_pandas.grouptesting.outcomes import Positions
+from kirim_pandas.run.calls import CallState
 
 __all__ = [
+    "LEAVES",
     "TOO_LARGE",
-    "Refusal",
+    "Failure",
+    "Said",
     "explain_many_refusals",
     "explain_missing_label",
-    "read_refusal",
+    "explain_refused_probes",
+    "read_failure",
     "split_refused",
 ]
 
 TOO_LARGE = "http_413"
 """The code of a call that holds more contacts than the service takes, whatever it calls that."""
 
-NOT_ABOUT_IDS = frozenset(
-    {
-        "idempotency_key_reuse",
-        "idempotency_conflict",
-        "account_not_connected",
-        "invalid_limit",
-        "invalid_cursor",
-    }
-)
-"""Codes that speak of the key, the account, a list: sending other ids would not help."""
+OF_THE_KEY = frozenset({"idempotency_key_reuse", "idempotency_conflict", "idempotency_in_progress"})
+"""Codes that say that the key was used before: by a try of this very call, as likely as not."""
+
+NOT_ABOUT_IDS = frozenset({"account_not_connected", "invalid_limit", "invalid_cursor"})
+"""Codes that speak of the account, or of a list: sending other ids would not help."""
 
 CONTACT_PARAM = re.compile(r"contact_ids?(?:\D+(\d+))?", re.ASCII)
 """``contact_ids``, ``contact_ids[17]``, ``contact_ids.17``, ``/contact_ids/17``."""
 
 
+class Said(Enum):
+    """What came back instead of counts."""
+
+    IDS = auto()
+    """The service refuses ids in the call."""
+    SIZE = auto()
+    """The service finds that they are too many."""
+    NO = auto()
+    """The service refuses the call for what other ids would meet, too: a label, a key."""
+    UNCLEAR = auto()
+    """The body left, and who answered, if anybody did, does not tell what the service did."""
+    NOT_SENT = auto()
+    """No byte of the body left."""
+
+
+# What a call is afterwards, by whether an earlier try of it may have been carried out, and whether
+# the key is certainly of the organisation that the run began in.  "sent": in doubt, to be asked
+# again under its own key.  "unsent": not carried out, to be sent again.  "refused": for good.
+#
+# A refusal of ids is the key's first reply, so no earlier try under this key was carried out; but
+# another organisation does not know the key.  Any other no may come before the key is looked up.
+LEAVES: dict[tuple[Said, bool, bool], CallState] = {
+    # said, earlier try, own key
+    (Said.IDS, False, True): "refused",
+    (Said.IDS, True, True): "refused",
+    (Said.IDS, False, False): "unsent",
+    (Said.IDS, True, False): "sent",
+    (Said.SIZE, False, True): "refused",
+    (Said.SIZE, True, True): "sent",
+    (Said.SIZE, False, False): "refused",
+    (Said.SIZE, True, False): "sent",
+    (Said.NO, False, True): "unsent",
+    (Said.NO, True, True): "sent",
+    (Said.NO, False, False): "unsent",
+    (Said.NO, True, False): "sent",
+    (Said.UNCLEAR, False, True): "sent",
+    (Said.UNCLEAR, True, True): "sent",
+    (Said.UNCLEAR, False, False): "sent",
+    (Said.UNCLEAR, True, False): "sent",
+    (Said.NOT_SENT, False, True): "unsent",
+    (Said.NOT_SENT, True, True): "sent",
+    (Said.NOT_SENT, False, False): "unsent",
+    (Said.NOT_SENT, True, False): "sent",
+}
+
+
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """The service refused a call because of ids in it, or because of their number.
+class Failure:
+    """A call that came back without counts.
 
     Attributes
     ----------
+    error : BaseException or None
+        As it was raised.
+    said : Said
+        What came back.
+    left : bool
+        Whether a try of this session may have been carried out, this one or an earlier one.
     code : str
-        The service's error code, or `TOO_LARGE`.
+        The service's error code, or `TOO_LARGE`; empty where it gave none.
     index : int or None
-        Which id of the call it points at, if it points at one.
+        Which id of the call is pointed at, if one is.
     request_id : str or None
         For support.
+    too_large : bool
+        Whether fewer contacts may pass; a single one cannot be too many.
+    replayed : bool
+        Whether the service has stored the failure, and would repeat it under this key.
     """
 
-    code: str
-    index: int | None
-    request_id: str | None
+    error: BaseException | None
+    said: Said
+    left: bool = False
+    code: str = ""
+    index: int | None = None
+    request_id: str | None = None
+    too_large: bool = False
+    replayed: bool = False
 
     @property
-    def too_large(self) -> bool:
-        """Whether it is the number of ids that was refused: nothing is wrong with any of them."""
-        return self.code == TOO_LARGE
+    def reason(self) -> str:
+        """What happened, in words; of an error that nobody foresaw only its kind."""
+        own = isinstance(self.error, KirimError)
+        return str(self.error) if own else type(self.error).__name__
 
 
-def read_refusal(error: BaseException | None, size: int) -> Refusal | None:
-    """Tell whether `error` is about ids among the `size` of the call, and about which.
-
-    Returns
-    -------
-    Refusal or None
-        None when other ids would meet the same error (a bad label, a key, a missing host, a
-        gateway that lets nothing through).
-    """
-    if not isinstance(error, ApiError) or error.code in NOT_ABOUT_IDS:
-        return None
-    if error.status == 413:
-        return Refusal(TOO_LARGE, None, error.request_id) if size > 1 else None
+def read_failure(error: BaseException | None, size: int) -> Failure:
+    """Tell what `error`, which ended a call of `size` contacts, says of the call."""
+    # What is no error of ours was raised by a fault of ours, who knows when.
+    left = error.maybe_applied if isinstance(error, KirimError) else True
+    if not isinstance(error, ApiError):
+        return Failure(error, Said.UNCLEAR if left else Said.NOT_SENT, left)
+    too_large = error.status == 413 and size > 1
+    index = _index(error, size)
+    said = Said.NO
     if error.code is None:
-        # Something on the way said so. It knows neither ids nor keys, so an earlier try may have
-        # been carried out.
-        return None
-    about_ids = CONTACT_PARAM.search(error.param or "")
-    if isinstance(error, InvalidRequestError):
-        if error.param and not about_ids:
-            return None
-    elif not (isinstance(error, NotFoundError) and about_ids):
-        return None
-    index = int(about_ids[1]) if about_ids and about_ids[1] else None
-    if index is not None and index >= size:
-        index = None
-    return Refusal(error.code, index, error.request_id)
+        said = Said.UNCLEAR if left else Said.NOT_SENT
+    elif isinstance(error, ServerError) or error.status == 408 or error.code in OF_THE_KEY:
+        said = Said.UNCLEAR
+    elif error.status == 413:
+        said = Said.SIZE if too_large else Said.NO
+    elif _is_about_ids(error):
+        said = Said.IDS
+    code = TOO_LARGE if too_large else error.code or ""
+    return Failure(error, said, left, code, index, error.request_id, too_large, error.replayed)
+
+
+def _is_about_ids(error: ApiError) -> bool:
+    names_ids = CONTACT_PARAM.search(error.param or "") is not None
+    if isinstance(error, NotFoundError):
+        return names_ids
+    nothing_else = isinstance(error, InvalidRequestError) and error.code not in NOT_ABOUT_IDS
+    return nothing_else and (names_ids or not error.param)
+
+
+def _index(error: ApiError, size: int) -> int | None:
+    found = CONTACT_PARAM.search(error.param or "")
+    index = int(found[1]) if found and found[1] else size
+    return index if index < size else None
 
 
 def split_refused(positions: Positions, index: int | None) -> list[Positions]:
@@ -167,6 +242,16 @@ def explain_many_refusals(error: BaseException | None, refused: int, *, own_key:
             "in, and resume it. The last refusal"
         )
     error.args = (f"{text}: {error}",)
+
+
+def explain_refused_probes(error: BaseException | None) -> None:
+    """Say what it means that contacts are refused which the service has taken before."""
+    if isinstance(error, ApiError):
+        error.args = (
+            "calls were refused although the service had taken every contact in them before: "
+            "something on the way may cut or change what is sent, or contacts were deleted since. "
+            f"The last refusal: {error}",
+        )
 
 
 def _marks(error: ApiError) -> str:

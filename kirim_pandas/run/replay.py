@@ -46,16 +46,16 @@ def recall_batches(
         superseded = bool(covered[positions].any())
         if known.state == "stale" or (known.state == "sent" and superseded):
             # Its key was given up, and it may have been carried out for all that.
-            ledger.doubted(positions, call.batch)
+            ledger.lost(positions, call.batch)
             continue
         if superseded:
             continue
         if known.reply is not None:
             ledger.sent(positions, call.batch)
-            ledger.answered(positions, known.reply.counts, known.reply.request_id)
+            ledger.answered(positions, known.reply.counts)
         elif known.state == "refused" and len(positions) == 1:
             ledger.sent(positions, call.batch)
-            ledger.refused(positions, known.code or "", known.request_id)
+            ledger.refused(positions, known.code or "")
         elif known.state == "sent":
             ledger.sent(positions, call.batch)
             open_calls.append(call)
@@ -106,7 +106,9 @@ def recall_probes(
                 asked.answered(call, known.reply.counts)
             elif known.state == "sent":
                 open_calls.append(call)
-            elif known.state != "refused" or known.code == TOO_LARGE:
+            elif known.state == "refused" and known.code != TOO_LARGE:
+                asked.refused_calls.append(call)
+            else:
                 continue
             left = left[~np.isin(left, call.positions)]
         if len(left):

@@ -1,4 +1,4 @@
-"""What came back: counts go into the books, failures become events and further calls.
+"""What came back: counts are entered, failures become events and further calls.
 
 A run that was taken up again may have been given the key of another organisation. Its refusals
 say nothing of what the run's own organisation did with a call, so they are believed only once a
@@ -8,32 +8,45 @@ the very key that the run was started with there is no such doubt.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Generator, Sequence
+from typing import TypeAlias
 
-from kirim_pandas.errors import KirimError
-from kirim_pandas.grouptesting.outcomes import MAX_CONTACTS_PER_CALL, Positions, cut_to_size
-from kirim_pandas.run.calls import UNPLANNED, Call, PastCall, Phase, Reply
+from kirim_pandas.errors import ProtocolError
+from kirim_pandas.run.calls import Call, PastCall, Reply
 from kirim_pandas.run.events import CallAnswered, CallLost, CallRefused, CallUnsent, Event
 from kirim_pandas.run.ledger import Ledger
+from kirim_pandas.run.outbox import Outbox
 from kirim_pandas.run.pool import Done
 from kirim_pandas.run.refusals import (
-    TOO_LARGE,
-    Refusal,
+    LEAVES,
+    Failure,
+    Said,
     explain_many_refusals,
     explain_missing_label,
-    read_refusal,
+    explain_refused_probes,
+    read_failure,
     split_refused,
 )
 from kirim_pandas.run.rounds import ProbeRound
 
-__all__ = ["MAX_REFUSED_CONTACTS", "Halt", "Settler"]
+__all__ = ["MAX_REFUSED_CONTACTS", "MAX_REFUSED_PROBES", "Halt", "ReplyHandler"]
 
 MAX_REFUSED_CONTACTS = 20
-"""More refused ids than this is a wrong column, not bad luck: the run stops."""
+"""More refused ids than this is a wrong column, not bad luck: the run ends."""
+
+MAX_REFUSED_PROBES = 12
+"""More refused probes in a row than this, and the fault is not in single contacts: the run ends."""
 
 MAX_REKEYS = 3
 """How often in a row a call is sent again under a new key when the service stored a failure."""
+
+NOT_ITS_OWN = (
+    "two calls were answered under one request id, so something between you and Kirim, such as a "
+    "cache, gave one of them the reply to the other. Nothing is concluded from either: whoever "
+    "runs the network must let Kirim's address pass uncached"
+)
+
+Events: TypeAlias = Generator[Event, None, None]
 
 
 class Halt(Exception):  # noqa: N818 - never leaves a run
@@ -43,17 +56,17 @@ class Halt(Exception):  # noqa: N818 - never leaves a run
         self.error = error
 
 
-class Settler:
-    """Settles the calls of one session of a run.
+class ReplyHandler:
+    """Takes what came back in one session of a run.
 
     Parameters
     ----------
     ledger
-        The books.
+        Where answers of the apply phase are entered.
+    outbox
+        Where further calls are put.
     past
         The calls of earlier sessions.
-    new_key
-        Makes a new idempotency key.
     own_key
         Whether the service's key is the one that the calls of `past` were sent under.
 
@@ -61,184 +74,168 @@ class Settler:
     ----------
     round : ProbeRound
         The probes being asked; set by the run.
-    largest : int
-        The most contacts that the service has not found too many for one call.
-    tries_sizes : bool
-        Whether the last size was too large, and no call of the next one was answered yet.
+    refused_probe : BaseException or None
+        The last refusal of contacts that the service had taken before; reset by the run.
+    trusts_probes : bool
+        Whether no answer was withdrawn, from which names may have been concluded.
     """
 
     def __init__(
-        self,
-        ledger: Ledger,
-        past: Sequence[PastCall],
-        new_key: Callable[[], str],
-        *,
-        own_key: bool = False,
+        self, ledger: Ledger, outbox: Outbox, past: Sequence[PastCall], *, own_key: bool
     ) -> None:
         self.round = ProbeRound()
-        self.largest = MAX_CONTACTS_PER_CALL
-        self.tries_sizes = False
+        self.refused_probe: BaseException | None = None
+        self.trusts_probes = True
         self._ledger = ledger
-        self._new_key = new_key
-        for known in past:
-            if known.code == TOO_LARGE:
-                self._learn_size(known.call)
+        self._outbox = outbox
         # Of these an earlier try may have been carried out, whatever a later try says.
-        self._doubtful = {p.call.number for p in past if p.state == "sent"}
+        self._in_doubt = {p.call.number for p in past if p.state == "sent"}
+        self._own_key = own_key or not past
         self._answered_before = any(p.state == "answered" for p in past)
         self._label_found = False
-        self._own_key = (
-            own_key or not past
-        )  # whether the key is certainly of the run's organisation
-        self._aside: list[tuple[Done, Refusal]] = []  # refused before that was certain
+        # Whose answer a request id is.
+        self._answers = {p.reply.request_id: p.call for p in past if p.reply is not None}
+        self._aside: list[tuple[Call, Failure]] = []  # refused before the key had proved itself
         self._singled_out: set[bytes] = set()
-        self._trust_param = True
-        self._refused_left = MAX_REFUSED_CONTACTS
+        self._trusts_param = True
+        self._refused_contacts = 0
+        self._refused_in_a_row = 0
         self._rekeys_left = MAX_REKEYS
-
-    def new_call(self, phase: Phase, positions: Positions, **place: int | None) -> Call:
-        """Make a call that nobody has sent yet."""
-        return Call(UNPLANNED, phase, positions, self._new_key(), **place)  # type: ignore[arg-type]
-
-    def cut(self, call: Call) -> list[Call]:
-        """Cut a call that nobody has sent yet to the size that the service takes."""
-        if len(call.positions) <= self.largest:
-            return [call]
-        parts = cut_to_size(call.positions, self.largest)
-        return [replace(call, positions=part, key=self._new_key()) for part in parts]
 
     def may_have_happened(self, call: Call) -> bool:
         """Whether a try of an earlier session may have been carried out."""
-        return call.number in self._doubtful
+        return call.number in self._in_doubt
 
-    # -- what came back --------------------------------------------------------------------
+    def handle(self, done: Done) -> Events:
+        """Enter what came back; put into the outbox what follows from it, or end the run."""
+        failure = yield from self.enter(done)
+        if failure is not None:
+            self._go_on(done.call, failure)
 
-    def batch(self, done: Done) -> Iterator[Event | Call]:
-        """Settle a call of the apply phase."""
-        call, positions = done.call, done.call.positions
-        if done.reply is not None:
-            if positions.tobytes() in self._singled_out:
-                self._trust_param = False  # the service pointed at an id that it takes
-            yield from self.answered(call, done.reply)
-            return
-        refusal = read_refusal(done.error, len(positions))
-        if refusal is None:
-            yield from self._failed(done)
-            return
-        yield from self._refused(done, refusal)
-        if refusal.too_large:
-            self._ledger.unsent(positions)
-            yield self._again(call)
-            return
-        index = refusal.index if self._trust_param else None
-        parts = split_refused(positions, index)
-        if parts:
-            self._ledger.unsent(positions)
-            if index is not None:
-                self._singled_out.add(parts[0].tobytes())
-            yield from (self.new_call("apply", part, batch=call.batch) for part in parts)
-            return
-        self._ledger.refused(positions, refusal.code, refusal.request_id)
-        self._count_refused(done)
+    def enter(self, done: Done) -> Generator[Event, None, Failure | None]:
+        """Enter what came back, and no more; returns what is amiss with it."""
+        call, error, owner = done.call, done.error, self._owner(done)
+        if done.reply is not None and owner is None:
+            yield from self._answered(call, done.reply)
+            return None
+        if owner is not None:
+            error = error or ProtocolError(NOT_ITS_OWN)
+            if not self.may_have_happened(owner):
+                yield self._withdrawn(owner)
+        failure = read_failure(error, len(call.positions))
+        yield self._left(call, failure)
+        return failure
 
-    def probe(self, done: Done) -> Iterator[Event | Call]:
-        """Settle a call of the resolve phase; a refused probe has no reply."""
-        if done.reply is not None:
-            yield from self.answered(done.call, done.reply)
-        elif refusal := read_refusal(done.error, len(done.call.positions)):
-            yield from self._refused(done, refusal)
-            if refusal.too_large:
-                yield self._again(done.call)
-            elif not self._own_key:
-                self._count_refused(done)
-        else:
-            yield from self._failed(done)
+    def check_key(self) -> None:
+        """End the run if it could ask nothing, and perhaps only for the key it was resumed with."""
+        probes = [failure for call, failure in self._aside if call.phase != "apply"]
+        if probes and not self._own_key:
+            explain_many_refusals(probes[-1].error, len(self._aside), own_key=False)
+            raise Halt(probes[-1].error)
 
-    def answered(self, call: Call, reply: Reply) -> Iterator[Event]:
-        """Enter counts."""
+    # -- what is known now -----------------------------------------------------------------
+
+    def _answered(self, call: Call, reply: Reply) -> Events:
         self._rekeys_left = MAX_REKEYS
+        self._refused_in_a_row = 0
         self._label_found = True
-        self.tries_sizes = False
+        self._outbox.tries_sizes = False
+        if reply.request_id:
+            self._answers[reply.request_id] = call
         if call.phase == "apply":
-            self._ledger.answered(call.positions, reply.counts, reply.request_id)
+            if call.positions.tobytes() in self._singled_out:
+                self._trusts_param = False  # the service pointed at an id that it takes
+            self._ledger.answered(call.positions, reply.counts)
         else:
             self.round.answered(call, reply.counts)
         yield CallAnswered(call, reply, self._ledger.answered_count)
         if not self._own_key:
             self._own_key = True
-            for done, refusal in self._aside:
-                self._ledger.cleared(done.call.positions)
-                yield CallRefused(done.call, refusal.code, refusal.request_id)
+            for refused, failure in self._aside:
+                if refused.phase == "apply":
+                    self._ledger.not_lost(refused.positions)
+                else:
+                    self.round.refused_calls.append(refused)
+                yield CallRefused(refused, failure.code, failure.request_id)
             self._aside.clear()
 
-    def check_key(self) -> None:
-        """End the run if it could ask nothing, and perhaps only for the key it was resumed with."""
-        probes = [done for done, _ in self._aside if done.call.phase != "apply"]
-        if probes and not self._own_key:
-            explain_many_refusals(probes[-1].error, len(self._aside), own_key=False)
-            raise Halt(probes[-1].error)
-
-    def note_failure(self, done: Done) -> CallLost | CallUnsent:
-        """Tell a call that may have been carried out from one that certainly was not."""
-        call, error = done.call, done.error
-        if not isinstance(error, KirimError):
-            return CallLost(call, type(error).__name__)
-        if error.maybe_applied or self.may_have_happened(call):
-            return CallLost(call, str(error))
+    def _left(self, call: Call, failure: Failure) -> Event:
+        """Enter what a failure leaves of the call."""
+        earlier = failure.left or self.may_have_happened(call)
+        state = LEAVES[failure.said, earlier, self._own_key]
+        about_ids = failure.said is Said.IDS
         if call.phase == "apply":
-            self._ledger.unsent(call.positions)
-        return CallUnsent(call)
+            if state == "sent":
+                self._ledger.lost(call.positions, call.batch)
+            if about_ids and len(call.positions) == 1:
+                self._ledger.refused(call.positions, failure.code)
+            elif state != "sent":
+                self._ledger.unsent(call.positions)
+        elif about_ids and state == "refused":
+            self.round.refused_calls.append(call)
+        if about_ids and not self._own_key:
+            self._aside.append((call, failure))
+        if state == "refused":
+            return CallRefused(call, failure.code, failure.request_id)
+        return CallLost(call, failure.reason) if state == "sent" else CallUnsent(call)
 
-    # -- inside ----------------------------------------------------------------------------
+    def _owner(self, done: Done) -> Call | None:
+        """Return the other call whose answer this is, told by its request id."""
+        said = done.reply or done.error
+        named = said.request_id if isinstance(said, Reply | ProtocolError) else None
+        owner = self._answers.get(named) if named else None
+        return None if owner is None or owner.key == done.call.key else owner
 
-    def _refused(self, done: Done, refusal: Refusal) -> Iterator[Event]:
-        """Write down a refusal for as much as it says."""
-        call, doubtful = done.call, self.may_have_happened(done.call)
-        if refusal.too_large:
-            self._learn_size(call)
-            # Something on the way may refuse by now what it let through before.
-            doubtful |= getattr(done.error, "maybe_applied", False)
-            certain = not doubtful
-        else:
-            # The key's first reply is a refusal, so no try under this key was carried out.
-            certain = self._own_key
-            if not certain:
-                self._aside.append((done, refusal))
-        if certain:
-            yield CallRefused(call, refusal.code, refusal.request_id)
-        elif doubtful:
-            if call.phase == "apply":
-                self._ledger.doubted(call.positions, call.batch)
-            yield CallLost(call, str(done.error))
-        else:
-            yield CallUnsent(call)
+    def _withdrawn(self, call: Call) -> Event:
+        """Take an answer back: which of two calls with one request id it was for is not known."""
+        self._in_doubt.add(call.number)
+        self.trusts_probes = False
+        if call.phase == "apply":
+            self._ledger.withdrawn(call.positions, call.batch)
+        return CallLost(call, NOT_ITS_OWN)
 
-    def _failed(self, done: Done) -> Iterator[Event | Call]:
-        """No counts, and nothing that is wrong with single ids."""
-        noted = self.note_failure(done)
-        yield noted
-        if getattr(done.error, "replayed", False) and self._rekeys_left:
+    # -- what to do now --------------------------------------------------------------------
+
+    def _go_on(self, call: Call, failure: Failure) -> None:
+        if failure.too_large:
+            self._outbox.again_smaller(call)
+        elif failure.said is Said.IDS and call.phase == "apply":
+            self._refused_batch(call, failure)
+        elif failure.said is Said.IDS:
+            self._refused_probe(failure)
+        elif failure.replayed and self._rekeys_left:
             # The service stored its own failure under the key and would repeat it for a day.
             # A new key is safe in effect: attaching and detaching twice is a no-op.
             self._rekeys_left -= 1
-            if done.call.phase == "apply" and isinstance(noted, CallLost):
-                self._ledger.doubted(done.call.positions, done.call.batch)
-            yield self._again(done.call)
+            self._outbox.again(call)
+        else:
+            explain_missing_label(
+                failure.error, found_now=self._label_found, found_before=self._answered_before
+            )
+            raise Halt(failure.error)
+
+    def _refused_batch(self, call: Call, failure: Failure) -> None:
+        index = failure.index if self._trusts_param else None
+        parts = split_refused(call.positions, index)
+        if not parts:
+            self._count_refused(failure)
             return
-        explain_missing_label(
-            done.error, found_now=self._label_found, found_before=self._answered_before
-        )
-        raise Halt(done.error)
+        if index is not None:
+            self._singled_out.add(parts[0].tobytes())
+        self._outbox.again(call, parts)
 
-    def _count_refused(self, done: Done) -> None:
-        self._refused_left -= 1
-        if self._refused_left < 0:
-            explain_many_refusals(done.error, MAX_REFUSED_CONTACTS + 1, own_key=self._own_key)
-            raise Halt(done.error)
+    def _refused_probe(self, failure: Failure) -> None:
+        """Let the probe go without an answer, unless the fault is not in single contacts."""
+        self.refused_probe = failure.error
+        self._refused_in_a_row += 1
+        if not self._own_key:
+            self._count_refused(failure)
+        elif self._refused_in_a_row > MAX_REFUSED_PROBES:
+            explain_refused_probes(failure.error)
+            raise Halt(failure.error)
 
-    def _again(self, call: Call) -> Call:
-        return replace(call, number=UNPLANNED, key=self._new_key())
-
-    def _learn_size(self, call: Call) -> None:
-        self.largest = min(self.largest, (len(call.positions) + 1) // 2)
-        self.tries_sizes = True
+    def _count_refused(self, failure: Failure) -> None:
+        self._refused_contacts += 1
+        if self._refused_contacts > MAX_REFUSED_CONTACTS:
+            explain_many_refusals(failure.error, self._refused_contacts, own_key=self._own_key)
+            raise Halt(failure.error)

@@ -1,13 +1,16 @@
-"""A round of probes being asked: what is known of each probe."""
+"""A round of probes being asked, and the probes that were refused."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kirim_pandas.grouptesting.outcomes import Counts, Positions
 from kirim_pandas.run.calls import Call
 
-__all__ = ["ProbeRound"]
+__all__ = ["ProbeRound", "RefusedProbes"]
 
 
 class ProbeRound:
@@ -20,10 +23,17 @@ class ProbeRound:
     ----------
     probes
         The contacts of each probe.
+
+    Attributes
+    ----------
+    answered_calls, refused_calls : list of Call
+        In the order in which they came back.
     """
 
     def __init__(self, probes: Sequence[Positions] = ()) -> None:
         self.probes = probes
+        self.answered_calls: list[Call] = []
+        self.refused_calls: list[Call] = []
         self._counts = [Counts(0, 0, 0)] * len(probes)
         self._missing = [len(probe) for probe in probes]
 
@@ -32,6 +42,7 @@ class ProbeRound:
 
     def answered(self, call: Call, counts: Counts) -> None:
         """Take the counts of a probe or of a part of it."""
+        self.answered_calls.append(call)
         had = self._counts[call.slot]
         self._counts[call.slot] = Counts(
             had.applied + counts.applied,
@@ -47,3 +58,46 @@ class ProbeRound:
             None if missing else counts
             for counts, missing in zip(self._counts, self._missing, strict=True)
         ]
+
+
+class RefusedProbes:
+    """Tells which contacts are without a name because probes were refused.
+
+    The service has taken each of them before.  So either something on the way cuts what is sent,
+    and it is worth asking again, or a contact was deleted.  That one is refused alone, too, and
+    again, while others are answered.
+
+    Parameters
+    ----------
+    contact_count
+        Contacts of the run.
+    """
+
+    def __init__(self, contact_count: int) -> None:
+        self._round = 0
+        self._last_answer = -1
+        # Rounds by contact; -1 for none.
+        self._answered = np.full(contact_count, -1, dtype=np.int64)
+        self._refused = np.full(contact_count, -1, dtype=np.int64)
+        self._first_alone = np.full(contact_count, -1, dtype=np.int64)
+        self._is_gone = np.zeros(contact_count, dtype=np.bool_)
+
+    def add(self, asked: ProbeRound) -> None:
+        """Take a round that is over."""
+        self._round += 1
+        for call in asked.answered_calls:
+            self._answered[call.positions] = self._last_answer = self._round
+        if asked.refused_calls:  # then nothing was concluded from the round
+            for probe in asked.probes:
+                self._refused[probe] = self._round
+        for call in asked.refused_calls:
+            self._refused[call.positions] = self._round
+            if len(call.positions) == 1:
+                first = self._first_alone[call.positions]
+                self._is_gone[call.positions] |= (first >= 0) & (first <= self._last_answer)
+                self._first_alone[call.positions] = np.where(first < 0, self._round, first)
+
+    def open(self, undetermined: NDArray[np.bool_]) -> Positions:
+        """Return the contacts among the `undetermined` that are worth asking about again."""
+        refused_last = (self._refused >= 0) & (self._refused >= self._answered)
+        return np.flatnonzero(undetermined & refused_last & ~self._is_gone)

@@ -56,8 +56,13 @@ def luminance(colour):
 class Lab:
     """A JupyterLab server with a private home; kernels reach the sandbox by the environment."""
 
-    def __init__(self, home, folder, box):
+    def __init__(self, home, folder, box, *, widgets=True):
         self.folder = folder
+        if not widgets:
+            page = home / "config" / "labconfig" / "page_config.json"
+            page.parent.mkdir(parents=True)
+            manager = "@jupyter-widgets/jupyterlab-manager"
+            page.write_text(json.dumps({"disabledExtensions": {manager: True}}))
         self._token = secrets.token_hex(16)
         self._log = (home / "lab.log").open("w+")
         private = {
@@ -236,15 +241,8 @@ class Browser:
 
     def bar_share(self, number):
         """How full the bar in a cell is, 0 to 1; None without one."""
-        bars = self.visible(".progress-bar, .jp-OutputArea-output progress", self.cell(number))
-        if not bars:
-            return None
-        return self.script(
-            "const b = arguments[0], p = b.parentElement;"
-            "return b.value !== undefined ? b.value / b.max :"
-            " b.getBoundingClientRect().width / p.getBoundingClientRect().width",
-            bars[0],
-        )
+        bars = self.visible('[role="progressbar"]', self.cell(number))
+        return int(bars[0].get_attribute("aria-valuenow")) / 100 if bars else None
 
     def overflowing(self, number):
         """Texts of visible outputs that are wider than their place and cannot be reached."""

@@ -18,7 +18,7 @@ def test_bar_and_last_line(lab, browser, box, setup, kernel):
     def ended():
         shares.add(round(browser.bar_share(1) or 0, 2))
         seen.add("more requests" in browser.output(1))
-        return "20,000 rows" in browser.output(1)
+        return "Finished." in browser.output(1)
 
     wait_for(lambda: browser.bar_share(1), "the bar to move")
     browser.picture(f"{name}-running")
@@ -30,7 +30,7 @@ def test_bar_and_last_line(lab, browser, box, setup, kernel):
     browser.save()
     shutil.copy(lab.path(name), lab.path(f"{name}-again"))
     browser.open(lab.address(f"{name}-again"))
-    assert "20,000 rows" in browser.output(1)
+    assert "Finished." in browser.output(1)
     assert "more requests" not in browser.output(1)
     browser.picture(f"{name}-again")
 
@@ -52,7 +52,7 @@ def test_stop_button(lab, browser, crowded, setup, kernel):
 
 
 def test_stop_button_while_a_job_is_awaited(lab, browser, crowded, setup, kernel):
-    """The stop button ends the waiting, not the job; Cancel ends the job while it is awaited."""
+    """The stop button ends the waiting, not the job; Cancel ends it, where clicks do not wait."""
     cells = [
         setup(crowded),
         'job = df.kirim.bulk_label_job(label_id, "attach", hint="team")',
@@ -67,14 +67,19 @@ def test_stop_button_while_a_job_is_awaited(lab, browser, crowded, setup, kernel
     browser.run_cell(2)
     wait_for(lambda: browser.prompt(2) == "[*]:", "the waiting")
     browser.wait_output(1, "Waiting: rate limit")
-    browser.click(browser.one('[data-command="notebook:interrupt-kernel"], [title*="Interrupt"]'))
+    interrupt = browser.one('[data-command="notebook:interrupt-kernel"], [title*="Interrupt"]')
+    browser.click(interrupt)
     browser.wait_output(2, "KeyboardInterrupt")
     browser.run_cell(3)
     browser.wait_output(3, "False")
     browser.run_cell(4)
     wait_for(lambda: browser.prompt(4) == "[*]:", "the second waiting")
+    if kernel == "kernel-6.31":  # whose clicks wait for the cell
+        browser.click(interrupt)
+        wait_for(lambda: browser.prompt(4) != "[*]:", "the second waiting to end")
     browser.click(browser.button("Cancel", browser.cell(1)))
-    browser.wait_output(4, "CancelledError")
+    if kernel == "kernel-newest":
+        browser.wait_output(4, "CancelledError")
     browser.wait_output(1, "Stopped.")
     browser.run_cell(5)
     browser.wait_output(5, "2")

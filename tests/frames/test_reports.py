@@ -25,7 +25,6 @@ from kirim_pandas.frames.reports import (
     compare,
     plot,
     report,
-    spreadsheet_safe,
     summary,
 )
 from kirim_pandas.frames.results import _OWN_REASONS, STATUSES
@@ -449,37 +448,7 @@ def test_report_needs_no_facts(result: pd.DataFrame) -> None:
     assert "At least 2 of 6 customers are known" in repr(told)  # one is unknown
 
 
-# -- exports ------------------------------------------------------------------------------
-
-
-def test_formulas_become_text() -> None:
-    """Text that a spreadsheet would run gets an apostrophe, in cells, labels and index."""
-    bad = ["=1+1", "+62812", "-x", "@a", "\tx", "\rx", "＝1"]
-    frame = pd.DataFrame(
-        {"=name": bad, "n": range(-3, 4), "c": pd.Categorical(bad), "ok": ["a=b", None, *"cdefg"]},
-        index=pd.Index(bad, name="=key"),
-    )
-    before = frame.copy(deep=True)
-    safe = spreadsheet_safe(frame)
-    guarded = [f"'{text}" for text in bad]
-    assert list(safe.columns) == ["'=name", "n", "c", "ok"]
-    assert safe["'=name"].tolist() == safe["c"].tolist() == safe.index.tolist() == guarded
-    assert safe.index.name == "'=key"
-    assert safe["n"].tolist() == list(range(-3, 4))
-    assert safe["ok"].isna().tolist() == frame["ok"].isna().tolist()
-    assert not any(line.startswith(("=", "+", "-", "@")) for line in safe.to_csv().splitlines())
-    pd.testing.assert_frame_equal(frame, before)
-
-
-def test_formulas_in_levels_and_repeated_labels() -> None:
-    """Labels of several levels are guarded, and repeated labels do no harm."""
-    frame = pd.DataFrame([["=a", "=b"]], columns=["x", "x"])
-    assert spreadsheet_safe(frame).to_numpy().tolist() == [["'=a", "'=b"]]
-    deep = pd.DataFrame({("=g", 1): ["=a"]}, index=pd.MultiIndex.from_tuples([("@i", 2)]))
-    safe = spreadsheet_safe(deep)
-    assert safe.columns.tolist() == [("'=g", 1)]
-    assert safe.index.tolist() == [("'@i", 2)]
-    assert spreadsheet_safe(pd.DataFrame()).empty
+# -- saving -------------------------------------------------------------------------------
 
 
 def test_saving_says_which_folder_is_missing(result: pd.DataFrame, tmp_path: Path) -> None:
@@ -490,6 +459,17 @@ def test_saving_says_which_folder_is_missing(result: pd.DataFrame, tmp_path: Pat
     with pytest.raises(InvalidInputError, match=r"is a folder, expected a file.*report\.html"):
         told.save(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_report_that_cannot_be_written_says_why(
+    result: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``~`` is the home folder; a path that no system takes is refused in our words."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert report(result).save("~/r.html") == tmp_path / "r.html"
+    for path in ("a\0b.html", 7, "x" * 300 + ".html", "~nobody-of-this-name/r.html"):
+        with pytest.raises(InvalidInputError, match=r"was not written|does not exist"):
+            report(result).save(path)
 
 
 def test_headline_of_a_result_nobody_knows(result: pd.DataFrame) -> None:

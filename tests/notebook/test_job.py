@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 
+import pandas as pd
 import pytest
 
 import kirim_pandas as kp
@@ -104,9 +105,84 @@ def test_cancel_keeps_what_was_done(slow, start):
     assert {"applied", "not_sent"} <= set(part["status"])
     assert caught.value.run_id == job.run_id
     assert "stopped" in job.ending.text
+    assert ".result()" not in job.ending.html  # it raises
+    assert job.frame is part
+    job.frame.kirim.report()
     with slow.client() as client:
         whole = slow.contacts.kirim.resume(job.run_id, client=client, progress=False)
     assert set(whole["status"]) == {"applied", "skipped"}
+
+
+def test_resume_goes_on_in_the_background(slow, start):
+    """resume() gives a new job for the same run and the same rows; the old one stays as it was."""
+    job = start(slow)
+    with pytest.raises(kp.InvalidInputError, match="under way"):
+        job.resume()
+    while not job.progress.answered:
+        time.sleep(0.01)
+    job.cancel()
+    with pytest.raises(kp.RunInterrupted):
+        job.result()
+    again = job.resume()
+    whole = again.result()
+    assert again.run_id == job.run_id
+    assert set(whole["status"]) == {"applied", "skipped"}
+    assert whole.index.equals(slow.contacts.index)
+    assert (whole["contact_id"].to_numpy() == slow.contacts["contact_id"].to_numpy()).all()
+    assert job.ending.state == "stopped"
+    with pytest.raises(kp.InvalidInputError, match="has finished"):
+        again.resume()
+
+
+def test_a_run_that_is_not_written_down_is_not_resumed(slow, start):
+    """Without a journal resume() says what is safe instead."""
+    job = start(slow, journal=False)
+    job.cancel()
+    with pytest.raises(kp.RunInterrupted):
+        job.result()
+    with pytest.raises(kp.InvalidInputError, match="again is safe"):
+        job.resume()
+    assert "again is safe" in job.ending.text
+    assert not job.resumable
+
+
+def test_counts_are_told_where_rows_are_not_known(slow, start):
+    """A run stopped between its steps tells what the service has counted."""
+    job = start(slow, hint=None)
+    while job.progress.phase == "apply":
+        time.sleep(0.01)
+    job.cancel()
+    with pytest.raises(kp.RunInterrupted):
+        job.result()
+    now = job.progress
+    assert now.skipped
+    counted = f"counted {now.applied:,} contacts as passing and {now.skipped:,} as skipped"
+    assert counted in job.ending.text
+    assert counted in job.ending.html
+
+
+def test_what_cannot_be_shown_does_not_end_the_run(box, start):
+    """A view that fails is told in a warning; the handle is there and the run goes on."""
+    job = start(box)
+    job._make_view = lambda job: 1 / 0
+    with pytest.warns(UserWarning, match="cannot be shown.*ZeroDivisionError"):
+        job.show()
+    assert len(job.result()) == 12_000
+
+
+def test_people_are_counted_not_rows(box):
+    """A contact that stands in two rows counts once, and rows without an id are told apart."""
+    blank = pd.DataFrame({"contact_id": [None, "no id"]})
+    twice = pd.concat([box.contacts, box.contacts.head(500), blank], ignore_index=True)
+    with box.client() as client:
+        label = box.labels["id"].iloc[0]
+        job = twice.kirim.bulk_label_job(label, "attach", hint="team", client=client)
+        result = job.result()
+    contacts = result.drop_duplicates("contact_id")
+    applied = int((contacts["status"] == "applied").sum())
+    assert f"{applied:,} applied" in job.ending.text
+    assert "The frame has 12,502 rows, 2 of them without a usable id." in job.ending.text
+    assert "12,000 contacts in 12,502 rows, 2 of them without a usable id." in job.ending.html
 
 
 def test_errors_are_raised_where_somebody_waits(contacts, start):

@@ -53,7 +53,7 @@ def as_past(events):
     past = {}
     for event in events:
         match event:
-            case CallPlanned(call):
+            case CallPlanned(call) | CallLost(call):
                 past[call.number] = PastCall(call, "sent")
             case CallAnswered(call, reply):
                 past[call.number] = PastCall(call, "answered", reply=reply)
@@ -163,7 +163,8 @@ def test_many_refused_ids_stop_the_run():
     service = ModelService(random_world(2000, 0.0), bad=frozenset(range(0, 2000, 3)))
     ended = go(service)[-1]
     assert isinstance(ended.error, InvalidRequestError)
-    assert (ended.outcomes.refusal >= 0).sum() == MAX_REFUSED_CONTACTS + 1
+    refused = (ended.outcomes.refusal >= 0).sum()
+    assert MAX_REFUSED_CONTACTS < refused <= MAX_REFUSED_CONTACTS + 4  # so many are under way
     assert_true(service, ended.outcomes)
 
 

@@ -156,7 +156,7 @@ def test_while_a_retry_waits(scene):
 @pytest.mark.parametrize("presses", [1, 2])
 def test_while_the_server_stalls(scene, monkeypatch, presses):
     """One press waits a bounded time for a reply, a second one leaves at once."""
-    monkeypatch.setattr(run_module, "SETTLE_SECONDS", 0.5 if presses == 1 else 30.0)
+    monkeypatch.setattr(run_module, "GRACE_SECONDS", 0.5 if presses == 1 else 30.0)
     scene = scene(300, faults=Faults(script={0: ("stall_after_commit", 20.0)}))
     pressed_when(lambda: scene.box.members(scene.label), times=presses, between_seconds=0.2)
     started = time.monotonic()

@@ -17,10 +17,8 @@ def known(
     no_reply: Sequence[bool] | None = None,
     refusal: Sequence[int] | None = None,
     refusal_codes: Sequence[str] = (),
-    request: Sequence[int] | None = None,
-    request_ids: Sequence[str | None] = (),
 ) -> Outcomes:
-    """Fill in what is not said: told by batches, answered, not refused, no request ids."""
+    """Fill in what is not said: told by batches, answered, not refused."""
     size = len(outcome)
     sent = np.asarray(batch, dtype=np.int64)
     nothing = np.full(size, -1)
@@ -32,6 +30,4 @@ def known(
         answered=(sent >= 0) & ~lost,
         refusal=nothing if refusal is None else np.asarray(refusal),
         refusal_codes=tuple(refusal_codes),
-        request=nothing if request is None else np.asarray(request),
-        request_ids=tuple(request_ids),
     )
