@@ -331,7 +331,8 @@ class Attribution:
             self._release()
 
     def _read(self, probes: list[Positions], replies: Replies) -> list[tuple[int, ...] | None]:
-        self._counters.notice(probes, replies)
+        if self._counters.notice(probes, replies):
+            self._confirmer.forget_calls()
         return self._counters.read(probes, replies)
 
     def _tell_plan(self, plan: Plan, probes: list[Positions], replies: Replies) -> None:

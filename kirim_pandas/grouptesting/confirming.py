@@ -88,6 +88,10 @@ class Confirmer:
         """Take in that a pure call has proved what was found of these contacts."""
         self._confirmed[positions] = True
 
+    def forget_calls(self) -> None:
+        """Confirm everything anew, for replies are read otherwise from now on."""
+        self._confirmed[:] = False
+
     def calls(self) -> list[Positions]:
         """Return the calls to send, of one outcome each."""
         rows = np.flatnonzero(self._probed & self._settled & ~self._confirmed)

@@ -83,11 +83,15 @@ class Counters:
             for call, reply in zip(calls, replies, strict=True)
         ]
 
-    def notice(self, probes: Sequence[Positions], replies: Sequence[Counts | None]) -> None:
+    def notice(self, probes: Sequence[Positions], replies: Sequence[Counts | None]) -> bool:
         """Learn from any probes, whose contacts have the label already unless they are skipped.
 
-        Where `applied` counts contacts, one that disappears (it was deleted, and the service
-        counts unknown ids nowhere) is missing in it from now on.
+        Returns
+        -------
+        bool
+            Whether replies are read otherwise from now on: where `applied` counts contacts, one
+            that disappears (it was deleted, and the service counts unknown ids nowhere) is
+            missing in it.
         """
         pairs = zip(probes, replies, strict=True)
         known = [(len(probe), reply) for probe, reply in pairs if reply is not None]
@@ -97,8 +101,10 @@ class Counters:
             self.proven = not (self.changes and applied)
         elif self.changes is None and 2 * applied > passing:
             self.changes = False
+            return True
         elif self.changes is None and passing >= _TELLING and 10 * applied < passing:
             self.changes = True
+        return False
 
     def _read(self, size: int, reply: Counts) -> tuple[int, ...] | None:
         skips = (reply.cross_org, reply.team_mismatch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,6 +25,8 @@ class CountingService:
         Whether `applied` counts only contacts that had no label yet.
     moves
         Before which call (from 1) which contact gets which outcome.
+    detaches
+        Before which call (from 1) somebody else takes the label off which contacts.
     refused
         Contacts with which no probe is answered.
     log
@@ -33,6 +36,7 @@ class CountingService:
     truth: np.ndarray
     changes: bool = False
     moves: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    detaches: dict[int, Sequence[int]] = field(default_factory=dict)
     refused: frozenset[int] = frozenset()
     calls: int = 0
     round: int = 0
@@ -47,6 +51,7 @@ class CountingService:
         self.calls += 1
         for contact, outcome in self.moves.get(self.calls, ()):
             self.truth[contact] = outcome
+        self.attached[list(self.detaches.get(self.calls, ()))] = False
         assert len(np.unique(positions)) == len(positions)
         found = self.truth[positions]
         passing = positions[found == Outcome.APPLIED]

@@ -1,0 +1,151 @@
+"""All small worlds in which two contacts move: nothing untrue is said of anybody.
+
+`KIRIM_SMALL_WORLDS` sets how many worlds of each sort are tried, evenly chosen among all of them
+(``KIRIM_SMALL_WORLDS=100000``: some ten minutes).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import product
+
+import numpy as np
+import pytest
+from support.counting_service import CountingService
+
+from kirim_pandas.grouptesting.attribution import Attribution
+from kirim_pandas.grouptesting.outcomes import Counts, Outcome, Positions, cut_batches
+
+WORLDS = int(os.environ.get("KIRIM_SMALL_WORLDS", "600"))
+LABELED = 0  # passes, and had the label before the run
+STANDING = (1, 2, 3)  # passes, another organisation's, another team's
+ALL = (1, 2, 3, 4)  # also: counted nowhere, as an unknown id
+SHARE = 0.6180339887  # steps of the golden ratio fall everywhere evenly
+
+
+@dataclass
+class RecordingService(CountingService):
+    """Also keeps the calls with their replies, and what each contact was in its last call."""
+
+    replies: list[tuple[Positions, Counts]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        labeled = self.truth == LABELED
+        self.truth = np.where(labeled, Outcome.APPLIED, self.truth)
+        super().__post_init__()
+        self.attached |= labeled
+        self.before = self.attached.copy()
+        self.last = self.truth.copy()
+
+    def ask(self, positions: Positions) -> Counts:
+        """Carry a call out, and note it."""
+        counts = super().ask(positions)
+        self.replies.append((positions, counts))
+        self.last[positions] = self.truth[positions]
+        return counts
+
+
+def run(service: RecordingService, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Do a whole run; return the outcomes that are reported, and where probes were needed."""
+    attribution = Attribution(len(service.truth), probe_size=batch_size)
+    for batch in cut_batches(len(service.truth), batch_size):
+        attribution.add_batch(batch, service.ask(batch))
+    while probes := attribution.next_round():
+        attribution.tell([service.ask(probe) for probe in probes])
+    return attribution.confirmed(), attribution.probed
+
+
+def untrue(service: RecordingService, outcomes: np.ndarray, probed: np.ndarray) -> np.ndarray:
+    """Return which outcomes are other than what README says that they mean."""
+    left = probed & np.isin(service.last, [Outcome.CROSS_ORG, Outcome.TEAM_MISMATCH])
+    applied = (outcomes == Outcome.APPLIED) & (~service.attached | left)
+    changed = (outcomes > Outcome.APPLIED) & service.attached & ~service.before
+    absent = (outcomes == Outcome.NOT_COUNTED) & service.before
+    return applied | changed | absent
+
+
+def fits_a_still_world(service: RecordingService) -> bool:
+    """Whether some world in which nobody moves, at either service, gives all replies of a run."""
+    return any(
+        all(
+            CountingService.ask(still, positions) == counts for positions, counts in service.replies
+        )
+        for changes, states in [(False, ALL), (True, (LABELED, *ALL))]
+        for world in product(states, repeat=len(service.truth))
+        for still in [RecordingService(np.array(world), changes=changes)]
+    )
+
+
+def pairs_of_moves(contacts: int, states: tuple[int, ...]) -> list[dict]:
+    """Return all pairs of moves, each before one of the calls that a run of that size makes."""
+    instants = range(2, 3 * contacts + 5)
+    moves = list(product(instants, range(contacts), states))
+    pairs = []
+    for first, second in product(moves, repeat=2):
+        if first <= second:
+            pair: dict[int, list[tuple[int, int]]] = {}
+            for when, contact, state in (first, second):
+                pair.setdefault(when, []).append((contact, state))
+            pairs.append(pair)
+    return pairs
+
+
+def worlds(contacts: int, states: tuple[int, ...], moved: tuple[int, ...]) -> Iterator[tuple]:
+    """Yield first outcomes, moves and the size of a batch; `WORLDS` of them, or all."""
+    pairs = pairs_of_moves(contacts, moved)
+    sizes = sorted({contacts, -(-contacts // 2)} - {1})
+    count = len(states) ** contacts * len(pairs) * len(sizes)
+    chosen = (
+        range(count) if count <= WORLDS else (int(count * (SHARE * n % 1)) for n in range(WORLDS))
+    )
+    for number in chosen:
+        number, size = divmod(number, len(sizes))
+        number, pair = divmod(number, len(pairs))
+        first = [states[number // len(states) ** place % len(states)] for place in range(contacts)]
+        yield np.array(first), pairs[pair], sizes[size]
+
+
+@pytest.mark.parametrize("contacts", [2, 3, 4, 5])
+@pytest.mark.parametrize(
+    ("changes", "states", "moved"),
+    [
+        (False, STANDING, STANDING),
+        (False, ALL, ALL),
+        (True, (LABELED, *STANDING), STANDING),
+        (True, STANDING, ALL),
+    ],
+    ids=["contacts counted", "contacts counted, some unknown", "changes counted", "some deleted"],
+)
+def test_what_is_said_is_true_unless_a_still_world_explains_all(
+    contacts: int, changes: bool, states: tuple[int, ...], moved: tuple[int, ...]
+) -> None:
+    """Applied has the label, skipped got none; else a still world gives all the replies."""
+    for truth, moves, size in worlds(contacts, states, moved):
+        service = RecordingService(truth.copy(), changes=changes, moves=moves)
+        wrong = untrue(service, *run(service, size))
+        assert not wrong.any() or fits_a_still_world(service), (truth, moves, size)
+
+
+def test_a_late_skip_beside_a_change_of_kind() -> None:
+    """Nobody is named whose late skip another contact's change from kind to kind may hide."""
+    moves = {2: [(0, Outcome.CROSS_ORG), (1, Outcome.TEAM_MISMATCH)]}
+    service = RecordingService(np.array([3, 1]), moves=moves)
+    assert run(service, 2)[0].tolist() == [Outcome.UNDETERMINED, Outcome.UNDETERMINED]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_six_movers_in_a_larger_world(seed: int) -> None:
+    """Where up to six contacts move, no contact is wrong unless the replies fit that none did."""
+    rng = np.random.default_rng(seed)
+    size = int(rng.integers(60, 300))
+    truth = 1 + rng.choice(3, size, p=[0.8, 0.08, 0.12])
+    moves: dict[int, list[tuple[int, int]]] = {}
+    for contact in rng.choice(size, int(rng.integers(2, 7)), replace=False).tolist():
+        moves.setdefault(int(rng.integers(2, 60)), []).append((contact, int(rng.integers(1, 4))))
+    service = RecordingService(truth, moves=moves)
+    outcomes, probed = run(service, 100)
+    if untrue(service, outcomes, probed).any():
+        still = RecordingService(np.where(outcomes == 0, service.last, outcomes))
+        assert all(still.ask(positions) == counts for positions, counts in service.replies)
