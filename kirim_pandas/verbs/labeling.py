@@ -18,7 +18,7 @@ from kirim_pandas.frames.reports import RunFacts
 from kirim_pandas.grouptesting.attribution import expected_probes_for
 from kirim_pandas.run.progress import Tally
 from kirim_pandas.run.stop import StopButton, stop_on_signals
-from kirim_pandas.verbs.execution import execute
+from kirim_pandas.verbs.execution import Watcher, execute, warn_not_shown
 from kirim_pandas.verbs.order import Order, ready
 
 if TYPE_CHECKING:
@@ -142,33 +142,33 @@ def carry_out(
 def run_watched(order: Order, book: RunBook | None, progress: ProgressChoice) -> pd.DataFrame:
     """Carry an order out under the stop button, with its progress shown."""
     stop = StopButton()
-    with watching(order, progress) as watcher, stop_on_signals(stop):
-        watchers = [] if watcher is None else [watcher]
-        result = carry_out(order, book=book, watchers=watchers, stop=stop)
-    if watcher is not None:
-        watcher.summarise(result)
+    shows = _shows(order, progress)
+    if shows is None:
+        with stop_on_signals(stop):
+            return carry_out(order, book=book, watchers=[], stop=stop)
+    watcher = Watcher(shows)
+    try:
+        with stop_on_signals(stop):
+            result = carry_out(order, book=book, watchers=[watcher], stop=stop)
+    finally:
+        watcher.attempt(shows.close)
+    watcher.attempt(shows.summarise, result)
     return result
 
 
-@contextmanager
-def watching(
-    order: Order, progress: ProgressChoice
-) -> Iterator[ProgressBar | ProgressCallback | None]:
-    """Give what shows the run's progress, and close it whatever happens."""
+def _shows(order: Order, progress: ProgressChoice) -> ProgressBar | ProgressCallback | None:
+    """Make what shows the run's progress, if anything is to."""
     if progress is False or order.client is None:
-        yield None
-        return
+        return None
     from kirim_pandas.notebook.progress import ProgressBar, ProgressCallback
 
-    contacts = len(order.contact_ids)
     if callable(progress):
-        yield ProgressCallback(contacts, progress)
-        return
-    bar = ProgressBar(facts_of(order), lambda: pace(order.client))
+        return ProgressCallback(len(order.contact_ids), progress)
     try:
-        yield bar
-    finally:
-        bar.close()
+        return ProgressBar(facts_of(order), lambda: pace(order.client))
+    except Exception as error:  # such as widgets of another version
+        warn_not_shown(error)
+        return None
 
 
 def facts_of(order: Order) -> JobFacts:

@@ -1,6 +1,10 @@
 """The main job, as a user calls it, over real HTTP against the sandbox and its truth."""
 
+import io
 import re
+import sys
+import warnings
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -268,21 +272,59 @@ def test_progress_callable_hears_the_run(box, label, client):
     assert heard[-1].undetermined == 0
 
 
-def test_a_failing_callable_stops_the_run_in_order(box, label, client):
-    """What a callback raises comes out, after the run was ended in order and can be resumed."""
+def test_a_failing_callable_ends_nothing(box, label, client):
+    """The first failure of a callback is warned of once, and the run goes on without it."""
+    told = []
 
     def fail(progress):
+        told.append(progress.answered)
         if progress.answered:
             raise ZeroDivisionError("mine")
 
-    df = box.contacts
-    with pytest.raises(ZeroDivisionError) as caught:
-        df.kirim.bulk_label(label, "attach", client=client, progress=fail)
-    assert "resume" in caught.value.__notes__[0]
-    run = kp.runs().iloc[0]
-    assert run["state"] == "stopped"
-    result = df.kirim.resume(run["run_id"], client=client, progress=False)
+    with pytest.warns(UserWarning, match="ZeroDivisionError: mine.*goes on all the same") as warned:
+        result = box.contacts.kirim.bulk_label(label, "attach", client=client, progress=fail)
+    assert len(warned) == 1
+    assert told.count(0) == len(told) - 1
     assert result["status"].isin(["applied", "skipped"]).all()
+    assert kp.runs()["state"].tolist() == ["finished"]
+
+
+@pytest.mark.parametrize("broken", [BrokenPipeError(32, "pipe"), OSError(28, "no space"), "closed"])
+def test_an_output_that_takes_nothing_ends_nothing(box, label, client, monkeypatch, broken):
+    """A closed pipe, a full disk behind stdout or a closed file costs the bar, not the run."""
+    out = io.StringIO()
+    if broken == "closed":
+        out.close()
+    else:
+        monkeypatch.setattr(out, "write", Mock(side_effect=broken))
+    monkeypatch.setattr(sys, "stdout", out)
+    with pytest.warns(UserWarning, match="cannot be shown any more") as warned:
+        result = box.contacts.kirim.bulk_label(label, "attach", client=client)
+    assert len(warned) == 1
+    assert result["status"].isin(["applied", "skipped"]).all()
+
+
+def test_warnings_that_are_errors_cost_no_run(box, label, client):
+    """Where warnings are errors, a failing callback still ends nothing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        settings = {"client": client, "progress": lambda progress: 1 / 0}
+        result = box.contacts.kirim.bulk_label(label, "attach", **settings)
+    assert result["status"].isin(["applied", "skipped"]).all()
+
+
+@pytest.mark.parametrize("when", ["first", "last"])
+def test_ctrl_c_in_a_callable_stops_the_run(box, label, client, when):
+    """KeyboardInterrupt is no failure of a callback: it stops the run, and the result is kept."""
+
+    def interrupt(progress):
+        if when == "first" or progress.state != "running":
+            raise KeyboardInterrupt
+
+    with pytest.raises(kp.RunInterrupted) as caught:
+        box.contacts.kirim.bulk_label(label, "attach", client=client, progress=interrupt)
+    assert len(caught.value.result) == len(box.contacts)
+    assert kp.runs()["state"].iloc[0] == ("stopped" if when == "first" else "finished")
 
 
 def test_bar_leaves_one_static_line(box, label, client, capsys):

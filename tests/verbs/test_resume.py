@@ -391,7 +391,7 @@ def test_every_ending_says_where_the_customers_stand(box, label):
     lost = str(lost_call(box, label, 1))
     for words in (
         "1,000 sent, but who of them was skipped is not known yet",
-        "200 sent without an answer, so perhaps applied",
+        "200 sent without an answer, so perhaps labeled",
         "Once this has passed or is put right, df.kirim.resume(",
         "asks again about those without an answer.",
     ):

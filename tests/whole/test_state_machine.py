@@ -43,6 +43,7 @@ from kirim_pandas.run.pool import Done
 from kirim_pandas.run.spec import Job
 from kirim_pandas.run.stop import StopButton
 from kirim_pandas.verbs import execution
+from kirim_pandas.verbs.ending import Ending
 from kirim_pandas.verbs.order import Order
 
 SIZE = 50
@@ -257,9 +258,10 @@ class Machine(RuleBasedStateMachine):
                     break  # dead: nothing more is written
                 self.book(event)
                 if isinstance(event, RunEnded):
-                    frame = execution._result(order, event.outcomes)
+                    frame = execution.frame_of(order, event.outcomes)
                     self.check(run, frame, event)
-                    self.book.end(*execution._figures(order, frame, event))
+                    ending = Ending(order, event, frame, None)
+                    self.book.end(ending.state, ending.figures)
                     events.close()
                     return frame, event
                 if number == press_at:
