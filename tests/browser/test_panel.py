@@ -1,5 +1,8 @@
 """The panel, from picking to the report, by clicks and keys alone."""
 
+import re
+import shutil
+
 import pytest
 from selenium.webdriver.common.keys import Keys
 
@@ -57,8 +60,48 @@ def test_panel_from_picking_to_report(lab, browser, opened):
     browser.wait_output(1, "What it means")
     assert "Label Newsletter attached to contacts" in browser.output(1)
     browser.picture("panel-report")
+    assert browser.output(1).count("What it means") == 1
+    run_id = re.search(r"run_\w+", browser.output(1))[0]
     browser.save()
     assert "What it means" in lab.path("panel").read_text()
+    assert run_id in lab.path("panel").read_text()
+
+    # A page that is loaded again has the report in its widgets, a copy without a kernel below.
+    browser.open(lab.address("panel"))
+    browser.wait_output(1, "What it means")
+    assert browser.output(1).count("What it means") == 1
+    assert browser.visible("select", browser.cell(1))
+    browser.picture("panel-reloaded")
+    shutil.copy(lab.path("panel"), lab.path("panel-again"))
+    browser.open(lab.address("panel-again"))
+    browser.wait_output(1, "What it means")
+    assert run_id in browser.output(1)
+    browser.picture("panel-again")
+    browser.severe_messages()  # of the widgets that this kernel does not know
+
+
+def test_a_run_of_the_panel_is_found_again(lab, browser, opened):
+    """A notebook that is saved in the middle of a run of the panel names the run."""
+    cell = opened("panel-midway")
+    browser.click(browser.all("option", browser.visible("select", cell)[0])[0])
+    hints = browser.visible("select[multiple]", cell)[0]
+    browser.click(next(o for o in browser.all("option", hints) if o.text == "team"))
+    browser.click(browser.button("Show the plan", cell))
+    browser.wait_output(1, "4,000 customers")
+    browser.click(browser.visible("input[type=checkbox]", cell)[0])
+    wait_for(lambda: browser.button("Run now", cell).is_enabled(), "the run to be allowed")
+    browser.click(browser.button("Run now", cell))
+    wait_for(lambda: browser.bar_share(1) is not None, "the bar")
+    browser.save()
+    saved = lab.path("panel-midway").read_text()
+    assert re.search(r"run_\d+_\w+", saved)
+    assert "df.kirim.resume" in saved
+    browser.click(browser.button("Cancel", cell))
+    browser.wait_output(1, "Stopped.")
+    browser.picture("panel-stopped")
+    browser.click(browser.button("Resume", cell))
+    browser.wait_output(1, "Finished.")
+    browser.picture("panel-resumed")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
