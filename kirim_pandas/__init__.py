@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kirim_pandas.frames.exports import spreadsheet_safe
     from kirim_pandas.run.progress import Progress
     from kirim_pandas.session import connect, last_result
+    from kirim_pandas.verbs.contacts import accounts, contacts
     from kirim_pandas.verbs.labels import labels
     from kirim_pandas.verbs.past_runs import calls, forget, runs
     from kirim_pandas.verbs.reporting import compare
@@ -53,9 +54,11 @@ __all__ = [
     "RunInterrupted",
     "ServerError",
     "TransportError",
+    "accounts",
     "calls",
     "compare",
     "connect",
+    "contacts",
     "forget",
     "labels",
     "last_result",
@@ -70,9 +73,11 @@ __all__ = [
 _LAZY = {
     "Client": "api.client",
     "Progress": "run.progress",
+    "accounts": "verbs.contacts",
     "calls": "verbs.past_runs",
     "compare": "verbs.reporting",
     "connect": "session",
+    "contacts": "verbs.contacts",
     "forget": "verbs.past_runs",
     "labels": "verbs.labels",
     "last_result": "session",

@@ -243,6 +243,75 @@ class KirimAccessor:
         with ShortTraceback():
             return labeling.plan(order.prepare(self._obj, label_id, op, **options))
 
+    def match_contacts(
+        self,
+        *,
+        phone: Hashable | None = None,
+        email: Hashable | None = None,
+        country: str = "ID",
+        client: Client | None = None,
+        progress: bool = True,
+        max_age: float = 900.0,
+    ) -> pd.DataFrame:
+        """Find the contact of each row by its phone number or e-mail address.
+
+        Reads only.  The organisation's list of contacts is read (a request for each 100), or, where
+        that is cheaper, each number is looked up; never more than twice the cheaper of the two.
+
+        Parameters
+        ----------
+        phone
+            Name of the column or index level of phone numbers, in any usual spelling.
+        email
+            Instead of `phone`: that of e-mail addresses.
+        country
+            Where numbers without a country code are from: two letters of ISO 3166.
+        client
+            By default the one of :func:`kirim_pandas.connect`.
+        progress
+            False for silence.
+        max_age
+            Seconds for which a list of contacts that was read before is used again.
+
+        Returns
+        -------
+        DataFrame
+            One row per row of the input, same index, same order: ``contact_id`` (string),
+            ``match`` (category: found, not_found, ambiguous where several contacts have the
+            number, malformed where the value is no single certain number, missing),
+            ``phone_number`` (string, E.164) or ``email`` (string) as it was looked up, and
+            ``account`` (string: the connected number the contact belongs to).
+
+        Raises
+        ------
+        InvalidInputError
+            There is no such column, nothing in it can be looked up, or `country` is none.
+        KirimError
+            The service cannot be asked.
+        RunInterrupted
+            It was stopped.
+
+        Examples
+        --------
+        >>> import kirim_pandas as kp
+        >>> with kp.sandbox.start(contacts=30) as sandbox:
+        ...     people = sandbox.contacts.drop(columns="contact_id")
+        ...     found = people.kirim.match_contacts(phone="phone_number", client=sandbox.client())
+        >>> list(found.columns)
+        ['contact_id', 'match', 'phone_number', 'account']
+        """
+        from kirim_pandas.verbs import matching
+
+        return matching.match_contacts(
+            self._obj,
+            phone=phone,
+            email=email,
+            country=country,
+            client=client,
+            progress=progress,
+            max_age=max_age,
+        )
+
     def resume(
         self,
         run_id: str,

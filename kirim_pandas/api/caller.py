@@ -73,6 +73,7 @@ class Gate:
         self.reads = Pacer(DOCUMENTED_READS_PER_MINUTE)
         self.organization: Organization | None = None
         self.told_of_keys = False
+        self.notes: dict[str, object] = {}
         self._owners: OrderedDict[str, str] = OrderedDict()
 
     def owner_of(self, request_id: str, claimant: str) -> str:

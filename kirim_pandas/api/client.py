@@ -165,6 +165,17 @@ class Client:
         """Whose key this is, if :meth:`me` was asked; sends nothing."""
         return self._gate.organization
 
+    @property
+    def notes(self) -> dict[str, object]:
+        """What was read of the organisation and may be used again, while any client with the key
+        is alive; in memory only."""
+        return self._gate.notes
+
+    @property
+    def read_per_minute(self) -> int:
+        """Reads a minute that the organisation has, as told by the service, else the free 600."""
+        return self._gate.reads.limit_per_minute
+
     def key_mark(self, run_id: str) -> str:
         """Return what tells, in the journal, whether a run goes on under the same key."""
         return self._secret.mark(run_id)
@@ -286,19 +297,23 @@ class Client:
         phone
             An exact number in the form +628…
         """
-        return chain.from_iterable(self.contact_pages(search=search, phone=phone))
+        pages = self.contact_pages(search=search, phone=phone)
+        return chain.from_iterable(page for page, _ in pages)
 
     def contact_pages(
         self, *, search: str | None = None, phone: str | None = None
-    ) -> Iterator[list[Contact]]:
-        """Go through the organisation's contacts page by page; see :meth:`contacts`."""
+    ) -> Iterator[tuple[list[Contact], bool]]:
+        """Go through the organisation's contacts page by page, and whether more follow.
+
+        The arguments are those of :meth:`contacts`.
+        """
         if search is not None and not 1 <= len(search) <= 200:
             raise InvalidInputError(f"search: found {len(search)} characters, expected 1 to 200")
         for name, text in (("search", search), ("phone", phone)):
             if any("\ud800" <= character <= "\udfff" for character in text or ""):
                 raise InvalidInputError(f"{name}: found half a character, which cannot be sent")
         pages = self._pages("/contacts", search=search, phone=phone)
-        return ([Contact.read(item, self._secret) for item in page] for page in pages)
+        return (([Contact.read(item, self._secret) for item in page], more) for page, more in pages)
 
     def at_number(self, phone_number_id: str) -> Client:
         """Return a client like this one whose contact paths name another connected number."""
@@ -325,9 +340,11 @@ class Client:
         return outcome
 
     def _items(self, path: str, **query: str | None) -> Iterator[Mapping[str, Any]]:
-        return chain.from_iterable(self._pages(path, **query))
+        return chain.from_iterable(page for page, _ in self._pages(path, **query))
 
-    def _pages(self, path: str, **query: str | None) -> Iterator[Sequence[Mapping[str, Any]]]:
+    def _pages(
+        self, path: str, **query: str | None
+    ) -> Iterator[tuple[Sequence[Mapping[str, Any]], bool]]:
         most_pages, most_bytes = LARGEST_LISTS.get(path, LARGEST_LIST)
         cursor, seen, size = None, set(), 0
 
@@ -336,7 +353,7 @@ class Client:
 
         while True:
             items, cursor, more = self._read(path, make, limit=PAGE_LIMIT, cursor=cursor, **query)
-            yield items
+            yield items, cursor is not None
             if cursor is None:
                 return
             if cursor in seen:

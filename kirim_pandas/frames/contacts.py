@@ -1,0 +1,64 @@
+"""Contacts as a frame: one row a contact, dtypes that survive a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["Metadata", "contacts_table"]
+
+Metadata: TypeAlias = Literal["dict", "columns"]
+
+_TEXTS = {
+    "contact_id": "id",
+    "phone_number": "phone_number",
+    "name": "name",
+    "email": "email",
+    "account": "account",
+}
+_TIMES = ("created_at", "updated_at")
+
+
+def contacts_table(contacts: Sequence[Any], metadata: Metadata = "dict") -> pd.DataFrame:
+    """Return contacts as a frame.
+
+    Parameters
+    ----------
+    contacts
+        What the service listed.
+    metadata
+        ``"dict"`` for one column of dicts, ``"columns"`` for a column ``metadata.KEY`` each.
+
+    Returns
+    -------
+    DataFrame
+        One row a contact, with a RangeIndex: contact_id, phone_number, name, email, account
+        (string), created_at, updated_at (datetime, UTC), metadata (object).
+    """
+    columns: dict[str, Any] = {
+        name: pd.array([getattr(contact, field) for contact in contacts], dtype="string")
+        for name, field in _TEXTS.items()
+    }
+    for name in _TIMES:
+        columns[name] = _times([getattr(contact, name) for contact in contacts])
+    held = [contact.metadata for contact in contacts]
+    if metadata == "dict":
+        values = np.empty(len(held), dtype=object)
+        values[:] = [pd.NA if value is None else dict(value) for value in held]
+        columns["metadata"] = pd.Series(values, dtype=object)
+    else:
+        keys = dict.fromkeys(key for value in held if value for key in value)
+        for key in keys:
+            found = [None if value is None else value.get(key) for value in held]
+            columns[f"metadata.{key}"] = pd.Series(found, dtype=object).infer_objects()
+    return pd.DataFrame(columns)
+
+
+def _times(texts: Sequence[str | None]) -> pd.Series[Any]:
+    """Read times; one that cannot be read is missing."""
+    given: pd.Series[Any] = pd.Series(list(texts), dtype="string")
+    times = pd.to_datetime(given, utc=True, errors="coerce", format="ISO8601")
+    return times.astype("datetime64[ms, UTC]")

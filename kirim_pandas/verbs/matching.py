@@ -1,0 +1,199 @@
+"""From phone numbers or e-mail addresses to contacts, row by row."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kirim_pandas import session
+from kirim_pandas.errors import InvalidInputError, RunInterrupted
+from kirim_pandas.frames.columns import find_place
+from kirim_pandas.frames.phones import GIVEN, MISSING, check_country, read_emails, read_phones
+from kirim_pandas.frames.shapes import CONTACT_ID
+from kirim_pandas.run.stop import StopButton, stop_on_signals
+from kirim_pandas.verbs.door import ShortTraceback
+from kirim_pandas.verbs.listing import (
+    MAX_AGE_SECONDS,
+    Listing,
+    PageReader,
+    known_listing,
+    read_all,
+    reading_bar,
+)
+
+if TYPE_CHECKING:
+    from kirim_pandas.api.client import Client
+    from kirim_pandas.api.models import Contact
+    from kirim_pandas.verbs.arguments import Pandas
+
+__all__ = ["MATCHES", "match_contacts"]
+
+MATCHES = ("found", "not_found", "ambiguous", "malformed", "missing")
+
+Found = dict[str, list["Contact"]]
+
+
+def match_contacts(
+    obj: Pandas,
+    *,
+    phone: Hashable | None = None,
+    email: Hashable | None = None,
+    country: str = "ID",
+    client: Client | None = None,
+    progress: bool = True,
+    max_age: float = MAX_AGE_SECONDS,
+) -> pd.DataFrame:
+    """Find the contact of each row; documented at ``df.kirim.match_contacts``."""
+    with ShortTraceback():
+        values, by = _asked(obj, phone, email)
+        region = check_country(country)
+        if not (isinstance(max_age, int | float) and max_age >= 0):
+            raise InvalidInputError(f"max_age: found {max_age!r:.40}, expected seconds from 0 up")
+        texts, kinds = read_phones(values, region) if by == "phone" else read_emails(values)
+        _check_column(values, kinds, by)
+        wanted = list(dict.fromkeys(texts[kinds == GIVEN].tolist()))
+        found: Found = {}
+        if wanted:
+            client = client or session.current_client()
+            found = _look_up(client, wanted, by, progress=progress, max_age=max_age)
+        return _frame(obj, texts, kinds, found, by)
+
+
+def _asked(obj: Pandas, phone: Hashable, email: Hashable) -> tuple[pd.Series[Any], str]:
+    """Return the values to look up, and what they are."""
+    if not isinstance(obj, pd.DataFrame) and phone is None and email is None:
+        return pd.Series(obj.array, dtype=obj.dtype), "phone"
+    if (phone is None) == (email is None):
+        raise InvalidInputError(
+            "match_contacts: name one column, phone='…' or email='…'; found "
+            f"{'neither' if phone is None else 'both'}."
+        )
+    if not isinstance(obj, pd.DataFrame):
+        raise InvalidInputError(
+            "match_contacts: a Series or an Index has no columns; call it without phone= and "
+            "email= where its values are phone numbers, or on a DataFrame."
+        )
+    by = "phone" if email is None else "email"
+    place = find_place(obj, phone if email is None else email, argument=by)
+    return pd.Series(place.array), by
+
+
+def _check_column(values: pd.Series[Any], kinds: NDArray[Any], by: str) -> None:
+    """Refuse a column of which nothing can be looked up."""
+    given, readable = int((kinds != MISSING).sum()), int((kinds == GIVEN).sum())
+    if readable or not given:
+        return
+    sample = values.dropna().head(200)
+    ids = sum(isinstance(value, str) and bool(CONTACT_ID.fullmatch(value)) for value in sample)
+    what = "phone number" if by == "phone" else "e-mail address"
+    if ids:
+        raise InvalidInputError(
+            f"{by}: the column holds contact ids, no {what}s. They need no looking up: pass the "
+            "frame to bulk_label as it is."
+        )
+    raise InvalidInputError(
+        f"{by}: none of the {given:,} values can be read as a {what}. Name another column; "
+        "numbers that a spreadsheet has shortened (6.28E+12) have lost their digits: export the "
+        "column as text."
+    )
+
+
+def _look_up(
+    client: Client, wanted: list[str], by: str, *, progress: bool, max_age: float
+) -> Found:
+    """Find the contacts of each text.
+
+    A list costs a request for each 100 contacts of the organisation, which nobody knows before;
+    single look-ups cost one for each number.  So the list is read for as many requests as there
+    are numbers, and then changed over: that never costs more than twice the cheaper way.
+    """
+    listing = known_listing(client, max_age)
+    if listing is not None:
+        return _found_in(listing, wanted, by)
+    button = StopButton()
+    with stop_on_signals(button), reading_bar("contacts", shown=progress) as show:
+        most_pages = len(wanted) if by == "phone" else None  # no look-up by e-mail
+        listing = read_all(
+            client,
+            most_pages=most_pages,
+            on_page=lambda now: show(len(now.contacts)),
+            is_stopped=lambda: bool(button.presses),
+        )
+        found: Found = {}
+        if not listing.is_complete and not button.presses:
+            found = _one_by_one(client, wanted, button, show)
+    if button.presses:
+        raise RunInterrupted(
+            f"Stopped after {listing.pages:,} pages of contacts and {len(found):,} look-ups; no "
+            "row was matched and nothing was changed. Call again to begin anew."
+        )
+    return found if not listing.is_complete else _found_in(listing, wanted, by)
+
+
+def _one_by_one(
+    client: Client, wanted: list[str], button: StopButton, show: Callable[..., None]
+) -> Found:
+    found: Found = {}
+    for done, number in enumerate(wanted, start=1):
+        contacts: list[Contact] = []
+        for page in PageReader(client, phone=number):
+            contacts += page or []
+        if button.presses:
+            break
+        found[number] = _of_key(contacts, number)
+        show(done, len(wanted), unit="numbers")
+    return found
+
+
+def _of_key(contacts: Iterable[Contact], number: str) -> list[Contact]:
+    """Leave out what a careless filter gave besides."""
+    different = {contact.id: contact for contact in contacts}
+    return [c for c in different.values() if _digits(c.phone_number) in ("", _digits(number))]
+
+
+def _found_in(listing: Listing, wanted: list[str], by: str) -> Found:
+    keys: dict[str, list[Contact]] = defaultdict(list)
+    for contact in listing.contacts.values():
+        if by == "phone":
+            keys[_digits(contact.phone_number)].append(contact)
+        else:
+            keys[(contact.email or "").strip().lower()].append(contact)
+    keys.pop("", None)
+    return {text: keys.get(_digits(text) if by == "phone" else text, []) for text in wanted}
+
+
+def _digits(text: str | None) -> str:
+    return "".join(character for character in text or "" if character in "0123456789")
+
+
+def _frame(
+    obj: Pandas, texts: NDArray[np.object_], kinds: NDArray[Any], found: Found, by: str
+) -> pd.DataFrame:
+    given = kinds == GIVEN
+    ids = np.full(len(texts), None, dtype=object)
+    accounts = ids.copy()
+    match = np.where(kinds == MISSING, "missing", "malformed").astype(object)
+    codes, different = pd.factorize(texts[given])
+    per_text = [found.get(text, []) for text in different]
+    words = {0: "not_found", 1: "found"}
+    match[given] = _taken([words.get(len(c), "ambiguous") for c in per_text], codes)
+    ids[given] = _taken([c[0].id if len(c) == 1 else None for c in per_text], codes)
+    accounts[given] = _taken([c[0].account if len(c) == 1 else None for c in per_text], codes)
+    return pd.DataFrame(
+        {
+            "contact_id": pd.array(ids, dtype="string"),
+            "match": pd.Categorical(match, categories=list(MATCHES)),
+            "phone_number" if by == "phone" else "email": pd.array(texts, dtype="string"),
+            "account": pd.array(accounts, dtype="string"),
+        },
+        index=obj if isinstance(obj, pd.Index) else obj.index,
+    )
+
+
+def _taken(values: list[str | None], codes: NDArray[np.int64]) -> NDArray[np.object_]:
+    return np.array([*values, None], dtype=object)[codes]
