@@ -41,8 +41,8 @@ DEFECTS = [
     Defect(
         "a new key for each try",
         "api/caller.py",
-        "reply = self.exchange(request, key)",
-        'reply = self.exchange(request, key and f"{key}-{ticket.number}")',
+        "reply = self.exchange(call.request, call.key)",
+        'reply = self.exchange(call.request, call.key and f"{call.key}-{ticket.number}")',
         "api/test_client.py::test_retries_are_the_same_request",
     ),
     Defect(
@@ -55,14 +55,14 @@ DEFECTS = [
     Defect(
         "the doubt about calls in flight forgotten",
         "run/replies.py",
-        'self._doubtful = {p.call.number for p in past if p.state == "sent"}',
-        "self._doubtful: set[int] = set()",
+        'self._in_doubt = {p.call.number for p in past if p.state == "sent"}',
+        "self._in_doubt: set[int] = set()",
         MACHINE,
     ),
     Defect(
         "the doubt about a given-up key forgotten",
         "run/ledger.py",
-        "self._doubts.append((positions, batch))",
+        "self._in_doubt.append((positions, batch))",
         "pass",
         MACHINE,
     ),
@@ -154,8 +154,8 @@ DEFECTS = [
     Defect(
         "int(Retry-After)",
         "api/retry.py",
-        "if _SECONDS.fullmatch(text):\n        return float(text) or None",
-        "if text:\n        return float(int(text))",
+        "float(text) if _SECONDS.fullmatch(text) else _until(text, date)",
+        "float(int(text))",
         "api/test_retry.py",
     ),
     Defect(
@@ -197,8 +197,8 @@ DEFECTS = [
     Defect(
         "the key in a message",
         "api/secret.py",
-        'kept = _KEY_LIKE.sub("[key]", self._mask(kept))',
-        "pass",
+        'return _KEY_LIKE.sub("[key]", self._mask(text))',
+        "return text",
         "api/test_client.py::test_an_echo_of_the_key_is_not_shown",
     ),
     Defect(
@@ -232,23 +232,23 @@ DEFECTS = [
     Defect(
         "late skips believed",
         "grouptesting/confirming.py",
-        "outcomes[history.late_skips(outcomes, self._batch_of, unknown)] = Outcome.UNDETERMINED",
+        "outcomes[log.late(outcomes, unknown, counters)] = Outcome.UNDETERMINED",
         "pass",
         "grouptesting/test_movers.py",
     ),
     Defect(
-        "closing calls believed unseen",
+        "confirming calls believed unseen",
         "grouptesting/confirming.py",
         "if count == tuple(len(positions) * int(found == skip) for skip in SKIPS):",
         "if True:",
         "grouptesting/test_movers.py",
     ),
     Defect(
-        "names reported that no closing call vouches for",
+        "names reported that no confirming call vouches for",
         "grouptesting/confirming.py",
         "outcomes[unknown] = Outcome.UNDETERMINED",
         "pass",
-        "grouptesting/test_attribution.py::test_nothing_is_confirmed_before_its_closing_call",
+        "grouptesting/test_attribution.py::test_nothing_is_confirmed_before_its_confirming_call",
     ),
 ]
 

@@ -187,14 +187,14 @@ class KirimAccessor:
         Examples
         --------
         >>> import kirim_pandas as kp
-        >>> with kp.sandbox.start(contacts=2500, seed=1, write_per_minute=60_000) as sandbox:
+        >>> with kp.sandbox.start(contacts=60, seed=1, write_per_minute=60_000) as sandbox:
         ...     df, label_id = sandbox.contacts, sandbox.labels["id"].iloc[0]
         ...     job = df.kirim.bulk_label_job(
         ...         label_id, "attach", client=sandbox.client(), journal=False
         ...     )
         ...     result = job.result()
         >>> job.done, job.progress.state, len(result)
-        (True, 'finished', 2500)
+        (True, 'finished', 60)
         """
         from kirim_pandas.verbs import background, order
 

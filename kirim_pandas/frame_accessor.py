@@ -49,7 +49,7 @@ class KirimFrameAccessor(KirimAccessor):
         Examples
         --------
         >>> import kirim_pandas as kp
-        >>> with kp.sandbox.start(contacts=1000, seed=1, write_per_minute=60_000) as sandbox:
+        >>> with kp.sandbox.start(contacts=60, seed=1, write_per_minute=60_000) as sandbox:
         ...     result = sandbox.contacts.kirim.bulk_label(
         ...         sandbox.labels["id"].iloc[0], "attach", client=sandbox.client(),
         ...         progress=False, journal=False,
@@ -91,7 +91,7 @@ class KirimFrameAccessor(KirimAccessor):
         Examples
         --------
         >>> import kirim_pandas as kp
-        >>> with kp.sandbox.start(contacts=500, write_per_minute=60_000) as sandbox:
+        >>> with kp.sandbox.start(contacts=20, write_per_minute=60_000) as sandbox:
         ...     result = sandbox.contacts.kirim.bulk_label(
         ...         sandbox.labels["id"].iloc[0], "attach", client=sandbox.client(),
         ...         progress=False, journal=False,
@@ -133,7 +133,7 @@ class KirimFrameAccessor(KirimAccessor):
         Examples
         --------
         >>> import kirim_pandas as kp
-        >>> with kp.sandbox.start(contacts=500, write_per_minute=60_000) as sandbox:
+        >>> with kp.sandbox.start(contacts=20, write_per_minute=60_000) as sandbox:
         ...     result = sandbox.contacts.kirim.bulk_label(
         ...         sandbox.labels["id"].iloc[0], "attach", client=sandbox.client(),
         ...         progress=False, journal=False,
@@ -173,7 +173,7 @@ class KirimFrameAccessor(KirimAccessor):
         Examples
         --------
         >>> import kirim_pandas as kp
-        >>> with kp.sandbox.start(contacts=1500, seed=1, write_per_minute=60_000) as sandbox:
+        >>> with kp.sandbox.start(contacts=60, seed=1, write_per_minute=60_000) as sandbox:
         ...     panel = sandbox.contacts.kirim.panel(client=sandbox.client())
         ...     panel.choose_label("Newsletter")
         ...     panel.choose_hint("team")
@@ -181,7 +181,7 @@ class KirimFrameAccessor(KirimAccessor):
         ...     job = panel.run()
         ...     result = panel.result()
         >>> question
-        'attach Newsletter to 1,500 customers of Sandbox'
+        'attach Newsletter to 60 customers of Sandbox'
         >>> panel.report().title
         'Label Newsletter attached to contacts'
         """

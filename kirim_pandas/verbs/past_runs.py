@@ -110,7 +110,8 @@ def calls(run_id: str, *, journal: str | Path | None = None) -> pd.DataFrame:
     >>> import kirim_pandas as kp
     >>> with kp.sandbox.start(contacts=1500, seed=1, write_per_minute=60_000) as sandbox:
     ...     result = sandbox.contacts.kirim.bulk_label(
-    ...         sandbox.labels["id"].iloc[0], "attach", client=sandbox.client(), progress=False
+    ...         sandbox.labels["id"].iloc[0], "attach", client=sandbox.client(),
+    ...         resolve="batches", progress=False,
     ...     )
     >>> made = kp.calls(result.attrs["kirim_run_id"])
     >>> made.loc[made["phase"] == "apply", ["batch", "contacts", "state"]].values.tolist()

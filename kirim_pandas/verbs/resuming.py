@@ -61,14 +61,14 @@ def resume(
     Examples
     --------
     >>> import kirim_pandas as kp
-    >>> with kp.sandbox.start(contacts=1500, seed=1, write_per_minute=60_000) as sandbox:
+    >>> with kp.sandbox.start(contacts=60, seed=1, write_per_minute=60_000) as sandbox:
     ...     client, label_id = sandbox.client(), sandbox.labels["id"].iloc[0]
     ...     part = sandbox.contacts.kirim.bulk_label(
     ...         label_id, "attach", client=client, max_requests=1, progress=False
     ...     )
     ...     whole = kp.resume(part.attrs["kirim_run_id"], client=client, progress=False)
     >>> len(whole), int((whole["status"] == "unknown").sum())
-    (1500, 0)
+    (60, 0)
     """
     with ShortTraceback():
         return go_on(
