@@ -61,6 +61,7 @@ class KirimAccessor:
         op: str,
         *,
         id_column: Hashable | None = None,
+        team_id: str | None = None,
         hint: Hint = None,
         resolve: Resolve = "rows",
         max_requests: int | None = None,
@@ -77,12 +78,15 @@ class KirimAccessor:
         Parameters
         ----------
         label_id
-            ``lbl_`` and 26 characters; ``client.labels()`` lists the organisation's labels.
+            ``lbl_`` and 26 characters, or the name of exactly one label of the organisation;
+            :func:`kirim_pandas.labels` lists them.  A name costs one read for the session.
         op
             ``"attach"`` or ``"detach"``.
         id_column
             Name of the column or index level that holds the contact ids; by default the one whose
             values are contact ids.
+        team_id
+            Chooses among labels of one name in several teams.
         hint
             Column(s) likely to decide who is skipped, such as the team.  Orders the ids, and so
             saves requests; never changes the result.
@@ -143,6 +147,7 @@ class KirimAccessor:
                 label_id,
                 op,
                 id_column=id_column,
+                team_id=team_id,
                 hint=hint,
                 resolve=resolve,
                 max_requests=max_requests,
@@ -163,7 +168,7 @@ class KirimAccessor:
 
         Parameters
         ----------
-        label_id, op, id_column, hint, resolve, max_requests, client, journal
+        label_id, op, id_column, team_id, hint, resolve, max_requests, client, journal
             As for :meth:`bulk_label`.
 
         Returns
@@ -214,9 +219,9 @@ class KirimAccessor:
 
         Parameters
         ----------
-        label_id, op, id_column, hint, resolve, max_requests, client, progress, journal
+        label_id, op, id_column, team_id, hint, resolve, max_requests, client, progress, journal
             As for :meth:`bulk_label`, so that a call can be planned by changing its verb.  No
-            client and no key are needed; with one, its known rate is used.
+            client and no key are needed but for a label's name; with one, its known rate is used.
 
         Returns
         -------

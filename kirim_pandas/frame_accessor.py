@@ -192,7 +192,14 @@ class KirimFrameAccessor(KirimAccessor):
 
 
 def register() -> None:
-    """Give every DataFrame, Series and Index the attribute ``kirim``."""
-    pd.api.extensions.register_dataframe_accessor("kirim")(KirimFrameAccessor)
-    pd.api.extensions.register_series_accessor("kirim")(KirimAccessor)
-    pd.api.extensions.register_index_accessor("kirim")(KirimAccessor)
+    """Give every DataFrame, Series and Index the attribute ``kirim``, also a second time."""
+    accessors = (
+        (pd.DataFrame, pd.api.extensions.register_dataframe_accessor, KirimFrameAccessor),
+        (pd.Series, pd.api.extensions.register_series_accessor, KirimAccessor),
+        (pd.Index, pd.api.extensions.register_index_accessor, KirimAccessor),
+    )
+    for kind, registered_as, accessor in accessors:
+        here = getattr(kind, "kirim", None)
+        if getattr(here, "__module__", None) == accessor.__module__:
+            delattr(kind, "kirim")  # ours, of an earlier import: pandas warns of strangers only
+        registered_as("kirim")(accessor)

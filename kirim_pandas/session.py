@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import pandas as pd
 
@@ -17,6 +18,7 @@ from kirim_pandas.errors import ConfigurationError, InvalidInputError, ShortTrac
 
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
+    from kirim_pandas.api.models import Label
     from kirim_pandas.frames.pairing import Kept
     from kirim_pandas.frames.reports import RunFacts
 
@@ -28,9 +30,11 @@ __all__ = [
     "disconnect",
     "known_client",
     "last_result",
+    "read_labels",
     "recall",
     "recent",
     "remember",
+    "remembered_labels",
 ]
 
 KEPT_RUNS = 8
@@ -50,6 +54,7 @@ class Remembered:
 
 
 _client: Client | None = None
+_labels: WeakKeyDictionary[Client, list[Label]] = WeakKeyDictionary()
 _last_result: pd.DataFrame | None = None
 _last_started: str | None = None
 _at_work: dict[str, bool] = {}
@@ -131,6 +136,17 @@ def current_client() -> Client:
 def known_client() -> Client | None:
     """Return the client chosen by :func:`connect`, if there was one; never asks."""
     return _client
+
+
+def read_labels(client: Client) -> list[Label]:
+    """Read the labels of the client's organisation, and remember them for the session."""
+    _labels[client] = list(client.labels())
+    return _labels[client]
+
+
+def remembered_labels(client: Client | None) -> list[Label]:
+    """Return the labels that were read with a client; none where it has not read them yet."""
+    return _labels.get(client, []) if client is not None else []
 
 
 def disconnect() -> None:

@@ -140,15 +140,24 @@ def maybe_applied(status: int, code: str | None) -> bool:
 
 def order_problems(label_id: object, operation: object) -> list[str]:
     """Tell what is wrong with a label id and an operation, a sentence each."""
-    problems = []
-    if not isinstance(label_id, str) or not _LABEL.fullmatch(label_id):
-        problems.append(
-            f"label id: found {_shown(label_id)}, expected lbl_ and 26 upper-case letters and "
-            "digits: kirim_pandas.labels() lists them"
-        )
-    if not isinstance(operation, str) or operation not in _OPERATIONS:
-        problems.append(f"operation: found {_shown(operation)}, expected 'attach' or 'detach'")
-    return problems
+    return [*label_problems(label_id), *operation_problems(operation)]
+
+
+def label_problems(label_id: object) -> list[str]:
+    """Tell what is wrong with a label id, if anything is."""
+    if is_label_id(label_id):
+        return []
+    return [
+        f"label id: found {_shown(label_id)}, expected lbl_ and 26 upper-case letters and "
+        "digits: kirim_pandas.labels() lists them"
+    ]
+
+
+def operation_problems(operation: object) -> list[str]:
+    """Tell what is wrong with an operation, if anything is."""
+    if isinstance(operation, str) and operation in _OPERATIONS:
+        return []
+    return [f"operation: found {_shown(operation)}, expected 'attach' or 'detach'"]
 
 
 def bulk_label_request(

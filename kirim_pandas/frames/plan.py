@@ -60,7 +60,7 @@ class Plan:
         Its cap.
     limit_is_known : bool
         Whether the service has told its limit; else the free plan's is reckoned with.
-    label_id, operation : str or None
+    label_id, label_name, operation : str or None
         What would be done.
     """
 
@@ -81,6 +81,7 @@ class Plan:
     max_requests: int | None = None
     limit_is_known: bool = True
     label_id: str | None = None
+    label_name: str | None = None
     operation: str | None = None
 
     @property
@@ -141,7 +142,7 @@ class Plan:
         return self.contacts > 0 and self.resolve != "batches"
 
     def _title(self) -> str:
-        what = " ".join(part for part in (self.operation, self.label_id) if part)
+        what = " ".join(part for part in (self.operation, self.label_name or self.label_id) if part)
         return f"Plan: {what} (nothing was sent)" if what else "Plan (nothing was sent)"
 
     def _cells(self) -> tuple[list[str], list[list[str]]]:
@@ -202,6 +203,7 @@ def plan_frame(
     max_requests: int | None = None,
     limit_is_known: bool = True,
     label_id: str | None = None,
+    label_name: str | None = None,
     operation: str | None = None,
 ) -> Plan:
     """Work out what a run over these ids would cost.
@@ -225,7 +227,7 @@ def plan_frame(
         Cap on the requests; None for none.
     limit_is_known
         Whether the service has told its limit.
-    label_id, operation
+    label_id, label_name, operation
         Shown in the plan.
 
     Returns
@@ -264,6 +266,7 @@ def plan_frame(
         max_requests=max_requests,
         limit_is_known=limit_is_known,
         label_id=label_id,
+        label_name=label_name,
         operation=operation,
     )
 

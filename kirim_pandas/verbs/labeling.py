@@ -62,6 +62,7 @@ def plan(order: Order) -> Plan:
         max_requests=order.job.max_requests,
         limit_is_known=client is not None and client.known_limit,
         label_id=order.label_id,
+        label_name=order.label_name,
         operation=order.operation,
     )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from kirim_pandas import session
 from kirim_pandas.verbs.door import ShortTraceback, used_client
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def labels(*, client: Client | None = None) -> pd.DataFrame:
     ['id', 'name', 'color', 'team_id']
     """
     with ShortTraceback():
-        known = list(used_client(client).labels())
+        known = session.read_labels(used_client(client))
     columns = ("id", "name", "color", "team_id")
     return pd.DataFrame(
         {name: pd.array([getattr(label, name) for label in known], "string") for name in columns}

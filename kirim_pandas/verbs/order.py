@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kirim_pandas import session
-from kirim_pandas.api.protocol import order_problems
+from kirim_pandas.api.protocol import operation_problems
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.ids import ContactIds, collect_ids
 from kirim_pandas.frames.pairing import keep
 from kirim_pandas.run.spec import Job, Resolve
 from kirim_pandas.verbs.door import client_problems, journal_problems, plain, refuse, shown
+from kirim_pandas.verbs.label_names import name_problems, resolved
 
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
@@ -83,19 +84,20 @@ def prepare(
     op: str,
     *,
     id_column: Hashable | None = None,
+    team_id: str | None = None,
     hint: Hint = None,
     resolve: Resolve = "rows",
     max_requests: int | None = None,
     client: Client | None = None,
     journal: JournalChoice = None,
 ) -> Order:
-    """Check all arguments and the frame; sends nothing.
+    """Check all arguments and the frame; labels nobody, and reads only for a label's name.
 
     Parameters
     ----------
     obj
         The contacts.
-    label_id, op, id_column, hint, resolve, max_requests, client, journal
+    label_id, op, id_column, team_id, hint, resolve, max_requests, client, journal
         As for ``df.kirim.bulk_label``.
 
     Raises
@@ -103,9 +105,11 @@ def prepare(
     InvalidInputError
         All that is wrong, a line each.
     """
-    label_id, op, journal, resolve = map(plain, (label_id, op, journal, resolve))
+    label_id, op, team_id = plain(label_id), plain(op), plain(team_id)
+    journal, resolve = plain(journal), plain(resolve)
     problems = [
-        *order_problems(label_id, op),
+        *name_problems(label_id, team_id),
+        *operation_problems(op),
         *option_problems(resolve, max_requests),
         *client_problems(client),
         *journal_problems(journal),
@@ -115,6 +119,9 @@ def prepare(
     except InvalidInputError as error:
         problems.append(str(error))
     refuse(problems)
+    label_name = None
+    if ids.contacts:  # else nobody is labeled, and no key is needed
+        label_id, label_name = resolved(label_id, team_id, client)
     return Order(
         run_id=f"run_{time.strftime('%Y%m%d')}_{secrets.token_hex(5)}",  # people know the day
         label_id=label_id,
@@ -125,6 +132,7 @@ def prepare(
         source=obj,
         client=client,
         journal=journal,
+        label_name=label_name,
     )
 
 

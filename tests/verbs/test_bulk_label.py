@@ -168,7 +168,7 @@ def test_a_repeated_run_where_applied_counts_changes():
 
 
 BAD = {
-    "malformed label": ({"label_id": "VIP"}, "lbl_ and 26"),
+    "malformed label": ({"label_id": "lbl_VIP"}, "lbl_ and 26"),
     "wrong op": ({"op": "remove"}, "'attach' or 'detach'"),
     "wrong resolve": ({"resolve": "all"}, "'rows', 'batches'."),
     "resolve of an earlier version": ({"resolve": "certified"}, 'use resolve="rows"'),
@@ -192,7 +192,7 @@ def test_bad_arguments_are_refused_before_anything_is_sent(name, box, label, cli
 def test_all_problems_come_at_once(box):
     """One error names every mistake of the call."""
     with pytest.raises(kp.InvalidInputError) as caught:
-        box.contacts[["name"]].kirim.bulk_label("VIP", "add", resolve="x")
+        box.contacts[["name"]].kirim.bulk_label("lbl_VIP", "add", resolve="x")
     for word in ("lbl_", "attach", "rows", "no column"):
         assert word in str(caught.value)
 

@@ -1,5 +1,6 @@
 """What comes in at the public verbs is made plain; what cannot be used is refused in our words."""
 
+import importlib
 import traceback
 from enum import StrEnum
 from pathlib import Path
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 import kirim_pandas as kp
+from kirim_pandas import frame_accessor
 from kirim_pandas.verbs.door import plain, shown
 
 SECRET = "Budi Santoso"
@@ -168,3 +170,18 @@ def test_tracebacks_show_the_callers_lines_only(box, label):
             call()
         assert frames_of(caught.value) == {__file__}
         assert caught.value.__cause__ is None or frames_of(caught.value.__cause__) == set()
+
+
+def test_a_reload_is_silent(recwarn):
+    """Importing the package again registers its accessors again without a warning."""
+    for module in (kp, frame_accessor, kp):
+        importlib.reload(module)
+    assert [str(warning.message) for warning in recwarn] == []
+    assert pd.DataFrame.kirim.__module__ == frame_accessor.__name__
+
+
+def test_strangers_are_warned_of(monkeypatch):
+    """An attribute of that name that is not ours is not replaced without a word."""
+    monkeypatch.setattr(pd.Series, "kirim", property(lambda series: "a stranger's"))
+    with pytest.warns(UserWarning, match="kirim"):
+        frame_accessor.register()
