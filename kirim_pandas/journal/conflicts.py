@@ -1,4 +1,4 @@
-"""Rivals: runs of the same journal that do the opposite to the same contacts.
+"""Conflicts: runs of the same journal that do the opposite to the same contacts.
 
 Two of them at once leave labels that neither reports, and an old one that goes on undoes a later
 one. Both are refused before anything is sent. Runs without a journal, or of other computers,
@@ -14,7 +14,7 @@ from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.journal.locks import is_locked
 from kirim_pandas.journal.store import Journal, RunRecord
 
-__all__ = ["refuse_rivals", "refuse_undoing"]
+__all__ = ["refuse_opposites", "refuse_undoing"]
 
 DOING = {"attach": "attaching this label to", "detach": "detaching this label from"}
 DOES = {"attach": "attaches this label", "detach": "detaches this label"}
@@ -22,7 +22,7 @@ HAS_DONE = {"attach": "attached it to", "detach": "detached it from"}
 AGAIN = {"attach": "attach it to them", "detach": "detach it from them"}
 
 
-def refuse_rivals(
+def refuse_opposites(
     journal: Journal, record: RunRecord, lock_path: Callable[[Journal, str], Path]
 ) -> None:
     """Refuse to send while another run does the opposite to the same contacts.

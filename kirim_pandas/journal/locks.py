@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -12,13 +13,25 @@ from typing import Self
 
 from kirim_pandas.errors import JournalError
 
-__all__ = ["RunLock", "is_locked"]
+__all__ = ["RunLock", "is_locked", "network_file_system"]
 
 TRIES = 5
 PAUSE_SECONDS = 0.05
 """Somebody who only looks whether a run is at work holds its lock for a moment."""
 
 WHOLE, INCOMPLETE = b"+", b"-"
+
+MOUNTS = Path("/proc/self/mounts")
+"""Linux only; elsewhere nothing is known, and nothing is said."""
+
+NETWORK = frozenset(
+    {
+        *("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "gpfs"),
+        *("beegfs", "davfs", "fuse.sshfs", "fuse.rclone", "fuse.gcsfuse", "fuse.s3fs"),
+        *("fuse.glusterfs", "fuse.davfs2", "fuse.drivefs", "fuse"),
+    }
+)
+"""Bare ``fuse`` is how a cloud drive is mounted in hosted notebooks; local ones have a suffix."""
 
 
 class RunLock:
@@ -128,6 +141,25 @@ def is_locked(path: Path) -> bool:
     except JournalError:
         return True
     return False
+
+
+def network_file_system(path: Path) -> str | None:
+    """Name the file system of `path` if the disk is another computer's; else None."""
+    path = path.resolve()
+    if str(path).startswith("\\\\"):
+        return "a network share"
+    try:
+        lines = MOUNTS.read_text(errors="replace").splitlines()
+    except OSError:
+        return None
+    kind, depth = "", 0
+    for line in lines:
+        _, where, its_kind, *_ = [*line.split(" "), "", ""]
+        # Blanks and the like stand as octal numbers.
+        place = Path(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), where))
+        if path.is_relative_to(place) and len(place.parts) >= depth:  # a later mount hides others
+            kind, depth = its_kind, len(place.parts)
+    return kind if kind in NETWORK else None
 
 
 if sys.platform == "win32":

@@ -1,4 +1,4 @@
-"""The book of one run: its part of the journal, locked for whoever works on it."""
+"""The writer of one run: its part of the journal, locked for whoever works on it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import Any, Self
 
 from kirim_pandas.errors import InvalidInputError, JournalError
 from kirim_pandas.grouptesting.outcomes import cut_batches
-from kirim_pandas.journal.conflicts import refuse_rivals, refuse_undoing
-from kirim_pandas.journal.disks import network_file_system
-from kirim_pandas.journal.locks import RunLock
+from kirim_pandas.journal.conflicts import refuse_opposites, refuse_undoing
+from kirim_pandas.journal.locks import RunLock, network_file_system
 from kirim_pandas.journal.store import BROKEN, Entry, Journal, RecordState, RunRecord
 from kirim_pandas.run.calls import Call, CallState, PastCall
 from kirim_pandas.run.events import (
@@ -25,7 +24,7 @@ from kirim_pandas.run.events import (
     Event,
 )
 
-__all__ = ["RunBook", "lock_path"]
+__all__ = ["RunWriter", "lock_path"]
 
 RUN_ID = re.compile(r"[A-Za-z0-9_]{1,80}")
 
@@ -43,7 +42,7 @@ def lock_path(journal: Journal, run_id: str) -> Path:
     return journal.path.with_name(f"{journal.path.name}.{run_id}.lock")
 
 
-class RunBook:
+class RunWriter:
     """A listener that writes a run's events down, each before the run goes on.
 
     A call is committed before it is sent.  What became of it may wait for the next commit: were
@@ -95,7 +94,7 @@ class RunBook:
         """Write a new run down, unless one at work does the opposite to its contacts."""
         self._journal.begin(record)
         try:
-            refuse_rivals(self._journal, record, lock_path)
+            refuse_opposites(self._journal, record, lock_path)
         except InvalidInputError:
             self._journal.forget(record.run_id)
             raise
@@ -110,9 +109,9 @@ class RunBook:
                 past.append(PastCall(call, "stale"))
         return record, past
 
-    def refuse_rivals(self, record: RunRecord) -> None:
+    def refuse_opposites(self, record: RunRecord) -> None:
         """Refuse to send more of a run where that would undo, or mix with, what another does."""
-        refuse_rivals(self._journal, record, lock_path)
+        refuse_opposites(self._journal, record, lock_path)
         refuse_undoing(self._journal, record)
 
     def reopen(self, record: RunRecord) -> None:

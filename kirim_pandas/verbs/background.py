@@ -17,7 +17,7 @@ from kirim_pandas.verbs.order import Order, ready
 from kirim_pandas.verbs.resuming import Resumption, taken_up
 
 if TYPE_CHECKING:
-    from kirim_pandas.journal.writer import RunBook
+    from kirim_pandas.journal.writer import RunWriter
     from kirim_pandas.run.events import Listener
     from kirim_pandas.run.stop import StopButton
 
@@ -46,21 +46,21 @@ def _go_on(first: Order) -> LabelJob:
 
 
 def _set_going(
-    opened: AbstractContextManager[tuple[Order, RunBook | None]], notes: list[str]
+    opened: AbstractContextManager[tuple[Order, RunWriter | None]], notes: list[str]
 ) -> LabelJob:
     held = ExitStack()
     try:
-        order, book = held.enter_context(opened)
+        order, writer = held.enter_context(opened)
 
         def work(listener: Listener, stop: StopButton) -> pd.DataFrame:
             with held:
-                return carry_out(order, book=book, watchers=[listener], stop=stop)
+                return carry_out(order, writer=writer, watchers=[listener], stop=stop)
 
         job = LabelJob(
             work,
             facts_of(order),
             view=JobDisplay,
-            resume=None if book is None else lambda: _go_on(order),
+            resume=None if writer is None else lambda: _go_on(order),
             requests_per_minute=lambda: pace(order.client),
             notes=notes,
         )
@@ -72,16 +72,18 @@ def _set_going(
 
 
 @contextmanager
-def _begun(order: Order, warn: Callable[[str], None]) -> Iterator[tuple[Order, RunBook | None]]:
-    with written_down(order, warn) as book:
-        yield order, book
+def _begun(order: Order, warn: Callable[[str], None]) -> Iterator[tuple[Order, RunWriter | None]]:
+    with written_down(order, warn) as writer:
+        yield order, writer
 
 
 @contextmanager
-def _taken_up(first: Order, warn: Callable[[str], None]) -> Iterator[tuple[Order, RunBook | None]]:
+def _taken_up(
+    first: Order, warn: Callable[[str], None]
+) -> Iterator[tuple[Order, RunWriter | None]]:
     journal = first.journal or None
     asked = Resumption(None, first.run_id, None, None, None, first.client, journal)
-    with taken_up(asked, warn) as (order, book):
+    with taken_up(asked, warn) as (order, writer):
         # The contacts are the same in the same order, so the rows stand where they stood.
         kept = {"ids": first.ids, "source": first.source, "label_name": first.label_name}
-        yield replace(order, figures=None, journal=first.journal, **kept), book
+        yield replace(order, figures=None, journal=first.journal, **kept), writer

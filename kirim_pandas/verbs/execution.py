@@ -27,7 +27,7 @@ from kirim_pandas.verbs.ending import Ending
 
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
-    from kirim_pandas.journal.writer import RunBook
+    from kirim_pandas.journal.writer import RunWriter
     from kirim_pandas.verbs.order import Order
 
 __all__ = ["Watcher", "execute", "frame_of", "has_work", "warn_not_shown"]
@@ -44,7 +44,7 @@ def execute(
     client: Client | None,
     watchers: Sequence[Listener] = (),
     stop: StopButton,
-    book: RunBook | None = None,
+    writer: RunWriter | None = None,
     past: Sequence[PastCall] = (),
 ) -> pd.DataFrame:
     """Carry an order out.
@@ -59,7 +59,7 @@ def execute(
         Told of every event, in this thread.
     stop
         Looked at between any two steps.
-    book
+    writer
         Where the run is written down, if anywhere.
     past
         The calls of earlier sessions, when this is a resumed run.
@@ -79,13 +79,13 @@ def execute(
     __tracebackhide__ = True
     pool = CallPool(_sender(client, order, past), max_in_flight=MAX_IN_FLIGHT)
     run = Run(order.job, pool, stop=stop, past=past, own_key=order.own_key)
-    ended, broken = _listen(run, book, watchers, stop)
+    ended, broken = _listen(run, writer, watchers, stop)
     if client is not None and pool.in_flight:
         client.leave_in_flight()  # a resume, or another run, is not to wait for them
     ending = Ending(order, ended, frame_of(order, ended.outcomes), broken)
-    resumable = book is not None and book.resumable
-    if book is not None:
-        book.end(ending.state, ending.figures)
+    resumable = writer is not None and writer.resumable
+    if writer is not None:
+        writer.end(ending.state, ending.figures)
     return ending.conclude(resumable=resumable)
 
 
@@ -100,7 +100,7 @@ def has_work(order: Order, past: Sequence[PastCall]) -> bool:
 
 
 def _listen(
-    run: Run, book: RunBook | None, watchers: Sequence[Listener], stop: StopButton
+    run: Run, writer: RunWriter | None, watchers: Sequence[Listener], stop: StopButton
 ) -> tuple[RunEnded, BaseException | None]:
     """Follow the run to its end; a journal that fails, or Ctrl-C in a callback, stops it."""
     broken: BaseException | None = None
@@ -108,8 +108,8 @@ def _listen(
     shown = [Watcher(watcher) for watcher in watchers]
     for ended in run.events():
         try:
-            if book is not None:
-                book(ended)
+            if writer is not None:
+                writer(ended)
             if not isinstance(ended, Idle):  # nothing to see
                 for watcher in shown:
                     watcher(ended)

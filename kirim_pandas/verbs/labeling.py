@@ -22,7 +22,7 @@ from kirim_pandas.verbs.execution import Watcher, execute, warn_not_shown
 from kirim_pandas.verbs.order import Order, ready
 
 if TYPE_CHECKING:
-    from kirim_pandas.journal.writer import RunBook
+    from kirim_pandas.journal.writer import RunWriter
     from kirim_pandas.notebook.progress import ProgressBar, ProgressCallback
     from kirim_pandas.notebook.texts import JobFacts
     from kirim_pandas.run.events import Listener
@@ -46,8 +46,8 @@ DOCUMENTED_WRITES_PER_MINUTE = 60
 def bulk_label(order: Order, *, progress: ProgressChoice = True) -> pd.DataFrame:
     """Carry a new order out; documented where people look, at ``df.kirim.bulk_label``."""
     order = ready(order)
-    with written_down(order, warn) as book:
-        return run_watched(order, book, progress)
+    with written_down(order, warn) as writer:
+        return run_watched(order, writer, progress)
 
 
 def plan(order: Order) -> Plan:
@@ -71,7 +71,7 @@ def plan(order: Order) -> Plan:
 
 
 @contextmanager
-def written_down(order: Order, warn: Callable[[str], None]) -> Iterator[RunBook | None]:
+def written_down(order: Order, warn: Callable[[str], None]) -> Iterator[RunWriter | None]:
     """Open the journal for a new run and commit what the run is going to do.
 
     Gives None, and writes nothing, where nobody wants a journal or there is nothing to send.
@@ -82,11 +82,11 @@ def written_down(order: Order, warn: Callable[[str], None]) -> Iterator[RunBook 
             yield None
         return
     from kirim_pandas.journal.store import RunRecord
-    from kirim_pandas.journal.writer import RunBook
+    from kirim_pandas.journal.writer import RunWriter
 
     known = client.organization
-    with RunBook(order.journal, order.run_id, warn=warn) as book:
-        book.begin(
+    with RunWriter(order.journal, order.run_id, warn=warn) as writer:
+        writer.begin(
             RunRecord(
                 run_id=order.run_id,
                 label_id=order.label_id,
@@ -104,11 +104,11 @@ def written_down(order: Order, warn: Callable[[str], None]) -> Iterator[RunBook 
             )
         )
         with session.at_work(order.run_id, written_down=True):
-            yield book
+            yield writer
 
 
 def carry_out(
-    order: Order, *, book: RunBook | None, watchers: Sequence[Listener], stop: StopButton
+    order: Order, *, writer: RunWriter | None, watchers: Sequence[Listener], stop: StopButton
 ) -> pd.DataFrame:
     """Carry an order out in this thread, and let the process remember what came of it."""
     started = datetime.now().astimezone()
@@ -120,7 +120,7 @@ def carry_out(
             client=order.client,
             watchers=[tally, *watchers],
             stop=stop,
-            book=book,
+            writer=writer,
             past=order.past,
         )
     except (KirimError, RunInterrupted) as error:
@@ -140,17 +140,17 @@ def carry_out(
     return result
 
 
-def run_watched(order: Order, book: RunBook | None, progress: ProgressChoice) -> pd.DataFrame:
+def run_watched(order: Order, writer: RunWriter | None, progress: ProgressChoice) -> pd.DataFrame:
     """Carry an order out under the stop button, with its progress shown."""
     stop = StopButton()
     shows = _shows(order, progress)
     if shows is None:
         with stop_on_signals(stop):
-            return carry_out(order, book=book, watchers=[], stop=stop)
+            return carry_out(order, writer=writer, watchers=[], stop=stop)
     watcher = Watcher(shows)
     try:
         with stop_on_signals(stop):
-            result = carry_out(order, book=book, watchers=[watcher], stop=stop)
+            result = carry_out(order, writer=writer, watchers=[watcher], stop=stop)
     finally:
         watcher.attempt(shows.close)
     watcher.attempt(shows.summarise, result)

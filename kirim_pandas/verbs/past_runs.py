@@ -56,9 +56,9 @@ def runs(*, journal: str | Path | None = None) -> pd.DataFrame:
         refuse(journal_problems(journal, needed=True))
         from kirim_pandas.journal.store import Journal
 
-        with closing(Journal(plain(journal))) as book:
-            records = book.runs()
-            states = [_state(book, record) for record in records]
+        with closing(Journal(plain(journal))) as store:
+            records = store.runs()
+            states = [_state(store, record) for record in records]
     figures = [record.summary or {} for record in records]
     # Local and without a zone, as people read it, and as Excel takes it.
     started = [datetime.fromtimestamp(int(record.started_at)) for record in records]
@@ -121,8 +121,8 @@ def calls(run_id: str, *, journal: str | Path | None = None) -> pd.DataFrame:
         run_id, journal = past_run(run_id, journal)
         from kirim_pandas.journal.store import Journal
 
-        with closing(Journal(journal)) as book:
-            _record, made = book.load(run_id)
+        with closing(Journal(journal)) as store:
+            _record, made = store.load(run_id)
     counts = [past.reply.counts if past.reply else None for past in made]
     requests = [past.reply.request_id if past.reply else past.request_id for past in made]
     states = ["no_reply" if past.state in ("sent", "stale") else past.state for past in made]
@@ -177,25 +177,25 @@ def forget(run_id: str, *, journal: str | Path | None = None) -> None:
         from kirim_pandas.journal.store import Journal
         from kirim_pandas.journal.writer import lock_path
 
-        with closing(Journal(journal)) as book:
-            with RunLock(lock_path(book, run_id), run_id, refused="Nothing was deleted.") as lock:
-                forgotten = book.forget(run_id)
+        with closing(Journal(journal)) as store:
+            with RunLock(lock_path(store, run_id), run_id, refused="Nothing was deleted.") as lock:
+                forgotten = store.forget(run_id)
                 lock.mark(incomplete=False)
             if not forgotten:
                 raise InvalidInputError(
-                    f"There is no run {run_id!r} in the journal {book.path}, so nothing was "
+                    f"There is no run {run_id!r} in the journal {store.path}, so nothing was "
                     "deleted. kirim_pandas.runs() lists the runs it knows."
                 )
 
 
-def _state(book: Journal, record: RunRecord) -> str:
+def _state(store: Journal, record: RunRecord) -> str:
     """Tell a run at work from one whose process died: only the first holds its lock."""
     if record.state != "open":
         return record.state
     from kirim_pandas.journal.locks import is_locked
     from kirim_pandas.journal.writer import lock_path
 
-    return "running" if is_locked(lock_path(book, record.run_id)) else "interrupted"
+    return "running" if is_locked(lock_path(store, record.run_id)) else "interrupted"
 
 
 def _text(values: Sequence[str | None]) -> pd.api.extensions.ExtensionArray:

@@ -23,7 +23,7 @@ from kirim_pandas.verbs.order import Order, option_problems, ready
 
 if TYPE_CHECKING:
     from kirim_pandas.journal.store import RunRecord
-    from kirim_pandas.journal.writer import RunBook
+    from kirim_pandas.journal.writer import RunWriter
     from kirim_pandas.run.calls import PastCall
     from kirim_pandas.verbs.arguments import Client, Pandas, ProgressChoice
 
@@ -91,20 +91,20 @@ class Resumption:
 
 def go_on(asked: Resumption, progress: ProgressChoice) -> pd.DataFrame:
     """Go on with a run in this thread; documented at ``df.kirim.resume``."""
-    with taken_up(asked, warn) as (order, book):
-        return run_watched(order, book, progress)
+    with taken_up(asked, warn) as (order, writer):
+        return run_watched(order, writer, progress)
 
 
 @contextmanager
-def taken_up(asked: Resumption, warn: Callable[[str], None]) -> Iterator[tuple[Order, RunBook]]:
+def taken_up(asked: Resumption, warn: Callable[[str], None]) -> Iterator[tuple[Order, RunWriter]]:
     """Open the journal for a run that is there, check all that speaks against going on with it."""
     wanted = "rows" if asked.resolve is None else asked.resolve
     refuse([*option_problems(wanted, asked.max_requests), *client_problems(asked.client)])
     run_id, journal = past_run(asked.run_id, asked.journal)
-    from kirim_pandas.journal.writer import RunBook
+    from kirim_pandas.journal.writer import RunWriter
 
-    with RunBook(journal, run_id, warn=warn) as book:
-        record, past = book.load()
+    with RunWriter(journal, run_id, warn=warn) as writer:
+        record, past = writer.load()
         order = _order(asked, record, past)
         over = record.state in ("finished", "capped")
         # Where nothing is sent no key is needed, and nobody is asked for one.
@@ -115,13 +115,13 @@ def taken_up(asked: Resumption, warn: Callable[[str], None]) -> Iterator[tuple[O
             own_key = order.client.key_mark(order.run_id) == record.key_mark
             order = replace(order, own_key=own_key)
         try:
-            book.refuse_rivals(record)
+            writer.refuse_opposites(record)
         except InvalidInputError:
             if has_work(order, past):  # else its result is still right to give
                 raise
-        book.reopen(replace(record, resolve=order.job.resolve))
+        writer.reopen(replace(record, resolve=order.job.resolve))
         with session.at_work(order.run_id, written_down=True):
-            yield order, book
+            yield order, writer
 
 
 def _order(asked: Resumption, record: RunRecord, past: list[PastCall]) -> Order:

@@ -1,4 +1,4 @@
-"""Rivals: what would undo, or mix with, another run of the journal is refused before it is sent."""
+"""What would undo, or mix with, another run of the journal is refused before it is sent."""
 
 import os
 import time

@@ -17,7 +17,7 @@ from kirim_pandas.grouptesting.outcomes import Counts
 from kirim_pandas.journal.locks import RunLock
 from kirim_pandas.journal.records import REPLAY_SECONDS
 from kirim_pandas.journal.store import KEEP_SECONDS, Entry, Journal, RunRecord
-from kirim_pandas.journal.writer import RunBook, lock_path
+from kirim_pandas.journal.writer import RunWriter, lock_path
 from kirim_pandas.run.calls import Call, Reply
 from kirim_pandas.run.events import (
     CallAnswered,
@@ -52,12 +52,12 @@ def call(number=0, key="K", positions=(0, 1)):
 
 
 @pytest.fixture
-def book(tmp_path):
+def writer(tmp_path):
     told = []
-    with RunBook(tmp_path, RUN, warn=told.append) as book:
-        book.told = told
-        book.begin(record())
-        yield book
+    with RunWriter(tmp_path, RUN, warn=told.append) as writer:
+        writer.told = told
+        writer.begin(record())
+        yield writer
 
 
 def read(path, **options):
@@ -68,7 +68,7 @@ def read(path, **options):
         journal.close()
 
 
-def test_what_is_written_is_read(tmp_path, book):
+def test_what_is_written_is_read(tmp_path, writer):
     """A run and its calls come back from the disk as they were written."""
     reply = Reply(Counts(1, 1, 0), "req_1")
     for event in (
@@ -82,7 +82,7 @@ def test_what_is_written_is_read(tmp_path, book):
         CallLost(call(3, "D"), "gone"),
         Idle(),
     ):
-        book(event)
+        writer(event)
     known, past = read(tmp_path)
     assert known.contact_ids == IDS
     assert (known.groups == np.arange(2500)).all()
@@ -94,20 +94,20 @@ def test_what_is_written_is_read(tmp_path, book):
     assert (past[0].call.positions == [0, 1]).all()
 
 
-def test_a_call_is_on_the_disk_before_it_is_sent(tmp_path, book):
+def test_a_call_is_on_the_disk_before_it_is_sent(tmp_path, writer):
     """When the run is told of a planned call, another process can read it."""
-    book(CallPlanned(call()))
+    writer(CallPlanned(call()))
     assert [p.state for p in read(tmp_path)[1]] == ["sent"]
 
 
-def test_an_answer_may_wait_for_the_next_commit_but_not_longer(tmp_path, book):
+def test_an_answer_may_wait_for_the_next_commit_but_not_longer(tmp_path, writer):
     """An answer is on the disk with the next call, or when there is nothing to do."""
-    book(CallPlanned(call(0)))
-    book(CallAnswered(call(0), Reply(Counts(2, 0, 0), None), 2))
-    book(CallPlanned(call(1)))
+    writer(CallPlanned(call(0)))
+    writer(CallAnswered(call(0), Reply(Counts(2, 0, 0), None), 2))
+    writer(CallPlanned(call(1)))
     assert [p.state for p in read(tmp_path)[1]] == ["answered", "sent"]
-    book(CallUnsent(call(1)))
-    book(Idle())
+    writer(CallUnsent(call(1)))
+    writer(Idle())
     assert [p.state for p in read(tmp_path)[1]] == ["answered", "unsent"]
 
 
@@ -120,16 +120,16 @@ def test_an_answer_may_wait_for_the_next_commit_but_not_longer(tmp_path, book):
         (-3600, "stale"),  # a clock that was wrong says nothing of the age
     ],
 )
-def test_old_keys_are_stale(tmp_path, book, later, state):
+def test_old_keys_are_stale(tmp_path, writer, later, state):
     """Fault 88: a key that the service may have forgotten is not taken for a known one."""
-    book(CallPlanned(call()))
-    now = book._journal.now() + later
+    writer(CallPlanned(call()))
+    now = writer._journal.now() + later
     assert read(tmp_path, wall_clock=lambda: now)[1][0].state == state
 
 
-def test_a_repeat_does_not_make_its_key_younger(tmp_path, book):
+def test_a_repeat_does_not_make_its_key_younger(tmp_path, writer):
     """The age of a key counts from its first use."""
-    journal = book._journal
+    journal = writer._journal
     journal.write(RUN, [Entry(call(), "sent", None, 0.0)])
     journal.write(RUN, [Entry(call(), "sent", None, 90_000.0)])
     assert read(tmp_path, wall_clock=lambda: 90_001.0)[1][0].state == "stale"
@@ -168,19 +168,19 @@ def test_where_it_is(tmp_path, monkeypatch):
     assert "kirim-pandas" in str(journal.path)
 
 
-def test_forgotten_ids_are_gone_from_the_disk(tmp_path, book):
+def test_forgotten_ids_are_gone_from_the_disk(tmp_path, writer):
     """What is forgotten cannot be read from the file's free pages."""
-    book(CallPlanned(call(0, "the-key-of-the-call")))
-    path = book._journal.path
+    writer(CallPlanned(call(0, "the-key-of-the-call")))
+    path = writer._journal.path
     assert b"the-key-of-the-call" in path.read_bytes()
-    book._journal.forget(RUN)
+    writer._journal.forget(RUN)
     for file in tmp_path.iterdir():
         assert b"the-key-of-the-call" not in file.read_bytes()
 
 
-def test_finished_runs_are_forgotten_after_a_month(tmp_path, book):
+def test_finished_runs_are_forgotten_after_a_month(tmp_path, writer):
     """Fault 12 of privacy: a finished run goes after 30 days, an unfinished one stays."""
-    journal = book._journal
+    journal = writer._journal
     other = "run_20260101_abcdefabcd"
     journal.begin(record(other))
     journal.end_run(RUN, "finished", {})
@@ -191,11 +191,11 @@ def test_finished_runs_are_forgotten_after_a_month(tmp_path, book):
     later.close()
 
 
-def test_two_processes_never_work_on_one_run(tmp_path, book):
+def test_two_processes_never_work_on_one_run(tmp_path, writer):
     """Fault 79: the second is told who has it; when the first is dead the run is free."""
     code = (
-        "import sys; from kirim_pandas.journal.writer import RunBook\n"
-        f"book = RunBook({str(tmp_path)!r}, sys.argv[1], warn=print)\n"
+        "import sys; from kirim_pandas.journal.writer import RunWriter\n"
+        f"writer = RunWriter({str(tmp_path)!r}, sys.argv[1], warn=print)\n"
         "print('held', flush=True); sys.stdin.read()"
     )
     arguments = [sys.executable, "-c", code]
@@ -206,10 +206,10 @@ def test_two_processes_never_work_on_one_run(tmp_path, book):
     ) as holder:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(kp.JournalError, match=f"process {holder.pid} since"):
-            RunBook(tmp_path, "run_2", warn=print)
+            RunWriter(tmp_path, "run_2", warn=print)
         holder.kill()
         holder.communicate()
-    with RunBook(tmp_path, "run_2", warn=print):
+    with RunWriter(tmp_path, "run_2", warn=print):
         pass
 
 
@@ -219,10 +219,10 @@ def test_two_kernels_share_a_journal(tmp_path):
 
     def work(number):
         try:
-            with RunBook(tmp_path, f"run_{number}", warn=failed.append) as book:
-                book.begin(record(f"run_{number}"))
+            with RunWriter(tmp_path, f"run_{number}", warn=failed.append) as writer:
+                writer.begin(record(f"run_{number}"))
                 for n in range(12):
-                    book(CallPlanned(call(n)))
+                    writer(CallPlanned(call(n)))
         except BaseException as error:
             failed.append(error)
 
@@ -238,11 +238,11 @@ def test_two_kernels_share_a_journal(tmp_path):
     journal.close()
 
 
-def test_a_deleted_lock_file_stops_the_run(book, tmp_path):
+def test_a_deleted_lock_file_stops_the_run(writer, tmp_path):
     """Fault 80: a lock that a cleaner removed guards nothing, so no further call is planned."""
-    lock_path(book._journal, RUN).unlink()
+    lock_path(writer._journal, RUN).unlink()
     with pytest.raises(kp.JournalError, match=r"lock file of run .* was deleted"):
-        book(CallPlanned(call()))
+        writer(CallPlanned(call()))
 
 
 def test_the_lock_is_left_clean(tmp_path):
@@ -254,76 +254,76 @@ def test_the_lock_is_left_clean(tmp_path):
 @pytest.mark.parametrize("run_id", ["../other", "a/b", "", "run\n", "x" * 200, 17, None])
 def test_what_is_no_run_id_is_not_made_a_file(run_id):
     """Whatever is passed as a run id, nothing is created from it."""
-    with pytest.raises(kp.InvalidInputError, match="is no run id"):
+    with pytest.raises(kp.InvalidInputError, match="is no run id|expected a text like run_"):
         kp.resume(run_id)
 
 
 # -- a journal that fails ------------------------------------------------------------------
 
 
-def fill_up(book):
+def fill_up(writer):
     """Let the disk be full for this journal."""
-    (pages,) = book._journal._db.execute("PRAGMA page_count").fetchone()
-    book._journal._db.execute(f"PRAGMA max_page_count = {pages}")
+    (pages,) = writer._journal._db.execute("PRAGMA page_count").fetchone()
+    writer._journal._db.execute(f"PRAGMA max_page_count = {pages}")
 
 
-def make_room(book):
-    book._journal._db.execute("PRAGMA max_page_count = 1000000")
+def make_room(writer):
+    writer._journal._db.execute("PRAGMA max_page_count = 1000000")
 
 
-def test_a_full_disk_in_the_middle(book, tmp_path):
+def test_a_full_disk_in_the_middle(writer, tmp_path):
     """Fault 75: one warning, the run goes on, and is whole again when there is room again."""
-    fill_up(book)
+    fill_up(writer)
     for number in range(9):
-        book(CallPlanned(call(number, positions=range(1000))))
-    assert len(book.told) == 1
-    assert "can no longer be written" in book.told[0]
-    assert "full" in book.told[0]
-    assert not book.resumable
-    make_room(book)
-    book(Idle())
-    assert book.resumable
+        writer(CallPlanned(call(number, positions=range(1000))))
+    assert len(writer.told) == 1
+    assert "can no longer be written" in writer.told[0]
+    assert "full" in writer.told[0]
+    assert not writer.resumable
+    make_room(writer)
+    writer(Idle())
+    assert writer.resumable
     assert len(read(tmp_path)[1]) == 9
-    assert len(book.told) == 1
+    assert len(writer.told) == 1
 
 
 def test_an_incomplete_journal_says_so_to_later_sessions(tmp_path):
     """What a dead session could not write down may have been sent: no contact is certain."""
     told = []
-    with RunBook(tmp_path, RUN, warn=told.append) as book:
-        book.begin(record())
-        fill_up(book)
+    with RunWriter(tmp_path, RUN, warn=told.append) as writer:
+        writer.begin(record())
+        fill_up(writer)
         for number in range(9):
-            book(CallPlanned(call(number, positions=range(1000))))
+            writer(CallPlanned(call(number, positions=range(1000))))
     assert told
-    with RunBook(tmp_path, RUN, warn=told.append) as book:
-        _, past = book.load()
+    with RunWriter(tmp_path, RUN, warn=told.append) as writer:
+        _, past = writer.load()
         stale = [p for p in past if p.state == "stale"]
         assert sorted(np.concatenate([p.call.positions for p in stale])) == list(range(2500))
-        book.end("stopped", {})
-    with RunBook(tmp_path, RUN, warn=told.append) as book:
-        assert any(p.state == "stale" for p in book.load()[1])
-        book.end("finished", {"unknown": 1})
-    with RunBook(tmp_path, RUN, warn=told.append) as book:
-        assert any(p.state == "stale" for p in book.load()[1]), "a row in doubt stays so"
-        book.end("finished", {"unknown": 0})
-    with RunBook(tmp_path, RUN, warn=told.append) as book:
-        assert not any(p.state == "stale" for p in book.load()[1])
+        writer.end("stopped", {})
+    with RunWriter(tmp_path, RUN, warn=told.append) as writer:
+        assert any(p.state == "stale" for p in writer.load()[1])
+        writer.end("finished", {"unknown": 1})
+    with RunWriter(tmp_path, RUN, warn=told.append) as writer:
+        assert any(p.state == "stale" for p in writer.load()[1]), "a row in doubt stays so"
+        writer.end("finished", {"unknown": 0})
+    with RunWriter(tmp_path, RUN, warn=told.append) as writer:
+        assert not any(p.state == "stale" for p in writer.load()[1])
 
 
-def test_a_journal_deleted_in_the_middle(book):
+def test_a_journal_deleted_in_the_middle(writer):
     """Whoever deletes the file under a run is told, and the run goes on."""
-    book._journal.path.unlink()
-    book(CallPlanned(call()))
-    assert "deleted or moved" in book.told[0]
+    writer._journal.path.unlink()
+    writer(CallPlanned(call()))
+    assert "deleted or moved" in writer.told[0]
 
 
 def test_a_full_disk_at_the_start(tmp_path):
     """Fault 74: nothing is sent when the plan cannot be written, and the message says so."""
-    with RunBook(tmp_path, RUN, warn=print) as book:
-        fill_up(book)
+    with RunWriter(tmp_path, RUN, warn=print) as writer:
+        fill_up(writer)
         with pytest.raises(kp.JournalError, match=r"full.*Nothing was sent.*Free some space"):
-            book.begin(record())
+            writer.begin(record())
 
 
 def unwritable(tmp_path):
@@ -410,13 +410,13 @@ def test_damaged_journals_are_refused_or_true(tmp_path):
     """Fault 77: 200 mutated journals are each refused, or read exactly as they were written."""
     path = tmp_path / "journal.sqlite"
     reply = Reply(Counts(1, 1, 0), "req_1")
-    with RunBook(path, RUN, warn=print) as book:
-        book.begin(record(contact_ids=IDS[:300], groups=None))
+    with RunWriter(path, RUN, warn=print) as writer:
+        writer.begin(record(contact_ids=IDS[:300], groups=None))
         for number in range(40):
-            book(CallPlanned(call(number, f"key-{number}", range(number, 300))))
+            writer(CallPlanned(call(number, f"key-{number}", range(number, 300))))
             if number % 3:
-                book(CallAnswered(call(number, f"key-{number}", range(number, 300)), reply, 2))
-        book.end("stopped", {"applied": 1})
+                writer(CallAnswered(call(number, f"key-{number}", range(number, 300)), reply, 2))
+        writer.end("stopped", {"applied": 1})
     truth = told(path)
     data = path.read_bytes()
     refused = 0

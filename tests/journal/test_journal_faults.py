@@ -16,7 +16,7 @@ import pytest
 from support.scenes import SIZE, Scenes, counts
 
 import kirim_pandas as kp
-from kirim_pandas.journal import disks
+from kirim_pandas.journal import locks
 from kirim_pandas.journal.store import Journal
 from kirim_pandas.run import replay as recall
 from kirim_pandas.sandbox import Faults
@@ -227,7 +227,7 @@ def test_82_journal_on_a_network_file_system(play, tmp_path, monkeypatch, kind, 
     mounts = tmp_path / "mounts"
     place = str(here).replace(" ", "\\040")
     mounts.write_text(MOUNTED.format(source="nas:/home", here=place, kind=kind))
-    monkeypatch.setattr(disks, "MOUNTS", mounts)
+    monkeypatch.setattr(locks, "MOUNTS", mounts)
     scene = play(10)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
@@ -241,10 +241,10 @@ def test_82_journal_on_a_network_file_system(play, tmp_path, monkeypatch, kind, 
 
 def test_82_nothing_is_said_where_nothing_is_known(tmp_path, monkeypatch):
     """A system that does not list its mounts, or lists them oddly, makes no warning."""
-    monkeypatch.setattr(disks, "MOUNTS", tmp_path / "none")
-    assert disks.network_file_system(tmp_path) is None
+    monkeypatch.setattr(locks, "MOUNTS", tmp_path / "none")
+    assert locks.network_file_system(tmp_path) is None
     (tmp_path / "none").write_bytes(b"\n \xff\nx\n")
-    assert disks.network_file_system(tmp_path) is None
+    assert locks.network_file_system(tmp_path) is None
 
 
 def test_86_upgrade_between_stop_and_resume(play, monkeypatch):

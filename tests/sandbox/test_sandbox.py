@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from kirim_pandas import sandbox
 from kirim_pandas.sandbox import Faults, Switches
-from kirim_pandas.sandbox.bucket import Bucket
+from kirim_pandas.sandbox.limits import Bucket
 
 BULK = "/v1/contacts/bulk_label"
 UNKNOWN = "ctc_" + "Z" * 26

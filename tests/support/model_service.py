@@ -21,7 +21,7 @@ from kirim_pandas.api.models import Request
 from kirim_pandas.errors import InvalidRequestError, KirimError, TransportError
 from kirim_pandas.grouptesting.outcomes import Counts, Outcome
 from kirim_pandas.run.calls import Call, Reply
-from kirim_pandas.sandbox.bucket import Bucket
+from kirim_pandas.sandbox.limits import Bucket
 
 
 @dataclass

@@ -91,12 +91,12 @@ def test_batches_become_rows(box, label):
 def test_a_run_begun_to_be_certified_is_finished(box, label):
     """A run of the version that knew resolve="certified" is read and ends as one of rows."""
     run_id = start(box, label, max_requests=2).attrs["kirim_run_id"]
-    book = Journal()
-    record, past = book.load(run_id)
-    book.reopen(replace(record, resolve="certified"))
+    store = Journal()
+    record, past = store.load(run_id)
+    store.reopen(replace(record, resolve="certified"))
     call = Call(len(past), "certify", np.arange(3), "of-old", round=0, slot=0)
-    book.write(run_id, [Entry(call, "answered", [3, 0, 0, "req_1"], book.now())])
-    book.close()
+    store.write(run_id, [Entry(call, "answered", [3, 0, 0, "req_1"], store.now())])
+    store.close()
     whole = kp.resume(run_id, client=box.client(), progress=False)
     check(box, label, whole)
     assert set(whole["status"]) == {"applied", "skipped"}

@@ -35,7 +35,7 @@ from kirim_pandas.grouptesting.outcomes import cut_batches
 from kirim_pandas.journal import store as journal_module
 from kirim_pandas.journal import writer as book_module
 from kirim_pandas.journal.store import Journal, RunRecord
-from kirim_pandas.journal.writer import RunBook
+from kirim_pandas.journal.writer import RunWriter
 from kirim_pandas.run import replay as recall
 from kirim_pandas.run.events import RunEnded
 from kirim_pandas.run.loop import Run
@@ -239,16 +239,16 @@ class Machine(RuleBasedStateMachine):
         job = Job(len(run.ids.ids), resolve=run.resolve, max_requests=cap)
         operation, contacts = run.customer.operation, run.ids.ids
         order = Order(run.run_id, LABEL, operation, contacts, job, run.ids)
-        with RunBook(self.folder, run.run_id, warn=lambda text: None) as self.book:
+        with RunWriter(self.folder, run.run_id, warn=lambda text: None) as self.writer:
             past = []
             if new:
-                self.book.begin(self.record(order))
+                self.writer.begin(self.record(order))
             else:
-                record, past = self.book.load()
-                self.book.reopen(record)
+                record, past = self.writer.load()
+                self.writer.reopen(record)
             self.full = full
             if full:
-                db = self.book._journal._db
+                db = self.writer._journal._db
                 (pages,) = db.execute("PRAGMA page_count").fetchone()
                 db.execute(f"PRAGMA max_page_count = {pages}")
             pool = InlinePool(execution._sender(client, order), self.must_be_planned)
@@ -256,12 +256,12 @@ class Machine(RuleBasedStateMachine):
             for number, event in enumerate(events):
                 if number >= steps and press_at is None:
                     break  # dead: nothing more is written
-                self.book(event)
+                self.writer(event)
                 if isinstance(event, RunEnded):
                     frame = execution.frame_of(order, event.outcomes)
                     self.check(run, frame, event)
                     ending = Ending(order, event, frame, None)
-                    self.book.end(ending.state, ending.figures)
+                    self.writer.end(ending.state, ending.figures)
                     events.close()
                     return frame, event
                 if number == press_at:
