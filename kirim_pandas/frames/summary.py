@@ -156,7 +156,10 @@ def _grouping(name: Hashable, place: Place) -> Grouping:
         codes, values = _sorted(*grouped(place, argument="by"))
     if (codes < 0).any():
         codes = np.where(codes < 0, len(values), codes)
-        values = values.insert(len(values), np.nan)
+        if values.dtype == object:  # before pandas 3, insert() guesses another dtype for them
+            values = values.append(pd.Index([np.nan], dtype=object))
+        else:
+            values = values.insert(len(values), np.nan)
     return Grouping(name, codes.astype(np.int64), values)
 
 
@@ -274,26 +277,24 @@ def compare(
     3
     """
     a, b = _by_contact(result_a), _by_contact(result_b)
-    both = a.merge(b, on="contact_id", how="left", suffixes=("_a", "_b"))
-    alone = b[~b["contact_id"].isin(a["contact_id"])]
-    alone = alone.rename(columns={"status": "status_b", "reason": "reason_b"})
-    every = pd.concat([both, alone], ignore_index=True)
-    same = every["status_a"].eq(every["status_b"]) & every["reason_a"].fillna("").eq(
-        every["reason_b"].fillna("")
+    contacts = a.index.append(b.index.difference(a.index, sort=False))
+    both = a.reindex(contacts).join(b, lsuffix="_a", rsuffix="_b")
+    same = (both["status_a"] == both["status_b"]) & (
+        both["reason_a"].fillna("") == both["reason_b"].fillna("")
     )
-    kinds = np.full(len(every), _CHANGES.index("changed"))
-    kinds[same.to_numpy(dtype=bool)] = _CHANGES.index("unchanged")
-    kinds[every["status_b"].isna().to_numpy()] = _CHANGES.index("only_a")
-    kinds[len(both) :] = _CHANGES.index("only_b")
-    every["change"] = pd.Categorical.from_codes(kinds, dtype=_CHANGE_DTYPE)
-    every = every.astype({"status_a": STATUS_DTYPE, "reason_a": "string"})
-    columns = ["contact_id", "change", "status_a", "reason_a", "status_b", "reason_b"]
-    shown = every if unchanged else every[every["change"] != "unchanged"]
-    return shown[columns].reset_index(drop=True)
+    change = np.select(
+        [both["status_a"].isna(), both["status_b"].isna(), same.to_numpy(dtype=bool)],
+        [_CHANGES.index("only_b"), _CHANGES.index("only_a"), _CHANGES.index("unchanged")],
+        _CHANGES.index("changed"),
+    )
+    kinds = pd.Categorical.from_codes(change, dtype=_CHANGE_DTYPE)
+    both.insert(0, "change", pd.Series(kinds, index=both.index))
+    shown = both if unchanged else both[both["change"] != "unchanged"]
+    return shown.rename_axis("contact_id").reset_index()
 
 
 def _by_contact(result: pd.DataFrame) -> pd.DataFrame:
-    """One row per contact; all rows of a contact share their outcome, or the result is refused."""
+    """Status and reason by contact; refused if the rows of one contact contradict each other."""
     frame = pd.DataFrame(
         {
             "contact_id": result_column(result, "contact_id").astype("string").array,
@@ -309,4 +310,4 @@ def _by_contact(result: pd.DataFrame) -> pd.DataFrame:
             f"{listed(list(twice))}. Compare results in which each contact has one outcome: those "
             "of one run, or the rows of one label."
         )
-    return told
+    return told.set_index("contact_id")

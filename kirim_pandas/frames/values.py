@@ -115,7 +115,7 @@ def codes_of(array: Any) -> tuple[NDArray[np.int64], pd.Index[Any]]:
         The values cannot be grouped: lists and the like.
     """
     try:
-        codes, values = pd.factorize(readable(array))
+        codes, values = pd.Series(readable(array)).factorize()
         return codes.astype(np.int64, copy=False), pd.Index(values)
     except (TypeError, ValueError, NotImplementedError) as error:
         raise TypeError("the values cannot be grouped") from error
