@@ -278,7 +278,7 @@ def compare(
     """
     a, b = _by_contact(result_a), _by_contact(result_b)
     contacts = a.index.append(b.index.difference(a.index, sort=False))
-    both = a.reindex(contacts).join(b, lsuffix="_a", rsuffix="_b")
+    both = a.reindex(contacts).add_suffix("_a").join(b.add_suffix("_b"))
     same = (both["status_a"] == both["status_b"]) & (
         both["reason_a"].fillna("") == both["reason_b"].fillna("")
     )

@@ -156,10 +156,6 @@ def test_the_target_is_csv_or_excel() -> None:
         spreadsheet_safe(pd.DataFrame(), target="xlsx")
 
 
-def test_examples_in_docstrings() -> None:
-    """The examples of the docstrings run."""
-    assert doctest.testmod(exports).failed == 0
-
 
 # -- a real spreadsheet program ------------------------------------------------------------
 

@@ -585,7 +585,3 @@ def test_like_one_row_at_a_time(cells: list[object], hinted: bool) -> None:
     assert found.malformed == len(present) - sum(i is not None for i in expected)
     assert found.rows == found.contacts + found.duplicates + found.missing + found.malformed
 
-
-def test_examples_in_docstrings() -> None:
-    """The examples of the docstrings run."""
-    assert doctest.testmod(ids_module).failed == 0

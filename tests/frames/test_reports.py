@@ -163,10 +163,6 @@ def test_no_rows(result: pd.DataFrame, data: pd.DataFrame) -> None:
     plot(empty).figure.clear()
 
 
-def test_doctest() -> None:
-    """The examples of the docstrings run."""
-    assert doctest.testmod(summary_module).failed == 0
-
 
 # -- reasons ------------------------------------------------------------------------------
 
