@@ -15,6 +15,7 @@ import pandas as pd
 
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.columns import hint_columns, id_columns
+from kirim_pandas.frames.ids import collect_ids
 from kirim_pandas.frames.plan import Plan
 from kirim_pandas.frames.reports import Report
 from kirim_pandas.notebook.job import LabelJob
@@ -114,6 +115,7 @@ class Panel:
         self.id_columns = id_columns(frame)
         self.hint_columns = hint_columns(frame)
         self.rows = len(frame)
+        self._frame = frame
         self.organization: str | None = None
         self.job: LabelJob | None = None
         self._backend = backend
@@ -166,6 +168,7 @@ class Panel:
             raise InvalidInputError(
                 f"{label!r} is no column or index level that can hold ids; found: {names}."
             )
+        collect_ids(self._frame, label)  # refuses a column of phone numbers here, not at the plan
         self._choose(id_column=label)
 
     def choose_label(self, label: str) -> None:

@@ -79,6 +79,7 @@ def test_a_name_of_several_teams_is_not_guessed(box, panel):
         (lambda panel: panel.choose_label("Nobody"), "No label"),
         (lambda panel: panel.choose_operation("paint"), "expected 'attach'"),
         (lambda panel: panel.choose_id_column("spend"), "no column or index level"),
+        (lambda panel: panel.choose_id_column("name"), "none of its .* is a contact id"),
         (lambda panel: panel.plan(), "Choose a label"),
         (lambda panel: panel.result(), "Nothing was run"),
         (lambda panel: panel.report(), "Nothing was run"),
