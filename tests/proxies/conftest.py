@@ -11,7 +11,6 @@ HOW_TO_GET_THEM = "apt-get install -y nginx haproxy squid varnish"
 # What does not hold yet: replies that are not the service's own are still taken for its word, and
 # a limit that its headers do not tell of is not learnt.  Each goes when the client minds it.
 NOT_YET = {
-    "test_a_cache_that_minds_the_body_repeats_an_earlier_run",
     "test_a_limit_of_body_size_costs_only_requests[as 400]",
     "test_a_limit_of_body_size_costs_only_requests[as 502]",
 }

@@ -64,11 +64,11 @@ def test_a_reply_of_an_earlier_run_is_not_believed(gateway, cache):
 
 def test_a_cache_that_minds_the_body_repeats_an_earlier_run(gateway):
     """The same call again, days or minutes later, is not answered by what was kept of the first."""
-    with sandbox(300) as box:
+    with sandbox(30) as box:  # nginx has no room for longer keys
         scene = Behind(gateway("nginx", box, http=NGINX, location=BY_BODY), box)
-        assert counts(scene.run("attach")) == {"applied": 300}
-        assert counts(scene.run("detach")) == {"applied": 300}
-        assert counts(scene.run("attach")) == {"unknown": 300}
+        assert counts(scene.run("attach")) == {"applied": 30}
+        assert counts(scene.run("detach")) == {"applied": 30}
+        assert counts(scene.run("attach")) == {"unknown": 30}
 
 
 @pytest.mark.parametrize("name", ["varnish", "squid", "nginx", "haproxy"])

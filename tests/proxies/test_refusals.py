@@ -4,6 +4,7 @@ import pytest
 from support.scenes import counts
 
 import kirim_pandas as kp
+from kirim_pandas.sandbox import Faults
 
 from .scenes import Behind, sandbox
 
@@ -167,3 +168,13 @@ def test_a_limit_of_body_size_costs_only_requests(behind, server):
     scene = behind("nginx", server=server)
     assert counts(scene.run()) == {"applied": 2000 + LAST}
     assert scene.error is None
+
+
+def test_a_gateway_that_strips_the_key(gateway):
+    """Where no idempotency key arrives, a call that goes twice is done twice, and rows are true."""
+    lost = Faults(script={1: "reset_after_commit", 3: "reset_after_commit"})
+    with sandbox(2200, skipped_share=0.004, faults=lost) as box:
+        nginx = gateway("nginx", box, location='proxy_set_header Idempotency-Key "";')
+        scene = Behind(nginx, box)
+        assert set(counts(scene.run())) == {"applied", "skipped"}
+        assert box.requests()["idempotency_key"].isna().all()
