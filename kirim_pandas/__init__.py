@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kirim_pandas.run.progress import Progress
     from kirim_pandas.session import connect, last_result
     from kirim_pandas.verbs.contacts import accounts, contacts
-    from kirim_pandas.verbs.labels import labels
+    from kirim_pandas.verbs.labels import create_label, labels
     from kirim_pandas.verbs.past_runs import calls, forget, runs
     from kirim_pandas.verbs.reporting import compare
     from kirim_pandas.verbs.resuming import resume
@@ -59,6 +59,7 @@ __all__ = [
     "compare",
     "connect",
     "contacts",
+    "create_label",
     "forget",
     "labels",
     "last_result",
@@ -78,6 +79,7 @@ _LAZY = {
     "compare": "verbs.reporting",
     "connect": "session",
     "contacts": "verbs.contacts",
+    "create_label": "verbs.labels",
     "forget": "verbs.past_runs",
     "labels": "verbs.labels",
     "last_result": "session",

@@ -28,6 +28,7 @@ __all__ = [
     "connect",
     "current_client",
     "disconnect",
+    "forget_labels",
     "known_client",
     "last_result",
     "read_labels",
@@ -147,6 +148,11 @@ def read_labels(client: Client) -> list[Label]:
 def remembered_labels(client: Client | None) -> list[Label]:
     """Return the labels that were read with a client; none where it has not read them yet."""
     return _labels.get(client, []) if client is not None else []
+
+
+def forget_labels(client: Client) -> None:
+    """Forget the labels that were read with a client, since they have changed."""
+    _labels.pop(client, None)
 
 
 def disconnect() -> None:

@@ -287,6 +287,47 @@ class Client:
         """Go through the organisation's labels, a page of 100 at a time as needed."""
         return (Label.read(item, self._secret) for item in self._items("/labels"))
 
+    def create_label(
+        self, name: str, *, color: str | None = None, team_id: str | None = None
+    ) -> Label:
+        """Make a label; every try of the call has one idempotency key.
+
+        Parameters
+        ----------
+        name
+            1 to 50 characters, unique within the team.
+        color
+            One of the service's colour names; None for its choice.
+        team_id
+            The team; needed where the organisation has several.
+
+        Returns
+        -------
+        Label
+            The new label.
+
+        Raises
+        ------
+        InvalidInputError
+            An argument is not usable; nothing was sent.
+        InvalidRequestError
+            The service refuses it: the name is taken in that team, or the team is needed.
+        KirimError
+            The call failed; ``maybe_applied`` tells whether it may still have been carried out.
+        """
+        request = protocol.create_label_request(
+            self._address, name=name, color=color, team_id=team_id
+        )
+        outcome = self._caller.settle(
+            request,
+            lambda answer: Label.read(answer.data, self._secret),
+            key=str(uuid4()),
+            is_new=True,
+        )
+        if isinstance(outcome, KirimError):
+            raise outcome
+        return outcome
+
     def contacts(self, *, search: str | None = None, phone: str | None = None) -> Iterator[Contact]:
         """Go through the organisation's contacts, a page of 100 at a time as needed.
 

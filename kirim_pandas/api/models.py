@@ -163,6 +163,7 @@ class Label:
     name: str | None = None
     color: str | None = None
     team_id: str | None = None
+    created_at: str | None = None
 
     @classmethod
     def read(cls, item: Mapping[str, Any], secret: Secret) -> Self:
@@ -172,6 +173,7 @@ class Label:
             name=_text(item, "name", secret),
             color=_text(item, "color", secret, ID_CHARACTERS),
             team_id=_text(item, "team_id", secret, ID_CHARACTERS),
+            created_at=_text(item, "created_at", secret, ID_CHARACTERS),
         )
 
 

@@ -59,6 +59,12 @@ _CONTACT = re.compile(r"ctc_[0-9A-HJKMNP-TV-Z]{26}")  # says: Crockford base32, 
 _LABEL = re.compile(r"lbl_[0-9A-HJKMNP-TV-Z]{26}")
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")  # says: up to 255 characters
 _OPERATIONS = ("attach", "detach")
+MAX_LABEL_CHARACTERS = 50  # says: name, 1 to 50
+MAX_TEAM_CHARACTERS = 64  # says: team_id, 1 to 64
+LABEL_COLOURS = (
+    *("gray", "red", "orange", "amber", "yellow", "lime", "green", "emerald"),
+    *("teal", "sky", "blue", "violet", "pink"),
+)
 _TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
 _BETWEEN = "something between you and Kirim"
 
@@ -194,6 +200,39 @@ def bulk_label_request(
         json.dumps(body, separators=(",", ":")).encode("ascii"),
         contact_count=len(contact_ids),
     )
+
+
+def create_label_request(
+    address: Address, *, name: object, color: object, team_id: object
+) -> Request:
+    """Check a new label, then build the call that makes it.
+
+    Raises
+    ------
+    InvalidInputError
+        The name has not 1 to 50 characters, the colour is none of the service's, or the team id
+        has not 1 to 64 characters.
+    """
+    problems = []
+    if not (isinstance(name, str) and 1 <= len(name.strip()) <= MAX_LABEL_CHARACTERS):
+        problems.append(
+            f"name: found {_shown(name)}, expected text of 1 to {MAX_LABEL_CHARACTERS} characters"
+        )
+    if color is not None and not (isinstance(color, str) and color in LABEL_COLOURS):
+        expected = ", ".join(LABEL_COLOURS)
+        problems.append(f"color: found {_shown(color)}, expected one of {expected}, or None")
+    if team_id is not None and not (
+        isinstance(team_id, str) and 1 <= len(team_id) <= MAX_TEAM_CHARACTERS
+    ):
+        problems.append(
+            f"team_id: found {_shown(team_id)}, expected text of 1 to {MAX_TEAM_CHARACTERS} "
+            "characters, or None"
+        )
+    if problems:
+        raise InvalidInputError("; ".join(problems))
+    given = {"name": name, "color": color, "team_id": team_id}
+    body = {field: value for field, value in given.items() if value is not None}
+    return Request("POST", address.url("/labels"), json.dumps(body).encode(), call="POST /labels")
 
 
 def read_request(address: Address, path: str, **query: str | int | None) -> Request:

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-__all__ = ["Metadata", "contacts_table"]
+__all__ = ["Metadata", "contacts_table", "times"]
 
 Metadata: TypeAlias = Literal["dict", "columns"]
 
@@ -43,7 +43,7 @@ def contacts_table(contacts: Sequence[Any], metadata: Metadata = "dict") -> pd.D
         for name, field in _TEXTS.items()
     }
     for name in _TIMES:
-        columns[name] = _times([getattr(contact, name) for contact in contacts])
+        columns[name] = times([getattr(contact, name) for contact in contacts])
     held = [contact.metadata for contact in contacts]
     if metadata == "dict":
         values = np.empty(len(held), dtype=object)
@@ -57,7 +57,7 @@ def contacts_table(contacts: Sequence[Any], metadata: Metadata = "dict") -> pd.D
     return pd.DataFrame(columns)
 
 
-def _times(texts: Sequence[str | None]) -> pd.Series[Any]:
+def times(texts: Sequence[str | None]) -> pd.Series[Any]:
     """Read times; one that cannot be read is missing."""
     given: pd.Series[Any] = pd.Series(list(texts), dtype="string")
     times = pd.to_datetime(given, utc=True, errors="coerce", format="ISO8601")

@@ -81,6 +81,6 @@ def test_labels_are_those_of_the_chosen_client():
         client = kp.connect(box.api_key, base_url=box.base_url)
         labels = kp.labels()
         assert labels["id"].tolist() == box.labels["id"].tolist()
-        assert labels.columns.tolist() == ["id", "name", "color", "team_id"]
-        assert set(labels.dtypes.astype(str)) == {"string"}
+        assert labels.columns.tolist() == ["id", "name", "color", "team_id", "created_at"]
+        assert set(labels.dtypes.astype(str)) == {"string", "datetime64[ms, UTC]"}
         assert session.current_client() is client
