@@ -60,9 +60,11 @@ class JobWidgets:
     ----------
     resume
         Called when Resume is clicked.
+    heading
+        Whether the box says what the job is; where nothing above it does.
     """
 
-    def __init__(self, resume: Callable[[], object]) -> None:
+    def __init__(self, resume: Callable[[], object], *, heading: bool) -> None:
         import ipywidgets as widgets
 
         def button(text: str, icon: str, tip: str, press: Callable[[], object]) -> Any:
@@ -83,6 +85,7 @@ class JobWidgets:
             framed(Markup('<span class="soft">{}</span>').format(CLICKS_WAIT))
         )
         self._note.layout.display = None if clicks_wait() else "none"
+        self._heading = heading
         self._job: LabelJob | None = None
         self._share = StepShare()
         self.buttons = widgets.HBox([self._cancel, self._resume, self._note])
@@ -109,7 +112,8 @@ class JobWidgets:
         self._cancel.layout.display = "none" if job.done else None
         self._resume.layout.display = None if job.resumable else "none"
         self.buttons.layout.display = None if job.resumable or not job.done else "none"
-        self._page.value = job.ending.html if job.ending else self._running(job)
+        heading = heading_html(job.facts, running=not job.done) if self._heading else EMPTY
+        self._page.value = heading + (job.ending.html if job.ending else self._running(job))
 
     def _running(self, job: LabelJob) -> Markup:
         share = self._share(job.progress)
@@ -173,7 +177,7 @@ class JobDisplay:
     def _built(self) -> JobWidgets | None:
         """Build the widgets; a page without them still follows the run by its texts."""
         try:
-            widgets = JobWidgets(self._go_on)
+            widgets = JobWidgets(self._go_on, heading=self._front is not Front.PAGE)
             widgets.watch(self._job)
         except Exception as error:
             warnings.warn(

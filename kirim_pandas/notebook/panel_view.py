@@ -111,7 +111,7 @@ class PanelWidgets:
         self._plan_shown = widgets.HTML(layout=layout())
         self._yes = widgets.Checkbox(indent=False, layout=layout(margin="4px 0"))
         self._run = button("Run now", "danger")
-        self._job = JobWidgets(panel.resume)
+        self._job = JobWidgets(panel.resume, heading=True)
         self._report = widgets.HTML(layout=layout())
         self._question = widgets.HTML(layout=layout())
         self._sure = widgets.VBox(

@@ -12,7 +12,7 @@ from datetime import datetime
 import pandas as pd
 
 from kirim_pandas.frames.plan import minutes_for
-from kirim_pandas.notebook.bar_place import place_for
+from kirim_pandas.notebook.bar_place import BarPlace, place_for
 from kirim_pandas.notebook.job_end import Ending
 from kirim_pandas.notebook.texts import JobFacts, StepShare, many
 from kirim_pandas.run.events import Event, PhaseStarted, RunEnded, Waiting
@@ -61,30 +61,34 @@ class ProgressBar:
         self._requests_per_minute = requests_per_minute
         self._tally = Tally(facts.contacts)
         self._share = StepShare()
-        self._place = place_for(facts)
+        # Made with the first event: what cannot be shown must not keep a run from beginning.
+        self._place: BarPlace | None = None
         self._drawn_at = 0.0
         self._is_open = True
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
         self._tally(event)
+        place = self._place = self._place or place_for(self._facts)
         if isinstance(event, PhaseStarted) and event.phase == "resolve":
             made = self._tally.progress.requests
             rate = self._requests_per_minute()
-            self._place.say(resolve_note(event, self._facts.operation, rate, made=made))
+            place.say(resolve_note(event, self._facts.operation, rate, made=made))
         if isinstance(event, RunEnded | PhaseStarted | Waiting) or self._is_time():
-            self._draw()
+            self._draw(place)
         if isinstance(event, RunEnded):
             self.close()
 
     def summarise(self, result: pd.DataFrame) -> None:
         """Show what is still true when the notebook is opened again."""
         now = datetime.now().astimezone()
-        self._place.summarise(Ending(self._facts, result, None, self._tally.progress, now))
+        ending = Ending(self._facts, result, None, self._tally.progress, now)
+        if self._place is not None:
+            self._place.summarise(ending)
 
     def close(self) -> None:
         """Close the bar, whatever happened; a second time does nothing."""
-        if not self._is_open:
+        if self._place is None or not self._is_open:
             return
         self._is_open = False
         now = self._tally.progress
@@ -97,10 +101,10 @@ class ProgressBar:
     def _is_time(self) -> bool:
         return time.monotonic() - self._drawn_at > REDRAW_SECONDS
 
-    def _draw(self) -> None:
+    def _draw(self, place: BarPlace) -> None:
         now = self._tally.progress
         share = 1.0 if now.state == "finished" else self._share(now)
-        self._place.draw(now, share, per_minute=self._requests_per_minute())
+        place.draw(now, share, per_minute=self._requests_per_minute())
         self._drawn_at = time.monotonic()
 
 

@@ -161,6 +161,14 @@ class Browser:
         if idle:
             self.wait_idle()
 
+    def show(self, address):
+        """Open a page that is no notebook."""
+        self._driver.get(address)
+
+    def text(self):
+        """All text that the page shows."""
+        return self.one("body").text
+
     def run_cell(self, number):
         """Click into a cell and press Shift+Enter."""
         self.click(self.cell(number).find_element(By.CSS_SELECTOR, ".cm-content"))
