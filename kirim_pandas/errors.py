@@ -97,12 +97,8 @@ class ApiError(KirimError):
         How long the service asks to wait, where it says so (429, 503).
     replayed : bool
         Whether this is a stored reply: the same idempotency key will bring it again.
-    maybe_too_large : bool
-        Whether fewer contacts in a call may mend it: it was said to be too large, or something
-        on the way refused it as such things do with what is too large for them.
     """
 
-    maybe_too_large: bool = False
     retry_after_seconds: float | None = None
     replayed: bool = False
 
@@ -122,6 +118,15 @@ class ApiError(KirimError):
         self.code = code
         self.param = param
         self.request_id = request_id
+
+    @property
+    def maybe_too_large(self) -> bool:
+        """Whether fewer contacts in a call may mend it.
+
+        It was said to be too large, or something on the way refused it as such things do with a
+        body, or a number of values, that is too large for them.
+        """
+        return self.status == 413 or (self.code is None and self.status in (400, 414, 431, 502))
 
 
 class InvalidRequestError(ApiError):

@@ -112,7 +112,7 @@ def connect(
     # The key is handed over in a list that is empty afterwards: should the client refuse it, a
     # traceback that prints the locals of this frame does not print the key.
     handed_over = [api_key]
-    del api_key
+    api_key = None
     # A statement that can fail must not name the environment: some tracebacks would print it.
     is_set = any(map(os.environ.get, ("KIRIM_API_KEY", "KIRIM_KEY")))
     with ShortTraceback():

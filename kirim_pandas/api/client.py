@@ -99,7 +99,7 @@ class Client:
         ca_bundle: str | os.PathLike[str] | None = None,
     ) -> None:
         secret = read_key(api_key)
-        del api_key  # a traceback from here on may show the locals of this frame
+        api_key = None  # a traceback from here on may show the locals of this frame
         if isinstance(secret, str):
             raise ConfigurationError(secret)
         if unusual := key_warning(secret):

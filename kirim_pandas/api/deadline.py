@@ -49,6 +49,12 @@ class Deadline:
             # The CONNECT that asks a proxy for a way has no body of ours.
             self.body_left |= getattr(info.get("request"), "method", b"") != b"CONNECT"
 
+    def close(self) -> None:
+        """Close the socket of a try that failed; the HTTP library leaves some open."""
+        if isinstance(self._socket, socket.socket):
+            with suppress(OSError):
+                self._socket.close()
+
     def _cut(self) -> None:
         self.is_over = True
         if isinstance(self._socket, socket.socket):

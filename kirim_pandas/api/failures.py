@@ -72,9 +72,6 @@ TLS_REASONS: tuple[tuple[str, str], ...] = (
 )
 """By what OpenSSL's reason contains: what that means. No second try can end otherwise."""
 
-_HTTP_2 = re.compile(r"illegal status line.*b['\"]\\x00\\x00.{1,4}\\x04\\x00", re.DOTALL)
-"""A server that speaks HTTP/2 begins with a SETTINGS frame, whatever it is asked."""
-
 _PROXY_COULD_NOT = re.compile(r"50[0-9]\b|could not connect: (?!Connection not allowed)")
 """What proxies say that let us through and did not get there themselves."""
 
@@ -115,7 +112,6 @@ def translated(
         or _about_tls(causes)
         or _about_names(causes, proxy)
         or (_about_proxy(str(failure)) if name == "ProxyError" else None)
-        or _about_http_2(failure)
         or _Meaning(MEANINGS[name])
     )
     way = ": check base_url or the network"
@@ -201,12 +197,6 @@ def _about_proxy(said: str) -> _Meaning:
             maybe_mistyped=True,
         )
     return _Meaning(MEANINGS["ProxyError"], tries_allowed=1)
-
-
-def _about_http_2(failure: BaseException) -> _Meaning | None:
-    if not _HTTP_2.search(str(failure)):
-        return None
-    return _Meaning(TLS_REASONS[1][1], tries_allowed=1)
 
 
 def _quoted(text: object) -> str:

@@ -111,8 +111,6 @@ _MEANINGS: dict[int, tuple[type[ApiError], str, str]] = {
         "wants a login to the network first: log in with a browser",
     ),
 }
-_OFTEN_FOR_SIZE = (400, 414, 431, 502)
-"""How gateways answer to a body, or to a number of values in it, that is too large for them."""
 _REFUSED = (ApiError, "the service refused the request", "refused the request")
 _FAILED = (ServerError, "the service failed", "could not pass on the request, or its reply")
 
@@ -471,7 +469,6 @@ def _refused(reply: Reply, request: Request, secret: Secret) -> ApiError:
     )
     error.replayed = reply.is_replay
     error.maybe_applied = maybe_applied(status, code)
-    error.maybe_too_large = status == 413 or (code is None and status in _OFTEN_FOR_SIZE)
     return error
 
 

@@ -110,6 +110,7 @@ class Transport:
                 return self._send(request, key, timeouts, deadline)
             except BaseException as raised:
                 failure: BaseException = raised
+                deadline.close()
         error = self._in_our_words(failure, deadline, timeouts)
         # From here on nothing may lead to the library's frames: the key stands in their locals.
         failure = failure.with_traceback(None)

@@ -137,7 +137,7 @@ def read_failure(error: BaseException | None, size: int) -> Failure:
     left = error.maybe_applied if isinstance(error, KirimError) else True
     if not isinstance(error, ApiError):
         return Failure(error, Said.UNCLEAR if left else Said.NOT_SENT, left)
-    too_large = error.status == 413 and size > 1
+    too_large = error.maybe_too_large and size > 1
     index = _index(error, size)
     said = Said.NO
     if error.code is None:
@@ -145,10 +145,10 @@ def read_failure(error: BaseException | None, size: int) -> Failure:
     elif isinstance(error, ServerError) or error.status == 408 or error.code in OF_THE_KEY:
         said = Said.UNCLEAR
     elif error.status == 413:
-        said = Said.SIZE if too_large else Said.NO
+        said = Said.SIZE if size > 1 else Said.NO
     elif _is_about_ids(error):
         said = Said.IDS
-    code = TOO_LARGE if too_large else error.code or ""
+    code = TOO_LARGE if too_large and error.status == 413 else error.code or ""
     return Failure(error, said, left, code, index, error.request_id, too_large, error.replayed)
 
 

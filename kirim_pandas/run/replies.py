@@ -19,6 +19,7 @@ from kirim_pandas.run.outbox import Outbox
 from kirim_pandas.run.pool import Done
 from kirim_pandas.run.refusals import (
     LEAVES,
+    TOO_LARGE,
     Failure,
     Said,
     explain_many_refusals,
@@ -36,6 +37,9 @@ MAX_REFUSED_CONTACTS = 20
 
 MAX_REFUSED_PROBES = 12
 """More refused probes in a row than this, and the fault is not in single contacts: the run ends."""
+
+FEWEST_SUSPECTED = 30
+"""A body with so few ids has 1 kB: nothing on the way finds that too large."""
 
 MAX_REKEYS = 3
 """How often in a row a call is sent again under a new key when the service stored a failure."""
@@ -101,6 +105,9 @@ class ReplyHandler:
         self._refused_contacts = 0
         self._refused_in_a_row = 0
         self._rekeys_left = MAX_REKEYS
+        self._largest_answered = max(
+            (len(p.call.positions) for p in past if p.state == "answered"), default=0
+        )
 
     def may_have_happened(self, call: Call) -> bool:
         """Whether a try of an earlier session may have been carried out."""
@@ -139,6 +146,7 @@ class ReplyHandler:
         self._rekeys_left = MAX_REKEYS
         self._refused_in_a_row = 0
         self._label_found = True
+        self._largest_answered = max(self._largest_answered, len(call.positions))
         self._outbox.tries_sizes = False
         if reply.request_id:
             self._answers[reply.request_id] = call
@@ -197,7 +205,7 @@ class ReplyHandler:
     # -- what to do now --------------------------------------------------------------------
 
     def _go_on(self, call: Call, failure: Failure) -> None:
-        if failure.too_large:
+        if failure.too_large and (failure.code == TOO_LARGE or self._may_be_size(call)):
             self._outbox.again_smaller(call)
         elif failure.said is Said.IDS and call.phase == "apply":
             self._refused_batch(call, failure)
@@ -213,6 +221,10 @@ class ReplyHandler:
                 failure.error, found_now=self._label_found, found_before=self._answered_before
             )
             raise Halt(failure.error)
+
+    def _may_be_size(self, call: Call) -> bool:
+        """Whether that many contacts may be what something on the way does not let through."""
+        return len(call.positions) > max(self._largest_answered, FEWEST_SUSPECTED)
 
     def _refused_batch(self, call: Call, failure: Failure) -> None:
         index = failure.index if self._trusts_param else None

@@ -91,7 +91,7 @@ def execute(
 
 def has_work(order: Order, past: Sequence[PastCall]) -> bool:
     """Tell whether a resumed run would send anything; sends nothing."""
-    run = Run(order.job, CallPool(_sender(None, order)), stop=StopButton(), past=past)
+    run = Run(order.job, CallPool(_sender(None, order, past)), stop=StopButton(), past=past)
     events = run.events()
     try:
         return any(isinstance(event, CallPlanned) for event in events)
@@ -159,7 +159,7 @@ def warn_not_shown(error: Exception) -> None:
 
 
 def _sender(
-    client: Client | None, order: Order, past: Sequence[PastCall] = ()
+    client: Client | None, order: Order, past: Sequence[PastCall]
 ) -> Callable[[Call, Callable[[str, float], None], threading.Event], Reply]:
     """Bind the client to the order: positions become ids, and only here."""
     sent_before = {known.call.key for known in past}

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import base64
+import builtins
 import inspect
 import logging
 import pickle
 import socket
 import ssl
 import struct
+import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
+from typing import Self
+from urllib.parse import quote
 
 import httpx
 import pytest
+from support.model_service import FakeTime
 from support.scripted_server import ScriptedServer, Step, counts, error, reply
 
 from kirim_pandas.api import caller as calls
+from kirim_pandas.api import client as clients
 from kirim_pandas.api import retry
 from kirim_pandas.api.client import Client, Timeouts
 from kirim_pandas.api.deadline import Deadline
 from kirim_pandas.api.failures import MEANINGS, translated
-from kirim_pandas.api.models import Account, BulkLabelReply, Contact, Label, Me
+from kirim_pandas.api.models import Account, BulkLabelReply, Contact, Label, Me, Request
+from kirim_pandas.api.proxies import proxy_for
 from kirim_pandas.api.retry import CallStopped
-from kirim_pandas.api.transport import USER_AGENT
+from kirim_pandas.api.transport import HTTP_LOGGERS, USER_AGENT
 from kirim_pandas.errors import (
     ApiError,
     AuthenticationError,
@@ -76,6 +86,40 @@ def play() -> Iterator[Callable[..., ScriptedServer]]:
 
 def client_of(server: ScriptedServer, **settings: object) -> Client:
     return Client(KEY, base_url=server.base_url, **settings)  # type: ignore[arg-type]
+
+
+class RawServer:
+    """Reads a little, says the next of its texts, and so on, and hangs up."""
+
+    def __init__(self, *says: bytes) -> None:
+        self.connections = 0
+        self._says = says
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(5)
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            connection.settimeout(5)
+            with connection, suppress(OSError):
+                for text in self._says:
+                    connection.recv(65_536)
+                    connection.sendall(text)
+                connection.recv(65_536)  # else a reset may overtake the text
 
 
 def label(server: ScriptedServer, *, max_tries: int = 3, **settings: object) -> BulkLabelReply:
@@ -628,6 +672,269 @@ def test_lists_that_make_no_sense(play: Callable[..., ScriptedServer], step: Ste
     """A page without items, ids or a way on is an error, and no list goes round for ever."""
     with pytest.raises(ProtocolError):
         list(client_of(play(step), max_tries=1).labels())
+
+
+def test_an_endless_list_ends(
+    play: Callable[..., ScriptedServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list whose pages never end is an error after so many of them, or after so many bytes."""
+    numbers = iter(range(1000))
+
+    def another(connection: socket.socket) -> None:
+        connection.sendall(page([{"id": "lbl_x", "name": "y" * 1000}], f"c{next(numbers)}"))
+
+    for largest, pages in (((5, 10**9), 5), ((10**6, 3000), 3)):
+        monkeypatch.setattr(clients, "LARGEST_LIST", largest)
+        server = play(another)
+        found = client_of(server).labels()
+        with pytest.raises(ProtocolError, match=f"does not end: found {pages} pages"):
+            list(islice(found, 100))
+        assert len(server.arrived) == pages
+
+
+@pytest.mark.parametrize("cursor", ["c" * 70_000, "c" * 16_385, "\ud800", "é"])
+def test_a_cursor_that_cannot_be_sent_is_an_error_at_once(
+    play: Callable[..., ScriptedServer], cursor: str
+) -> None:
+    """A cursor that fits no address is not tried."""
+    server = play(page([], cursor))
+    with pytest.raises(ProtocolError, match="its cursor has"):
+        list(client_of(server).labels())
+    assert len(server.arrived) == 1
+    server = play(page([], "+" * 16_384), page([], None))
+    assert list(client_of(server).labels()) == []
+
+
+@pytest.mark.parametrize("reached", [True, False])
+def test_a_read_gives_up_in_seconds(
+    play: Callable[..., ScriptedServer], monkeypatch: pytest.MonkeyPatch, reached: bool
+) -> None:
+    """Who asks for a list is not kept waiting for a quarter of an hour, as a run would wait."""
+    clock = FakeTime()
+    clock.now = time.monotonic()
+    client = client_of(play(page([], None)))
+    if reached:
+        assert list(client.labels()) == []
+    monkeypatch.setattr(calls, "time", clock)
+    client._caller.exchange = lambda request, key: TransportError("no")
+    for ask in (client.me, lambda: list(client.labels())):
+        before = clock.now
+        with pytest.raises(TransportError):
+            ask()
+        assert clock.now - before <= 15.0
+    if reached:
+        before = clock.now
+        with pytest.raises(TransportError):
+            client.bulk_label(IDS, LABEL, "attach")
+        assert clock.now - before >= 900.0
+
+
+def test_who_waits_for_a_read_is_told(
+    play: Callable[..., ScriptedServer],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A read that is slow says so, once; one that is not says nothing."""
+    told = threading.Event()
+    real = builtins.print
+
+    def noted(*text: object, **how: object) -> None:
+        real(*text, **how)  # type: ignore[call-overload]
+        told.set()
+
+    monkeypatch.setattr(builtins, "print", noted)
+
+    def slow(connection: socket.socket) -> None:
+        told.wait(10)
+        connection.sendall(page([], None))
+
+    server = play(page([], None), slow)
+    client = client_of(server)
+    assert list(client.labels()) == []
+    assert not told.is_set()
+    monkeypatch.setattr(clients, "SLOW_SECONDS", 0.01)
+    assert list(client.labels()) == []
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count(f"still waiting for 127.0.0.1:{server.port}") == 1
+
+
+def test_timeouts_of_a_read_are_short() -> None:
+    """A read is not held by the service, so its timeouts are seconds; shorter ones stay."""
+    read = Request("GET", "https://x.test", call="GET /me")
+    assert Timeouts().of(read) == Timeouts(5.0, 30.0, 10.0, 20.0)
+    short = Timeouts(1.0, 1.0, 1.0, 1.0)
+    assert short.of(read) == short
+    write = Request("POST", "https://x.test", b"")
+    assert Timeouts().of(write) == Timeouts()
+
+
+def quoted_forms(text: str) -> list[str]:
+    raw = text.encode()
+    return [text, quote(text, safe=""), raw.hex(), base64.b64encode(raw).decode(), text[::-1]]
+
+
+def test_nothing_of_the_http_library_is_logged(
+    play: Callable[..., ScriptedServer], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Echoes of the key, in whatever form, and names and numbers searched for, reach no log."""
+    caplog.set_level(1)
+    for name in HTTP_LOGGERS:
+        caplog.set_level(1, logger=name)
+    forms = quoted_forms(KEY)
+    echo = "\r\n".join(
+        [f"HTTP/1.1 401 {forms[1]}"]
+        + [f"X-{i}: {form[:20]}\r\nSet-Cookie: k={form[20:]}" for i, form in enumerate(forms)]
+        + [f"Location: /{forms[0]}", "Content-Length: 0"]
+    )
+    server = play(f"{echo}\r\n\r\n".encode())
+    client = client_of(server)
+    with pytest.raises(AuthenticationError):
+        list(client.contacts(search="Siti Aminah", phone="+6281234567"))
+    with pytest.raises(AuthenticationError):
+        client.bulk_label(IDS, LABEL, "attach")
+    assert [record.name for record in caplog.records] == ["kirim_pandas"] * 2
+    for secret in (*forms, "Siti", "81234567", *PIECES):
+        assert secret not in caplog.text
+    httpx.get(server.base_url, headers={"Connection": "close"})  # another program in this process
+    assert {record.name for record in caplog.records} >= {"httpx", "httpcore.http11"}
+
+
+def test_all_loggers_of_the_http_library_are_known() -> None:
+    """No logger of httpx or httpcore is left out."""
+    import httpcore  # noqa: F401 - makes its loggers
+
+    known = logging.root.manager.loggerDict
+    made = {
+        name
+        for name, logger in known.items()
+        if name.partition(".")[0] in ("httpx", "httpcore") and isinstance(logger, logging.Logger)
+    }
+    assert made <= {*HTTP_LOGGERS, "httpcore"}
+
+
+ALERTS = {
+    40: "found no common way to encrypt",
+    70: "only versions of TLS older than 1.2",
+    71: "found no common way to encrypt",
+    112: "does not know itself by this name",
+    116: "wants a certificate from this computer",
+    120: "speaks HTTP/2 only",
+}
+TLS_STARTS = {
+    **{f"alert {n}": (b"\x15\x03\x03\x00\x02\x02" + bytes([n]), t) for n, t in ALERTS.items()},
+    "plain http": (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak TLS"),
+    "ssh": (b"SSH-2.0-x\r\n", "does not speak TLS"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("start", TLS_STARTS)
+def test_what_is_wrong_with_tls_is_named_at_the_first_try(start: str) -> None:
+    """A handshake that cannot succeed is not repeated; OpenSSL's reason comes in plain words."""
+    sent, said = TLS_STARTS[start]
+    with RawServer(sent) as server:
+        client = Client(KEY, base_url=f"https://127.0.0.1:{server.port}")
+        with pytest.raises(TransportError, match=said) as caught:
+            client.bulk_label(IDS, LABEL, "attach")
+        assert server.connections == 1
+    assert "OpenSSL: " in str(caught.value)
+    assert not caught.value.maybe_applied
+    assert_hidden(caught.value)
+
+
+SOCKS = {
+    "a wrong login": (b"\x05\x02", b"\x01\x01", None, "asks for a login", 1),
+    "no login": (b"\x05\xff", None, None, "asks for a login", 1),
+    "a host that it does not find": (
+        b"\x05\x02", b"\x01\x00", b"\x05\x04\x00\x01" + bytes(6), "could not reach kirim.test", 1,
+    ),
+    "a rule": (
+        b"\x05\x02", b"\x01\x00", b"\x05\x02\x00\x01" + bytes(6), "refused the connection", 1,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SOCKS)
+def test_what_a_socks_proxy_refuses_is_named(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SOCKS proxy that refuses is named without its login, at the first try."""
+    *says, said, tries = SOCKS[case]
+    with RawServer(*(text for text in says if text is not None)) as proxy:
+        for name in ("ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, f" socks5://me:hunter2@127.0.0.1:{proxy.port} ")
+        for name in ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        with pytest.raises(TransportError, match=said) as caught:
+            Client(KEY, base_url="https://kirim.test/v1").bulk_label(IDS, LABEL, "attach")
+        assert proxy.connections == tries
+    assert f"127.0.0.1:{proxy.port}" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert not caught.value.maybe_applied
+
+
+@pytest.mark.parametrize(
+    ("proxy", "said"),
+    [
+        ("socks5://127.0.0.1:1", 'speaks SOCKS, for which a part is missing: pip install "httpx'),
+        ("socks4://127.0.0.1:1", "socks4:// is not supported"),
+        ("ftp://127.0.0.1:1", "ftp:// is not supported"),
+        ("http://proxy.test:port", "cannot be used: check HTTPS_PROXY"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_named(
+    proxy: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kind of proxy that is not supported, or whose part is missing, is said before a try."""
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, proxy)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ConfigurationError) as caught:
+        Client(KEY, base_url="https://kirim.test/v1").me()
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", " \n"])
+def test_blanks_around_a_proxy_are_cut(
+    blank: str, play: Callable[..., ScriptedServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A blank in the setting of a proxy is no part of it; one alone is no proxy."""
+    proxy = play(GOOD)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    client = Client(KEY, base_url="http://kirim.test/v1", allow_http=True)
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, f"{blank}http://127.0.0.1:{proxy.port}{blank}")
+    assert client.bulk_label(IDS, LABEL, "attach").applied == 3
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, blank)
+    assert proxy_for(client._address) is None
+
+
+def test_no_byte_of_the_body_no_doubt(
+    play: Callable[..., ScriptedServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the body began to leave, and nothing else, decides whether a call is in doubt."""
+    server, real = play(GOOD), Deadline.trace
+    for step, left in (
+        ("http11.send_request_headers.started", False),
+        ("http11.send_request_headers.complete", False),
+        ("http11.send_request_body.complete", True),
+        ("http11.receive_response_headers.started", True),
+    ):
+
+        def broken(
+            self: Deadline, event: str, info: Mapping[str, object], *, step: str = step
+        ) -> None:
+            real(self, event, info)
+            if event == step:
+                raise httpx.ReadError("broken")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Deadline, "trace", broken)
+            with pytest.raises(TransportError) as caught:
+                label(server, max_tries=1)
+        assert caught.value.maybe_applied is left
 
 
 OF_CACHES = [

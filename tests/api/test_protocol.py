@@ -6,13 +6,14 @@ import copy
 import gzip
 import json
 import pickle
+import zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kirim_pandas.api.address import DEFAULT_BASE_URL, read_address
-from kirim_pandas.api.models import BulkLabelReply, Reply, Request
+from kirim_pandas.api.models import BulkLabelReply, Contact, Label, Me, Reply, Request
 from kirim_pandas.api.protocol import (
     MAX_REPLY_BYTES,
     bulk_label_request,
@@ -185,10 +186,20 @@ def test_web_page() -> None:
     assert caught.value.tries_allowed == 3
 
 
+def raw_deflate(data: bytes) -> bytes:
+    """As servers send it that took the standard's name at its word."""
+    squeezer = zlib.compressobj(wbits=-15)
+    return squeezer.compress(data) + squeezer.flush()
+
+
 def test_compressed_replies_are_bounded() -> None:
     """A compression that was not asked for is undone to a bounded size, or refused."""
     body = json.dumps(with_counts(5)).encode()
     assert parse(gzip.compress(body), content_encoding="gzip") == BulkLabelReply(5, 0, 0, "req_1")
+    for squeeze in (zlib.compress, raw_deflate):
+        assert parse(squeeze(body), content_encoding="deflate") == BulkLabelReply(5, 0, 0, "req_1")
+    with pytest.raises(ProtocolError, match="compressed with brotli"):
+        parse(body, content_encoding="br")
     for data, encoding in (
         (gzip.compress(b" " * (MAX_REPLY_BYTES + 2)), "gzip"),
         (b"junk", "gzip"),
@@ -421,3 +432,43 @@ def test_an_error_names_the_call() -> None:
     with pytest.raises(NotFoundError, match="no GET /me at this path") as caught:
         read_reply(Reply(404, {}, b""), read_request(ADDRESS, "/me"), SECRET)
     assert "carried" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("Pelanggan \U0001f469\u200d\U0001f4bb <3 & co", None),
+        ("  two  blanks ", None),
+        ("\x1b[31mred\x1b[0m\x1b]0;title\x07", "red"),
+        ("VIP\u202e(esrever)\u202c", "VIP(esrever)"),
+        ("a\r\nb\tc\0", "a  b c"),
+        ("\ud83d half", "half"),
+        ("x" * 301, "x" * 299 + "…"),
+        (f"of {KEY}", "of [key]"),
+        ("kc_live_" + "y" * 20, "[key]"),
+    ],
+)
+def test_text_from_outside_comes_in_by_one_door(said: str, kept: str | None) -> None:
+    """What a service calls things can neither move a cursor, nor turn writing, nor have no end."""
+    kept = said if kept is None else kept
+    item = {"id": "lbl_1", "name": said, "color": said, "team_id": said}
+    label = Label.read(item, SECRET)
+    assert label.name == kept
+    assert (label.color or "")[:90] == (label.team_id or "")[:90] == kept[:90]
+    contact = Contact.read(
+        {"id": "c", "name": said, "metadata": {said: [said, {"a": said}]}}, SECRET
+    )
+    assert contact.name == kept
+    assert contact.metadata is not None
+    assert [name[:90] for name in contact.metadata] == [kept[:90]]
+    assert Me.read({"organization_name": said}, SECRET).organization_name == kept
+
+
+@given(JSON)
+def test_any_metadata_comes_in(value: object) -> None:
+    """Whatever an organisation keeps of a contact is taken in, and its numbers as they are."""
+    found = Contact.read({"id": "c", "metadata": {"a": value}}, SECRET).metadata
+    assert found is not None
+    if isinstance(value, int | bool) or value is None:
+        assert found == {"a": value}
+    json.dumps(found).encode("utf-8")

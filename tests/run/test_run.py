@@ -449,6 +449,48 @@ def test_56_a_single_contact_too_large_ends_the_run():
     assert (ended.outcomes.batch == -1).all()
 
 
+def refused_on_the_way(status, when):
+    """A fault: something on the way answers so, and nobody knows what the service did."""
+
+    def fault(number, call):
+        if not when(number, call):
+            return None
+        error = (ServerError if status >= 500 else InvalidRequestError)("no", status=status)
+        error.maybe_applied = True
+        return error
+
+    return fault
+
+
+@pytest.mark.parametrize("status", [400, 502])
+def test_56_a_size_that_is_refused_in_other_words_is_found_out(status):
+    """What comes with large bodies only is answered with smaller ones, before the run gives up."""
+    fault = refused_on_the_way(status, lambda number, call: len(call.positions) > 240)
+    service = ModelService(random_world(3000, 0.01), fault=fault, commit_before_fault=True)
+    ended = go(service)[-1]
+    assert ended.error is None
+    assert (ended.outcomes.outcome == service.world).all()
+
+
+@pytest.mark.parametrize("status", [400, 502])
+def test_56_what_let_a_body_through_does_not_find_it_too_large(status):
+    """Once a call as large was answered, an outage ends the run and cuts no call."""
+    fault = refused_on_the_way(status, lambda number, call: number > 1)
+    service = ModelService(random_world(4000, 0.0), fault=fault)
+    ended = go(service)[-1]
+    assert ended.error.status == status
+    assert {len(call.positions) for call in service.calls} == {1000}
+
+
+def test_56_what_refuses_everything_is_not_asked_down_to_one():
+    """A gateway that lets nothing through is told from one that limits the size in a few calls."""
+    service = ModelService(random_world(2000, 0.0), fault=refused_on_the_way(400, lambda *_: True))
+    ended = go(service)[-1]
+    assert ended.error.status == 400
+    assert [len(call.positions) for call in service.calls] == [1000, 500, 250, 125, 63, 32, 16]
+    assert not ended.outcomes.answered.any()
+
+
 @pytest.mark.parametrize("earlier_try", [True, False])
 def test_56_a_413_does_not_undo_a_lost_try(earlier_try):
     """A proxy that refuses today what it let through yesterday says nothing of yesterday."""

@@ -251,7 +251,7 @@ class Machine(RuleBasedStateMachine):
                 db = self.writer._journal._db
                 (pages,) = db.execute("PRAGMA page_count").fetchone()
                 db.execute(f"PRAGMA max_page_count = {pages}")
-            pool = InlinePool(execution._sender(client, order), self.must_be_planned)
+            pool = InlinePool(execution._sender(client, order, past), self.must_be_planned)
             events = Run(job, pool, stop=stop, past=past, clock=self.clock.monotonic).events()
             for number, event in enumerate(events):
                 if number >= steps and press_at is None:
