@@ -16,11 +16,14 @@ from dataclasses import dataclass
 
 from kirim_pandas.grouptesting.outcomes import Counts, Positions
 
-__all__ = ["Batch", "Counters", "Resends"]
+__all__ = ["Batch", "Counters", "Resends", "triple_of"]
 
 _TELLING = 20
 """Contacts that pass. If none of so many is counted again, `applied` counts changes: that all of
 them were deleted in the meantime, while no other contact moved, is not taken for possible."""
+
+_MOVERS = 2
+"""So many contacts that begin to pass may be counted again although `applied` counts changes."""
 
 _MAX_RESENDS = 6
 """Two or three resends prove it while nothing moves; in a run where each of more finds another
@@ -69,6 +72,7 @@ class Counters:
     def __init__(self) -> None:
         self.changes: bool | None = None
         self.proven = False
+        self._counted_again = 0
 
     def prove(self, changes: bool) -> None:
         """Take a proof of what `applied` counts."""
@@ -79,7 +83,9 @@ class Counters:
     ) -> list[tuple[int, ...] | None]:
         """Return a triple for each call, None where a reply is missing or makes no sense."""
         return [
-            None if reply is None else self._read(len(call), reply)
+            None
+            if reply is None
+            else triple_of(len(call), reply, changes=self.changes is not False)
             for call, reply in zip(calls, replies, strict=True)
         ]
 
@@ -97,6 +103,7 @@ class Counters:
         known = [(len(probe), reply) for probe, reply in pairs if reply is not None]
         passing = sum(size - reply.cross_org - reply.team_mismatch for size, reply in known)
         applied = sum(reply.applied for _, reply in known)
+        self._counted_again += applied
         if self.proven:
             self.proven = not (self.changes and applied)
         elif self.changes is None and 2 * applied > passing:
@@ -106,11 +113,11 @@ class Counters:
             self.changes = True
         return False
 
-    def _read(self, size: int, reply: Counts) -> tuple[int, ...] | None:
-        skips = (reply.cross_org, reply.team_mismatch)
-        uncounted = size - reply.applied - sum(skips) if self.changes is False else 0
-        triple = (*skips, uncounted)
-        return triple if min(triple) >= 0 and sum(triple) <= size else None
+    def readings(self) -> list[bool]:
+        """Return what `applied` may count, changes or not, by the replies so far."""
+        if self.proven or self.changes or self._counted_again > _MOVERS:
+            return [bool(self.changes)]
+        return [False, True] if self._counted_again else [True]
 
 
 class Resends:
@@ -185,3 +192,10 @@ class Resends:
 
 def _skips(reply: Counts) -> tuple[int, int]:
     return reply.cross_org, reply.team_mismatch
+
+
+def triple_of(size: int, reply: Counts, *, changes: bool) -> tuple[int, ...] | None:
+    """Return the counts of the three kinds of skip; None for counts that make no sense."""
+    skips = (reply.cross_org, reply.team_mismatch)
+    triple = (*skips, 0 if changes else size - reply.applied - sum(skips))
+    return triple if min(triple) >= 0 and sum(triple) <= size else None

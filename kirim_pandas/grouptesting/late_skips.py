@@ -27,7 +27,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kirim_pandas.grouptesting.counters import Counters
+from kirim_pandas.grouptesting.counters import Counters, triple_of
 from kirim_pandas.grouptesting.outcomes import SKIPS, Counts, Outcome, Positions
 
 __all__ = ["ReplyLog"]
@@ -123,45 +123,48 @@ class ReplyLog:
             Contacts found skipped that may have passed. Also contacts found passing that may
             have been skipped, where `applied` does not show that they pass now.
         """
-        triples = counters.read(
-            [call.positions for call in self._calls], [call.reply for call in self._calls]
-        )
+        late = np.zeros(len(outcomes), dtype=np.bool_)
+        for changes in counters.readings():
+            found = self._late(outcomes, unknown, changes)
+            if found is None:
+                return np.zeros_like(late)
+            late |= found
+        return late
+
+    def _late(self, outcomes: NDArray[np.int8], unknown: Mask, changes: bool) -> Mask | None:
+        """Do so if `applied` counts changes, or if not; None where all replies fit."""
         read = [
             (call, triple, np.unique(self._batch_of[call.positions]).tolist())
-            for call, triple in zip(self._calls, triples, strict=True)
+            for call in self._calls
+            for triple in [triple_of(len(call.positions), call.reply, changes=changes)]
             if triple is not None
         ]
         kinds = np.array([triple for _, triple, _ in read], dtype=np.int64).reshape(-1, len(SKIPS))
         counted = np.column_stack([kinds, kinds.sum(axis=1)])
-        spare = np.array([unknown[call.positions].sum() for call, _, _ in read], dtype=np.int64)
-        skipped = outcomes > Outcome.APPLIED
-        shown = counters.changes is False  # whether `applied` shows who passes
+        if changes:
+            outcomes = np.where(outcomes == Outcome.NOT_COUNTED, Outcome.APPLIED, outcomes)
+        passing, skipped = outcomes == Outcome.APPLIED, outcomes > Outcome.APPLIED
+        columns = [*(outcomes == skip for skip in SKIPS), skipped]
+        found = np.array([[c[call.positions].sum() for c in columns] for call, _, _ in read])
+        spare = np.array([[unknown[call.positions].sum()] for call, _, _ in read])
+        least = found - counted
+        most = least + spare
+        again = sum(call.reply.applied for call, *_ in read if call.round) if changes else 0
+        if not again and ((least <= 0) & (most >= 0)).all():
+            return None
         late = np.zeros(len(outcomes), dtype=np.bool_)
-        for column, members in enumerate([*(outcomes == skip for skip in SKIPS), skipped]):
-            found = np.array([members[call.positions].sum() for call, _, _ in read], dtype=np.int64)
-            least = found - counted[:, column]
-            late |= self._movers(members, read, least, least + spare)
-            if not shown:
+        for column, members in enumerate(columns):
+            low, high = least[:, column], most[:, column]
+            late |= self._movers(members, read, low, high)
+            if changes:
                 # Whoever leaves a kind of skip seems to pass, and may have been deleted.
-                passing = outcomes == Outcome.APPLIED
-                late |= self._movers(passing, read, -least - spare, -least)
-        if not shown:
-            late |= skipped & self._newly_labeled(read, least + spare)
+                late |= self._movers(passing, read, -high, -low)
+        first = np.array([call.round == 0 for call, *_ in read])
+        if again > -np.minimum(most[first, -1], 0).sum():
+            # More contacts began to pass than the calls of the batches tell.
+            telling = [held for call, _, held in read if call.round and call.reply.applied]
+            late |= np.isin(self._batch_of, np.concatenate(telling))
         return late
-
-    def _newly_labeled(self, read: Sequence[_Read], most: NDArray[np.int64]) -> Mask:
-        """Return the batches in which more contacts began to pass than their first calls tell."""
-        began = -sum(
-            min(int(number), 0)
-            for (call, *_), number in zip(read, most, strict=True)
-            if not call.round
-        )
-        telling = [
-            (call, batches) for call, _, batches in read if call.round and call.reply.applied
-        ]
-        if sum(call.reply.applied for call, _ in telling) <= began:
-            return np.zeros(len(self._batch_of), dtype=np.bool_)
-        return np.isin(self._batch_of, [batch for _, held in telling for batch in held])
 
     def _movers(
         self,
