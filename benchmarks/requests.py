@@ -7,7 +7,7 @@ draws the minutes on the free plan.
     python benchmarks/requests.py [--seeds 3] [--plot requests.png]
 
 The apply phase (one request for each 1000 contacts) is the same for all and not counted; the
-library's closing probes are.
+library's confirming calls are.
 """
 
 from __future__ import annotations

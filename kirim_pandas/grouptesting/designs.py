@@ -19,9 +19,9 @@ cancel. So go from the largest blocks down; once these are decoded and subtracte
 ``h_b / 2^(r-|b|)`` is the number whose digits are the block's unknowns.
 
 ``R`` probes hold ``R`` questions of any span and ``r R / 2`` bits of spans: 20 yes-or-no
-questions in 8 probes, 256 in 64. Several *channels* (one for each kind of skip) are read by
-the same probes: a question takes part in the channels in which its span exceeds 1, and two
-questions without a common channel share a place.
+questions in 8 probes, 256 in 64. Several *kinds* of skip are read by
+the same probes: a question takes part in the kinds in which its span exceeds 1, and two
+questions without a common kind share a place.
 
 **What is detected.** Every reply must be accounted for: each ``h_b`` divisible, each digit in
 its span, each block's number used up, and the residue zero. A reply off by one that breaks
@@ -77,7 +77,7 @@ class Design:
     ----------
     bits
         Binary logarithm of the number of probes.
-    channel_count
+    kind_count
         How many counts each reply holds.
     probe_size
         The most contacts a probe may hold.
@@ -91,7 +91,7 @@ class Design:
         Contacts in each probe, shape ``(2^bits,)``.
     """
 
-    def __init__(self, bits: int, channel_count: int, *, probe_size: int) -> None:
+    def __init__(self, bits: int, kind_count: int, *, probe_size: int) -> None:
         self.probe_count = 1 << bits
         self.columns: list[Ints] = []
         self.loads: Ints = np.zeros(self.probe_count, dtype=np.int64)
@@ -99,7 +99,7 @@ class Design:
         self._probe_size = probe_size
         self._sizes = np.array([block.bit_count() for block in range(self.probe_count)])
         self._capacity = 1 << self._sizes
-        self._reach = np.zeros((self.probe_count, channel_count), dtype=np.int64)
+        self._reach = np.zeros((self.probe_count, kind_count), dtype=np.int64)
         self._members: list[list[int]] = [[] for _ in range(self.probe_count)]
         self._spans: list[tuple[int, ...]] = []
         self._weights: list[int] = []
@@ -114,7 +114,7 @@ class Design:
         Parameters
         ----------
         spans
-            Number of possible values in each channel, at least 1; 1 means known.
+            Number of possible values in each kind, at least 1; 1 means known.
         left, right
             Contacts in the two parts.
 
@@ -146,14 +146,14 @@ class Design:
 
     def _next_weights(self, spans: tuple[int, ...]) -> Ints:
         """Return the least weight a question could have in each block."""
-        channels = [channel for channel, span in enumerate(spans) if span > 1]
-        if len(channels) == 1:
-            return self._reach[:, channels[0]] + 1
-        return np.asarray(self._reach[:, channels].max(axis=1) + 1)
+        kinds = [kind for kind, span in enumerate(spans) if span > 1]
+        if len(kinds) == 1:
+            return self._reach[:, kinds[0]] + 1
+        return np.asarray(self._reach[:, kinds].max(axis=1) + 1)
 
     def _place(self, block: int, spans: tuple[int, ...], left: int, right: int) -> bool:
-        channels = [channel for channel, span in enumerate(spans) if span > 1]
-        weight = 1 + int(self._reach[block, channels].max())
+        kinds = [kind for kind, span in enumerate(spans) if span > 1]
+        weight = 1 + int(self._reach[block, kinds].max())
         places, signs = _block(self.bits, block)
         values = signs
         if weight < len(signs):
@@ -169,8 +169,8 @@ class Design:
         if loads.max() > self._probe_size:
             return False
         self.loads = loads
-        for channel in channels:
-            self._reach[block, channel] += (spans[channel] - 1) * weight
+        for kind in kinds:
+            self._reach[block, kind] += (spans[kind] - 1) * weight
         self._members[block].append(len(self.columns))
         self.columns.append(column)
         self._spans.append(spans)
@@ -183,12 +183,12 @@ class Design:
         Parameters
         ----------
         sums
-            The signed sums ``Σ v_j x_j`` that the probes read, shape ``(2^bits, channels)``.
+            The signed sums ``Σ v_j x_j`` that the probes read, shape ``(2^bits, kinds)``.
 
         Returns
         -------
         ndarray
-            The value of each question in each channel, shape ``(questions, channels)``.
+            The value of each question in each kind, shape ``(questions, kinds)``.
 
         Raises
         ------
@@ -197,11 +197,11 @@ class Design:
         """
         values = np.zeros((len(self.columns), sums.shape[1]), dtype=np.int64)
         matrix = np.array(self.columns, dtype=np.int64).reshape(-1, self.probe_count).T
-        for channel in range(sums.shape[1]):
-            values[:, channel] = self._decode_channel(sums[:, channel], channel, matrix)
+        for kind in range(sums.shape[1]):
+            values[:, kind] = self._decode_kind(sums[:, kind], kind, matrix)
         return values
 
-    def _decode_channel(self, sums: Ints, channel: int, matrix: Ints) -> Ints:
+    def _decode_kind(self, sums: Ints, kind: int, matrix: Ints) -> Ints:
         values = np.zeros(len(self.columns), dtype=np.int64)
         residue = sums.astype(np.int64)
         for blocks in self._blocks_by_size:
@@ -212,7 +212,7 @@ class Design:
                     int(transform[block]), self.probe_count >> int(self._sizes[block])
                 )
                 for question in reversed(self._members[block]):
-                    span = self._spans[question][channel]
+                    span = self._spans[question][kind]
                     if span > 1:
                         value, number = divmod(number, self._weights[question])
                         odd |= not 0 <= value < span

@@ -47,7 +47,7 @@ def expected_probes_for(
     Returns
     -------
     float
-        Probes, the closing ones included.
+        Probes, the confirming calls included.
     """
     size = min(contact_count, MAX_CONTACTS_PER_CALL)
     shares = (share_cross_org, share_team_mismatch)

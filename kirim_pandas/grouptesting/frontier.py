@@ -18,21 +18,44 @@ from kirim_pandas.grouptesting.planning import (
 
 __all__ = ["Frontier"]
 
-# Measured: more clusters share the later designs, fewer leave less unfinished at the end.
+_KINDS = 3
+
 _BITS_PER_CLUSTER = 150
-_LARGE_BITS = 5000
-_MANY_NODES = 100
-_FULL_SEARCH = 10  # rounds
-_MAX_WAYS_LARGE = 256
-# Bits a probe that a design must bring, by kinds of skips: what clusters alone bring.
-_MIN_RATES = (0.0, 3.3, 5.6, 8.0)
+"""Missing bits of one kind for each cluster: more clusters share the later designs, fewer leave
+less unfinished at the end."""
+
 _MAX_CLUSTERS = 8
+
 _CLUSTER_CONTACTS = 1500
-_MAX_WAYS = 1024
+"""Contacts of all clusters but the first: larger ones crowd the nodes out of the probes."""
+
+_LARGE_BITS = 5000
+"""With so many missing bits designs of nodes do most of the work: clusters are kept small."""
+
+_MAX_HYPOTHESES, _MAX_HYPOTHESES_LARGE = 1024, 256
+"""Hypotheses of a cluster in each kind, in a usual run and in a large one. More would save a few
+probes (8192: some 2 %) for several times the time."""
+
 _TRIES = 3
-_GROUP_CONTACTS = 30  # smaller groups than this are no better a border than the middle
-_CHANNELS = 3
-_CAPPED_RATE = 2.5  # bits a probe when a cap leaves a few batches only
+"""Random starts when a cluster's question is sought."""
+
+_MIN_RATES = (0.0, 3.3, 5.6, 8.0)
+"""Bits a probe that a design of several probes must bring, by the number of kinds of skips: what
+clusters alone bring."""
+
+_SPARE_NODES = 1.3
+"""Yes-or-no nodes kept for the designs that several clusters share, as a multiple of the bits
+that such a design has room for."""
+
+_MANY_NODES, _FULL_SEARCH = 100, 10
+"""With more nodes only designs near the last one's size are tried, but all sizes in every tenth
+round: the best size hardly changes, and filling designs takes most of the time."""
+
+_GROUP_CONTACTS = 30
+"""Smaller groups than this on average are no better a border than the middle."""
+
+_CAPPED_RATE = 2.5
+"""Bits a probe when a cap leaves a few batches only."""
 
 
 class Frontier:
@@ -109,12 +132,12 @@ class Frontier:
         """Estimate how many probes the open nodes and clusters need."""
         nodes = [*self._nodes, *self._grouped]
         bits = sum(node.bits for node in nodes) + sum(cluster.bits for cluster in self._clusters)
-        skips = [0.0] * _CHANNELS
+        skips = [0.0] * _KINDS
         for counts, size in [(n.counts, len(n.positions)) for n in nodes] + [
             (c.totals(), c.size) for c in self._clusters
         ]:
-            for channel, count in enumerate(counts):
-                skips[channel] += min(count, size - count)
+            for kind, count in enumerate(counts):
+                skips[kind] += min(count, size - count)
         total = sum(skips) or 1.0
         return probes_for_bits([bits * skip / total for skip in skips], skips)
 
@@ -123,27 +146,27 @@ class Frontier:
         nodes = self._affordable(budget, batch_of)
         self._feed([node for node in nodes if node in self._nodes])
         for cluster in self._clusters:
-            if max(cluster.way_counts) == 1:  # nothing to ask it yet
-                cluster.grow([], _MAX_WAYS, 0)
+            if max(cluster.hypothesis_counts) == 1:  # nothing to ask it yet
+                cluster.grow([], _MAX_HYPOTHESES, 0)
             if cluster.changed:
                 cluster.choose(self._rng, self._probe_size, _TRIES)
+        offered = set(nodes)
         pairs = [
-            (node, questions[node])
+            (node, question)
             for questions in (self._nodes, self._grouped)
-            for node in nodes
-            if node in questions
+            for node, question in questions.items()
+            if node in offered
         ]
         most = MAX_DESIGN_BITS if budget is None else min(MAX_DESIGN_BITS, budget.bit_length() - 1)
-        sizes = [bits for bits in self._sizes_to_try(len(pairs)) if bits <= most]
         plan = best_plan(
             pairs,
             self._clusters,
-            channel_count=_CHANNELS,
+            kind_count=_KINDS,
             probe_size=self._probe_size,
-            sizes=sizes,
+            sizes=[bits for bits in self._sizes_to_try(len(pairs)) if bits <= most],
             min_rate=_MIN_RATES[self._kinds],
         )
-        self._last_bits = plan.design.probe_count.bit_length() - 1 if plan else 0
+        self._last_bits = plan.design.bits if plan else 0
         return plan
 
     def _sizes_to_try(self, node_count: int) -> list[int]:
@@ -174,41 +197,50 @@ class Frontier:
 
     def _feed(self, nodes: list[Node]) -> None:
         """Merge, found and feed clusters."""
+        self._merge()
         clusters = self._clusters
         missing = sum(n.bits for n in nodes) + sum(cluster.bits for cluster in clusters)
-        self._merge()
-        counted = {kind for c in clusters for kind, count in enumerate(c.totals()) if count}
-        present = sorted(counted.union(*{node.kinds for node in nodes}))
-        kinds = self._kinds = max(1, len(present))
-        contacts = sum(n.size for n in nodes) + sum(c.size for c in clusters)
-        several = contacts <= 2 * self._probe_size or (kinds > 1 and missing <= _LARGE_BITS)
-        wanted = int(max(1, missing / kinds / _BITS_PER_CLUSTER)) if several else 1
-        wanted = min(wanted, _MAX_CLUSTERS)
-        max_ways = _MAX_WAYS if missing <= _LARGE_BITS else _MAX_WAYS_LARGE
-        width = max(len(clusters), 1).bit_length() - 1
-        reserve = int(width * (1 << width) / 2 * 1.3) + 1 if width else 0
-        fine = [n for n in nodes if self._nodes[n].widest <= 2]
-        coarse = [n for n in nodes if self._nodes[n].widest > 2]
-        queue = coarse + fine[reserve:]
-        queue.sort(key=lambda node: -node.bits)
+        counted = [c.kinds() for c in clusters] + [node.kinds for node in nodes]
+        kinds = sorted(set().union(*counted))
+        self._kinds = max(1, len(kinds))
+        wanted = self._wanted_clusters(nodes, missing)
+        eaten = self._food(nodes)
+        queue = sorted(eaten, key=lambda node: -node.bits)
         while len(clusters) < wanted and (queue or not clusters):
-            clusters.append(Cluster(_CHANNELS))
+            clusters.append(Cluster(_KINDS))
         clusters.sort(key=lambda cluster: -cluster.size)
+        most = _MAX_HYPOTHESES if missing <= _LARGE_BITS else _MAX_HYPOTHESES_LARGE
         for number, cluster in enumerate(clusters[:wanted]):
             held = sum(other.size for other in clusters[1:])
             room = _CLUSTER_CONTACTS - held + cluster.size
-            cluster.grow(queue, max_ways, room if number else 10**9, present)
+            cluster.grow(queue, most, room if number else 10**9, kinds)
         self._clusters = [cluster for cluster in clusters if cluster.cells]
-        for node in {*coarse, *fine[reserve:]}.difference(queue):
+        for node in set(eaten).difference(queue):
             del self._nodes[node]
 
+    def _wanted_clusters(self, nodes: list[Node], missing: float) -> int:
+        """Return how many clusters are to work on so many missing bits."""
+        contacts = sum(n.size for n in nodes) + sum(c.size for c in self._clusters)
+        crowded = contacts > 2 * self._probe_size
+        if crowded and (self._kinds == 1 or missing > _LARGE_BITS):
+            return 1
+        return min(max(1, int(missing / self._kinds / _BITS_PER_CLUSTER)), _MAX_CLUSTERS)
+
+    def _food(self, nodes: list[Node]) -> list[Node]:
+        """Return the nodes that clusters may take; some yes-or-no nodes are left to designs."""
+        width = max(len(self._clusters), 1).bit_length() - 1
+        spare = int(width * (1 << width) / 2 * _SPARE_NODES) + 1 if width else 0
+        fine = [node for node in nodes if self._nodes[node].widest <= 2]
+        return [node for node in nodes if self._nodes[node].widest > 2] + fine[spare:]
+
     def _merge(self) -> None:
-        """Join the two clusters with the fewest ways while the product stays small."""
+        """Join the two clusters with the fewest hypotheses while the product stays small."""
         while len(self._clusters) > 1:
-            self._clusters.sort(key=lambda cluster: max(cluster.way_counts))
+            self._clusters.sort(key=lambda cluster: max(cluster.hypothesis_counts))
             first, second = self._clusters[:2]
-            products = [a * b for a, b in zip(first.way_counts, second.way_counts, strict=True)]
-            if max(products) > _MAX_WAYS // 2:
+            pairs = zip(first.hypothesis_counts, second.hypothesis_counts, strict=True)
+            products = [mine * other for mine, other in pairs]
+            if max(products) > _MAX_HYPOTHESES // 2:
                 return
             first.merge(second)
             self._clusters.remove(second)

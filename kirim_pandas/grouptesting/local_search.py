@@ -13,7 +13,7 @@ _ONE_THREAD_PRODUCTS = 200_000  # OpenBLAS works alone on up to 2**18 multiplica
 _SPREAD_FLOOR = 0.08  # 1/12, the variance of rounding: keeps the logarithm of a spread finite
 
 
-def spread_of(ways: NDArray[np.int16], odds: Floats) -> Floats:
+def spread_of(hypotheses: NDArray[np.int16], odds: Floats) -> Floats:
     """Return the covariance of the cells' counts.
 
     In small pieces: on large products the linear algebra library starts threads, which wait for
@@ -21,12 +21,12 @@ def spread_of(ways: NDArray[np.int16], odds: Floats) -> Floats:
     the questions that a resumed run plans.
     """
     weights = odds[:, np.newaxis]
-    centred = ways - (ways * weights).sum(axis=0)
+    centred = hypotheses - (hypotheses * weights).sum(axis=0)
     weighted = centred * weights
-    cells = ways.shape[1]
+    cells = hypotheses.shape[1]
     spread = np.zeros((cells, cells))
     step = max(1, _ONE_THREAD_PRODUCTS // (cells * cells))
-    for start in range(0, len(ways), step):
+    for start in range(0, len(hypotheses), step):
         spread += weighted[start : start + step].T @ centred[start : start + step]
     return spread
 
@@ -56,9 +56,9 @@ def climb(
         if gains[cell] <= best + 1e-9:
             break
         best, sign = float(gains[cell]), int(signs[cell])
-        for channel, spread in enumerate(spreads):
-            values[channel] += 2 * sign * slopes[channel][cell] + diagonals[channel][cell]
-            slopes[channel] = slopes[channel] + sign * spread[:, cell]
+        for kind, spread in enumerate(spreads):
+            values[kind] += 2 * sign * slopes[kind][cell] + diagonals[kind][cell]
+            slopes[kind] = slopes[kind] + sign * spread[:, cell]
         held += sign * int(sizes[cell])
         asked[cell] = sign > 0
     return asked

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import log2
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,14 @@ __all__ = ["MAX_DESIGN_BITS", "Plan", "Question", "best_plan", "question_of"]
 MAX_DESIGN_BITS = 7
 """128 probes. Larger designs gain little and postpone what could be learnt meanwhile."""
 
-_TABLE_SIZE = 48  # below it the best cut is looked up; above it halves are as good
+_TABLE_SIZE = 48
+"""Up to so many contacts the best cut is looked up; above it halves are as good."""
+
+_CLUSTER_SHARE, _NODE_SHARE = 0.8, 0.62
+"""Parts of a probe that clusters, and after them nodes, may take as last places."""
+
+_TOO_POOR = 100.0
+"""More bits than any probe brings: puts a design below the wanted rate behind all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,9 @@ class Question:
     """Its largest span."""
     rank: tuple[float, int]
     """Sorts by bits for a bit of a block, most first, and then by contacts, fewest first."""
+
+
+_Asked: TypeAlias = tuple[Node | Cluster, Question]
 
 
 @lru_cache(maxsize=1 << 16)
@@ -137,7 +148,7 @@ class Plan:
         Parameters
         ----------
         replies
-            Counts of each probe, shape ``(probes, channels)``.
+            Counts of each probe, shape ``(probes, kinds)``.
 
         Raises
         ------
@@ -169,7 +180,7 @@ def best_plan(
     nodes: Sequence[tuple[Node, Question]],
     clusters: Sequence[Cluster],
     *,
-    channel_count: int,
+    kind_count: int,
     probe_size: int,
     sizes: Iterable[int],
     min_rate: float,
@@ -182,7 +193,7 @@ def best_plan(
         Nodes that may be asked, with their questions.
     clusters
         Clusters that may be asked.
-    channel_count
+    kind_count
         Number of kinds of skips.
     probe_size
         The most contacts a probe may hold.
@@ -192,79 +203,102 @@ def best_plan(
         Bits for each probe that a design of several probes must bring; below it one probe to
         a cluster is better, for it leaves the nodes to better designs.
     """
-    asked = sorted(
-        ((cluster, _cluster_question(cluster)) for cluster in clusters),
-        key=lambda pair: -pair[1].information,
-    )
-    by_information = sorted(nodes, key=lambda pair: -pair[1].information)
-    by_thrift = sorted(nodes, key=lambda pair: pair[1].rank)
-    present = {kind for kinds in {node.kinds for node, _ in nodes} for kind in kinds}
-    kinds = [channel in present for channel in range(channel_count)]
-    most = [
-        question.information for _, question in [*asked, *by_information[: 1 << MAX_DESIGN_BITS]]
-    ]
-    gained = np.cumsum(sorted(most, reverse=True))
+    offer = _Offer(nodes, clusters, kind_count, probe_size)
     best: Plan | None = None
-    best_worth = -1e9
+    best_worth = -np.inf
     for bits in sizes:
-        if bits and len(nodes) + len(clusters) < 1 << bits:
+        if bits and offer.bound(bits) < (0.0 if best is None else max(min_rate, best_worth)):
             continue
-        # What it can bring at most: the best last places, and full blocks.
-        places = 1 << bits
-        bound = gained[min(places, len(gained)) - 1] / places + sum(kinds) * (bits / 2 + 2 / places)
-        if bits and best is not None and bound < max(min_rate, best_worth):
+        plan = offer.fill(bits)
+        if plan is None:
             continue
-        plan = _fill(bits, asked, by_information, by_thrift, kinds, probe_size)
-        if plan is not None:
-            worth = plan.rate if not bits or plan.rate >= min_rate else plan.rate - 100.0
-            if best is None or worth > best_worth:
-                best, best_worth = plan, worth
+        worth = plan.rate if not bits or plan.rate >= min_rate else plan.rate - _TOO_POOR
+        if worth > best_worth:
+            best, best_worth = plan, worth
     return best
 
 
-def _fill(
-    bits: int,
-    clusters: list[tuple[Cluster, Question]],
-    by_information: list[tuple[Node, Question]],
-    by_thrift: list[tuple[Node, Question]],
-    kinds: list[bool],
-    probe_size: int,
-) -> Plan | None:
-    design = Design(bits, len(kinds), probe_size=probe_size)
-    places, held = design.probe_count, 0
-    last: list[tuple[Node | Cluster, Question]] = []
-    for source, share in ((clusters, 0.8), (by_information, 0.62)):
-        limit = probe_size * (share if bits else 1.0)
-        for item, question in source:
-            if len(last) == places:
+class _Offer:
+    """What may be asked, in the orders in which designs are filled.
+
+    A question in the last place of a block may have any span, so these places go to clusters
+    and to the nodes that tell most. The places below are paid in bits of the block, and go to
+    the questions that tell most for a bit.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[tuple[Node, Question]],
+        clusters: Sequence[Cluster],
+        kind_count: int,
+        probe_size: int,
+    ) -> None:
+        self._clusters = _by_information([(c, _cluster_question(c)) for c in clusters])
+        self._nodes = _by_information(nodes)
+        self._by_thrift = sorted(nodes, key=lambda pair: pair[1].rank)
+        present = {kind for kinds in {node.kinds for node, _ in nodes} for kind in kinds}
+        self._counted = np.isin(np.arange(kind_count), list(present))
+        self._probe_size = probe_size
+        most = [*self._clusters, *self._nodes[: 1 << MAX_DESIGN_BITS]]
+        self._gained = np.cumsum(sorted((q.information for _, q in most), reverse=True))
+
+    def bound(self, bits: int) -> float:
+        """Return more bits a probe than any design can bring; less than 0 if it stays empty."""
+        places = 1 << bits
+        if len(self._nodes) + len(self._clusters) < places:
+            return -1.0
+        last = self._gained[min(places, len(self._gained)) - 1] / places
+        return float(last + self._counted.sum() * (bits / 2 + 2 / places))
+
+    def fill(self, bits: int) -> Plan | None:
+        """Return a design of ``2^bits`` probes; None if there is nothing to ask."""
+        last, held = self._last_places(bits)
+        digits = self._digits(bits, {id(item) for item, _ in last}) if bits else []
+        design = Design(bits, len(self._counted), probe_size=self._probe_size)
+        # The last places are filled last, but every probe must have room for them.
+        reserved = held if bits else 0
+        design.loads += reserved
+        digits.sort(key=lambda pair: -pair[1].cost)
+        chosen = [(i, q) for i, q in digits if design.add_digit(q.spans, q.left, q.right)]
+        design.loads -= reserved
+        last.sort(key=lambda pair: -pair[1].left - pair[1].right)
+        chosen += [(i, q) for i, q in last if design.add_last(q.spans, q.left, q.right)]
+        if not chosen:
+            return None
+        items, questions = map(list, zip(*chosen, strict=True))
+        rate = sum(question.information for question in questions) / design.probe_count
+        return Plan(design, items, questions, rate)
+
+    def _last_places(self, bits: int) -> tuple[list[_Asked], int]:
+        """Choose what takes the last places; return it, and the contacts it holds at most."""
+        last: list[_Asked] = []
+        held = 0
+        for source, share in ((self._clusters, _CLUSTER_SHARE), (self._nodes, _NODE_SHARE)):
+            limit = self._probe_size * (share if bits else 1.0)
+            for item, question in source:
+                if len(last) == 1 << bits:
+                    break
+                size = max(question.left, question.right) if bits else question.left
+                if held + size <= limit and question.cost > 0:
+                    last.append((item, question))
+                    held += size
+        return last, held
+
+    def _digits(self, bits: int, taken: set[int]) -> list[_Asked]:
+        """Choose what takes the places below, while blocks have bits left for it."""
+        room = np.where(self._counted, bits * (1 << bits) / 2 + 2, 0.0)
+        digits: list[_Asked] = []
+        for node, question in self._by_thrift:
+            if id(node) in taken or question.cost > bits:
+                continue
+            kinds = [kind for kind, span in enumerate(question.spans) if span > 1]
+            if all(room[kind] >= question.cost for kind in kinds):
+                room[kinds] -= question.cost
+                digits.append((node, question))
+            elif room.max() < 1:
                 break
-            size = max(question.left, question.right) if bits else question.left
-            if held + size <= limit and question.cost > 0:
-                last.append((item, question))
-                held += size
-    taken = {id(item) for item, _ in last}
-    chosen: list[tuple[Node | Cluster, Question]] = []
-    room = np.where(kinds, bits * places / 2 + 2, 0.0)
-    digits = []
-    for item, question in by_thrift if bits else ():
-        if id(item) in taken or question.cost > bits:
-            continue
-        channels = [channel for channel, span in enumerate(question.spans) if span > 1]
-        if all(room[channel] >= question.cost for channel in channels):
-            room[channels] -= question.cost
-            digits.append((item, question))
-        elif room.max() < 1:
-            break
-    # The last places are filled last, but every probe must have room for them.
-    design.loads += held if bits else 0
-    for item, question in sorted(digits, key=lambda pair: -pair[1].cost):
-        if design.add_digit(question.spans, question.left, question.right):
-            chosen.append((item, question))
-    design.loads -= held if bits else 0
-    for item, question in sorted(last, key=lambda pair: -pair[1].left - pair[1].right):
-        if design.add_last(question.spans, question.left, question.right):
-            chosen.append((item, question))
-    if not chosen:
-        return None
-    rate = sum(question.information for _, question in chosen) / places
-    return Plan(design, [item for item, _ in chosen], [q for _, q in chosen], rate)
+        return digits
+
+
+def _by_information(pairs: Iterable[tuple[Node | Cluster, Question]]) -> list[_Asked]:
+    return sorted(pairs, key=lambda pair: -pair[1].information)

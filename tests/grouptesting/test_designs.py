@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from kirim_pandas.grouptesting.designs import Contradiction, Design
 
 
-def filled(bits: int, channels: int, seed: int, *, limit: int = 10**6) -> tuple[Design, list]:
+def filled(bits: int, kinds: int, seed: int, *, limit: int = 10**6) -> tuple[Design, list]:
     """Return a design filled at random, and the spans of its questions."""
     rng = np.random.default_rng(seed)
-    design, spans = Design(bits, channels, probe_size=limit), []
+    design, spans = Design(bits, kinds, probe_size=limit), []
     for _ in range(3 << bits):
-        span = tuple(int(value) for value in rng.integers(1, 6, channels))
+        span = tuple(int(value) for value in rng.integers(1, 6, kinds))
         sizes = (int(rng.integers(1, 9)), int(rng.integers(1, 9)))
         if max(span) > 1 and design.add_digit(span, *sizes):
             spans.append(span)
     for _ in range(1 << bits):
-        span = tuple(int(value) for value in rng.integers(2, 500, channels))
+        span = tuple(int(value) for value in rng.integers(2, 500, kinds))
         if design.add_last(span, 3, 3):
             spans.append(span)
     return design, spans
@@ -34,9 +34,9 @@ def values_and_sums(design: Design, spans: list, seed: int) -> tuple[np.ndarray,
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 7), st.integers(1, 3), st.integers(0, 2**32 - 1))
-def test_any_values_decode(bits: int, channels: int, seed: int) -> None:
-    """Any values within their spans are decoded exactly, in every channel."""
-    design, spans = filled(bits, channels, seed)
+def test_any_values_decode(bits: int, kinds: int, seed: int) -> None:
+    """Any values within their spans are decoded exactly, in every kind."""
+    design, spans = filled(bits, kinds, seed)
     values, sums = values_and_sums(design, spans, seed)
     assert (design.decode(sums) == values).all()
 

@@ -104,7 +104,7 @@ def test_one_mover_where_changes_are_counted(seed: int, skipped_first: bool) -> 
 
 @pytest.mark.parametrize("seed", range(25))
 def test_one_mover_and_a_budget(seed: int) -> None:
-    """What is confirmed under a cap is right, too: the closing calls are kept in reserve."""
+    """What is confirmed under a cap is right, too: the confirming calls are kept in reserve."""
     service, options, _ = moving_world(seed)
     budget = int(np.random.default_rng(seed).integers(2, 60))
     assert not len(wrong(service, attribute(service, budget=budget, **options).confirmed()))

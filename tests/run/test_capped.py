@@ -24,7 +24,7 @@ def label(box):
     return box.labels["id"].iloc[0]
 
 
-def closing_line(box, frame, label, **options):
+def last_line(box, frame, label, **options):
     said = io.StringIO()
     with redirect_stdout(said), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the rows without an id
@@ -35,7 +35,7 @@ def closing_line(box, frame, label, **options):
 def test_a_cap_that_was_reached_says_what_it_left(box, label):
     """Unsent and unsettled rows are counted, blanks are not, and the way on is given."""
     frame = pd.concat([box.contacts, pd.DataFrame({"contact_id": [None, "no id"] * 9})])
-    result, line = closing_line(box, frame, label, max_requests=2)
+    result, line = last_line(box, frame, label, max_requests=2)
     run_id = result.attrs["kirim_run_id"]
     assert (result["reason"] == "stopped").sum() == 500
     assert line.endswith(
@@ -52,7 +52,7 @@ def test_a_cap_that_was_reached_says_what_it_left(box, label):
 
 def test_requests_that_could_settle_nothing_are_told(box, label):
     """Where the rest of the cap would not have settled a row, it is not spent, and that is said."""
-    result, line = closing_line(box, box.contacts, label, max_requests=9)
+    result, line = last_line(box, box.contacts, label, max_requests=9)
     spent = len(box.requests())
     assert spent < 9, "with this cap there is nothing to tell"
     assert (
@@ -67,7 +67,7 @@ def test_requests_that_could_settle_nothing_are_told(box, label):
 @pytest.mark.parametrize("options", [{"max_requests": 5000}, {"resolve": "batches"}, {}])
 def test_a_cap_that_left_nothing_open_is_not_told(box, label, options):
     """A run that did all it was meant to do is finished, whatever its cap."""
-    _, line = closing_line(box, box.contacts, label, **options)
+    _, line = last_line(box, box.contacts, label, **options)
     assert "max_requests" not in line
     assert kp.runs()["state"].tolist() == ["finished"]
 
@@ -75,7 +75,7 @@ def test_a_cap_that_left_nothing_open_is_not_told(box, label, options):
 def test_a_cap_on_batches_is_told(box, label):
     """A run that names nobody is capped where contacts were not sent, and only there."""
     for cap, state in ((2, "capped"), (3, "finished")):
-        closing_line(box, box.contacts, label, max_requests=cap, resolve="batches")
+        last_line(box, box.contacts, label, max_requests=cap, resolve="batches")
         assert kp.runs()["state"].iloc[0] == state
 
 
@@ -91,15 +91,15 @@ def test_a_capped_job_says_so(box, label):
 
 def test_a_capped_run_is_kept(box, label):
     """The journal forgets a finished run after its time, and a capped one never by itself."""
-    closing_line(box, box.contacts, label, max_requests=1)
-    closing_line(box, box.contacts, label)
+    last_line(box, box.contacts, label, max_requests=1)
+    last_line(box, box.contacts, label)
     Journal(wall_clock=lambda: 2 * KEEP_SECONDS + pd.Timestamp.now().timestamp()).close()
     assert kp.runs()["state"].tolist() == ["capped"]
 
 
 def test_runs_tell_where_and_when(box, label):
     """The list of runs ends with the address, and its times are whole seconds."""
-    closing_line(box, box.contacts, label, max_requests=1)
+    last_line(box, box.contacts, label, max_requests=1)
     listed = kp.runs()
     assert listed.columns[-1] == "target"
     assert listed["target"].iloc[0].startswith(box.base_url)
