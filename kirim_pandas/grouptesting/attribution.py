@@ -332,7 +332,7 @@ class Attribution:
 
     def _read(self, probes: list[Positions], replies: Replies) -> list[tuple[int, ...] | None]:
         if self._counters.notice(probes, replies):
-            self._confirmer.forget_calls()
+            self._confirmer.forget_applied()
         return self._counters.read(probes, replies)
 
     def _tell_plan(self, plan: Plan, probes: list[Positions], replies: Replies) -> None:

@@ -88,9 +88,9 @@ class Confirmer:
         """Take in that a pure call has proved what was found of these contacts."""
         self._confirmed[positions] = True
 
-    def forget_calls(self) -> None:
-        """Confirm everything anew, for replies are read otherwise from now on."""
-        self._confirmed[:] = False
+    def forget_applied(self) -> None:
+        """Confirm who was found applied anew, for `applied` is read otherwise from now on."""
+        self._confirmed &= self._outcomes != Outcome.APPLIED
 
     def calls(self) -> list[Positions]:
         """Return the calls to send, of one outcome each."""

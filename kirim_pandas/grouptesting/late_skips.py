@@ -21,7 +21,7 @@ no harm.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -76,6 +76,15 @@ class _Lack:
     def fits(self, late: int, early: int) -> bool:
         """Whether up to `late` contacts that came to the outcome, `early` that left, explain it."""
         return self.least <= late and -early <= self.most
+
+    def is_explained(self, moved: dict[int, int]) -> bool:
+        """Whether so many movers of each batch explain it."""
+        counts = [moved.get(batch, 0) for batch in self.batches]
+        return self.fits(sum(max(n, 0) for n in counts), -sum(min(n, 0) for n in counts))
+
+    def mirrored(self) -> _Lack:
+        """Return it for all other outcomes."""
+        return replace(self, least=-self.most, most=-self.least)
 
 
 class ReplyLog:
@@ -133,59 +142,48 @@ class ReplyLog:
 
     def _late(self, outcomes: NDArray[np.int8], unknown: Mask, changes: bool) -> Mask | None:
         """Do so if `applied` counts changes, or if not; None where all replies fit."""
-        read = [
+        read = self._read(changes)
+        if changes:
+            outcomes = np.where(outcomes == Outcome.NOT_COUNTED, Outcome.APPLIED, outcomes)
+        passing, skipped = outcomes == Outcome.APPLIED, outcomes > Outcome.APPLIED
+        views = [*(outcomes == skip for skip in SKIPS), skipped]
+        lacks = [_lacks(read, members, view, unknown) for view, members in enumerate(views)]
+        again = changes and any(call.round and call.reply.applied for call, *_ in read)
+        if not again and all(lack.fits(0, 0) for view in lacks for lack in view):
+            return None
+        late = np.zeros(len(outcomes), dtype=np.bool_)
+        for members, view in zip(views, lacks, strict=True):
+            late |= self._movers(members, view)
+            if changes:
+                # Whoever leaves a kind of skip seems to pass, and may have been deleted.
+                late |= self._movers(passing, [lack.mirrored() for lack in view])
+        return late | self._began_to_pass(read, lacks[-1]) if changes else late
+
+    def _read(self, changes: bool) -> list[_Read]:
+        """Return the calls with their counts by kind of skip and their batches."""
+        return [
             (call, triple, np.unique(self._batch_of[call.positions]).tolist())
             for call in self._calls
             for triple in [triple_of(len(call.positions), call.reply, changes=changes)]
             if triple is not None
         ]
-        kinds = np.array([triple for _, triple, _ in read], dtype=np.int64).reshape(-1, len(SKIPS))
-        counted = np.column_stack([kinds, kinds.sum(axis=1)])
-        if changes:
-            outcomes = np.where(outcomes == Outcome.NOT_COUNTED, Outcome.APPLIED, outcomes)
-        passing, skipped = outcomes == Outcome.APPLIED, outcomes > Outcome.APPLIED
-        columns = [*(outcomes == skip for skip in SKIPS), skipped]
-        found = np.array([[c[call.positions].sum() for c in columns] for call, _, _ in read])
-        spare = np.array([[unknown[call.positions].sum()] for call, _, _ in read])
-        least = found - counted
-        most = least + spare
-        again = sum(call.reply.applied for call, *_ in read if call.round) if changes else 0
-        if not again and ((least <= 0) & (most >= 0)).all():
-            return None
-        late = np.zeros(len(outcomes), dtype=np.bool_)
-        for column, members in enumerate(columns):
-            low, high = least[:, column], most[:, column]
-            late |= self._movers(members, read, low, high)
-            if changes:
-                # Whoever leaves a kind of skip seems to pass, and may have been deleted.
-                late |= self._movers(passing, read, -high, -low)
-        first = np.array([call.round == 0 for call, *_ in read])
-        if again > -np.minimum(most[first, -1], 0).sum():
-            # More contacts began to pass than the calls of the batches tell.
-            telling = [held for call, _, held in read if call.round and call.reply.applied]
-            late |= np.isin(self._batch_of, np.concatenate(telling))
-        return late
 
-    def _movers(
-        self,
-        members: Mask,
-        read: Sequence[_Read],
-        least: NDArray[np.int64],
-        most: NDArray[np.int64],
-    ) -> Mask:
-        """Return those of `members` that may have come late to what each call has too few of."""
-        late = np.zeros_like(members)
-        if ((least <= 0) & (most >= 0)).all():
-            return late
-        lacks = [
-            _Lack(call.round, call.positions, int(low), int(high), batches)
-            for (call, _, batches), low, high in zip(read, least, most, strict=True)
-        ]
+    def _began_to_pass(self, read: Sequence[_Read], lacks: Sequence[_Lack]) -> Mask:
+        """Return all of the batches where more began to pass than the batches' calls tell."""
+        telling = [entry for entry in read if entry[0].round and entry[0].reply.applied]
+        began = -sum(min(lack.most, 0) for lack in lacks if lack.round == 0)
+        if sum(call.reply.applied for call, *_ in telling) <= began:
+            telling = []
+        return np.isin(self._batch_of, [batch for *_, held in telling for batch in held])
+
+    def _movers(self, members: Mask, lacks: Sequence[_Lack]) -> Mask:
+        """Return those of `members` that may have come late to what calls have too few of."""
         moved = {
             lack.batches[0]: max(lack.least, 0) + min(lack.most, 0)
             for lack in lacks
             if lack.round == 0 and not lack.fits(0, 0)
         }
+        late = np.zeros_like(members)
         for batch, count in moved.items():
             inside = members & (self._batch_of == batch)
             if count == 1:
@@ -194,11 +192,19 @@ class ReplyLog:
                 inside = possible if possible.any() else inside
             if count > 0:
                 late |= inside
-        for lack in lacks:
-            numbers = [moved.get(batch, 0) for batch in lack.batches]
-            if not lack.fits(sum(n for n in numbers if n > 0), -sum(n for n in numbers if n < 0)):
-                late |= members & np.isin(self._batch_of, lack.batches)
-        return late
+        unexplained = [lack.batches for lack in lacks if not lack.is_explained(moved)]
+        return late | members & np.isin(self._batch_of, [b for held in unexplained for b in held])
+
+
+def _lacks(read: Sequence[_Read], members: Mask, view: int, unknown: Mask) -> list[_Lack]:
+    """Compare each call with the end: one kind of skip, or, in the last view, all of them."""
+    lacks = []
+    for call, triple, batches in read:
+        counted = triple[view] if view < len(triple) else sum(triple)
+        least = int(members[call.positions].sum()) - counted
+        most = least + int(unknown[call.positions].sum())
+        lacks.append(_Lack(call.round, call.positions, least, most, batches))
+    return lacks
 
 
 def _who_moved(members: Mask, batch: int, lacks: Sequence[_Lack], others: dict[int, int]) -> Mask:

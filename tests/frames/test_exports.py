@@ -156,7 +156,6 @@ def test_the_target_is_csv_or_excel() -> None:
         spreadsheet_safe(pd.DataFrame(), target="xlsx")
 
 
-
 # -- a real spreadsheet program ------------------------------------------------------------
 
 CODES = {",": 44, ";": 59, "\t": 9}

@@ -584,4 +584,3 @@ def test_like_one_row_at_a_time(cells: list[object], hinted: bool) -> None:
     assert [found.ids[p] if p >= 0 else None for p in found.position] == expected
     assert found.malformed == len(present) - sum(i is not None for i in expected)
     assert found.rows == found.contacts + found.duplicates + found.missing + found.malformed
-

@@ -163,7 +163,6 @@ def test_no_rows(result: pd.DataFrame, data: pd.DataFrame) -> None:
     plot(empty).figure.clear()
 
 
-
 # -- reasons ------------------------------------------------------------------------------
 
 
