@@ -34,6 +34,9 @@ _PHONE: Final = re.compile(r"\+(?:\d{6,15}|(?=[^ ]* )\d[\d ().-]{5,22})")
 """A plain phone number: digits, or groups of them of which two stand apart by a blank.  With
 hyphens alone it would be a subtraction."""
 
+_SUSPECT: Final = re.compile(rf"{_STARTS}|[\x00-\x08\x0b-\x1f]")
+"""What a text must have to be changed; most have nothing of it."""
+
 _UNPRINTED: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 """Control characters that no Excel file may hold, and that cut text short in other programs."""
 
@@ -131,6 +134,8 @@ def _guarded_value(value: Any, guard: Callable[[str], str]) -> Any:
     if issubclass(kind, (bool, int, float)) or value is None or value is pd.NA or value is pd.NaT:
         return value
     text = str.__str__(value) if issubclass(kind, str) else str(value)
+    if _SUSPECT.search(text) is None:
+        return value
     safe = guard(text)
     return value if safe == text else safe
 

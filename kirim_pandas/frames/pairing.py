@@ -195,9 +195,9 @@ def pair(result: pd.DataFrame, source: Source, *, what: str = "data") -> Pairing
     InvalidInputError
         The rows cannot be paired for certain.
     """
-    contact = _objects(result_column(result, "contact_id").astype("string"))
+    contact = result_column(result, "contact_id").astype("string")
     frame = source.frame if isinstance(source, Kept) else source
-    columns = list(_id_columns(source, contact)) if any(contact) else []
+    columns = list(_id_columns(source, contact)) if contact.notna().any() else []
     for find in (_in_order, _by_labels, _by_contact):
         found = [find(one, result.index, frame.index, what) for one in columns]
         pairings = [pairing for pairing in found if pairing is not None]
@@ -223,12 +223,7 @@ class _Ids:
     other: NDArray[np.int64]
 
 
-def _objects(texts: Any) -> NDArray[np.object_]:
-    objects: NDArray[np.object_] = texts.to_numpy(dtype=object, na_value=None)
-    return objects
-
-
-def _id_columns(source: Source, contact: NDArray[np.object_]) -> Iterator[_Ids]:
+def _id_columns(source: Source, contact: pd.Series[str]) -> Iterator[_Ids]:
     if isinstance(source, Kept):
         columns = [("contact ids", source.contact_id, True)]
     else:
@@ -237,7 +232,8 @@ def _id_columns(source: Source, contact: NDArray[np.object_]) -> Iterator[_Ids]:
             for place, reading in id_places(source)
         ]
     for name, ids, likely in columns:
-        codes = pd.factorize(np.concatenate([contact, _objects(ids)]))[0].astype(np.int64)
+        every = pd.concat([contact, pd.Series(ids)], ignore_index=True)
+        codes = every.factorize()[0].astype(np.int64)
         own, other = codes[: len(contact)], codes[len(contact) :]
         # A few ids of others in a column of remarks are no reason to distrust an index.
         if likely or np.isin(own[own >= 0], other).any():

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kirim_pandas.errors import InvalidInputError
@@ -55,6 +55,7 @@ def test_no_cell_of_our_csv_is_a_formula(text: str, separator: str, read_as: str
     assert doubled.to_csv() == spreadsheet_safe(frame).to_csv()
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(alphabet=[*"=+-@;,\t\n\r\0\"' a1", "＝", "\ufeff", "\u2028"], max_size=9)))
 def test_no_text_of_these_characters_is_a_formula(texts: list[str]) -> None:
     """Any mixture of separators, quotes, breaks and formula characters is guarded."""

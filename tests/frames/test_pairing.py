@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.known_outcomes import known
 
@@ -246,6 +246,7 @@ def test_only_frames_are_kept() -> None:
     assert keep(pd.Index(ids), collect_ids(ids)) is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([0, 1, 2, 3, None]), min_size=1), st.randoms(use_true_random=False))
 def test_counted_rightly_or_refused(numbers: list[int | None], random: object) -> None:
     """Whatever the order, each row is counted under its own contact's value, or nothing is said."""
