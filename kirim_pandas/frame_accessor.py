@@ -10,6 +10,8 @@ from kirim_pandas.accessor import KirimAccessor
 from kirim_pandas.verbs.door import ShortTraceback, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from matplotlib.axes import Axes
 
     from kirim_pandas.verbs.arguments import By, Client, Panel, Report
@@ -103,6 +105,61 @@ class KirimFrameAccessor(KirimAccessor):
 
         with ShortTraceback():
             return reporting.plot(self._obj, plain(by), data=data, ax=ax)
+
+    def people(
+        self,
+        *,
+        status: str | list[str] | None = None,
+        reason: str | list[str] | None = None,
+        columns: list[Hashable] | None = None,
+        data: pd.DataFrame | None = None,
+    ) -> pd.DataFrame:
+        """List who is meant: the rows of an outcome, your own columns first.
+
+        Parameters
+        ----------
+        status, reason
+            One, or a list of them; by default all.
+        columns
+            Names of your columns, such as ``["name", "phone", "city"]``; by default all of the
+            frame that the run was made from.
+        data
+            As for :meth:`summary`.
+
+        Returns
+        -------
+        DataFrame
+            One row for each row in question, in the order and with the index of the result: your
+            columns (their dtypes); ``contact_id`` (string), ``status`` (category), ``reason``,
+            ``why`` and ``what_to_do`` (string).
+
+        Raises
+        ------
+        InvalidInputError
+            This is no result frame; a status, a reason or a column does not occur; or the rows of
+            the two frames cannot be paired for certain.
+
+        Examples
+        --------
+        >>> import kirim_pandas as kp
+        >>> with kp.sandbox.start(contacts=20, seed=1, write_per_minute=60_000) as sandbox:
+        ...     result = sandbox.contacts.kirim.bulk_label(
+        ...         sandbox.labels["id"].iloc[0], "attach", client=sandbox.client(),
+        ...         progress=False, journal=False,
+        ...     )
+        >>> result.kirim.people(status="skipped", columns=["name"]).columns.tolist()
+        ['name', 'contact_id', 'status', 'reason', 'why', 'what_to_do']
+        """
+        from kirim_pandas.verbs import reporting
+
+        with ShortTraceback():
+            return reporting.people(
+                self._obj,
+                status=plain(status),
+                reason=plain(reason),
+                columns=plain(columns),
+                data=data,
+            )
 
     def report(
         self,

@@ -209,7 +209,7 @@ def pair(result: pd.DataFrame, source: Source, *, what: str = "data") -> Pairing
             )
         if pairings:
             return pairings[0]
-    if not columns and frame.index.equals(result.index):
+    if len(result) == 0 or (not columns and frame.index.equals(result.index)):
         return Pairing(np.arange(len(result)), None, what)
     raise InvalidInputError(_refusal(result, frame, columns, what))
 

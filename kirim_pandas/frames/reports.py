@@ -22,7 +22,7 @@ from kirim_pandas.frames.pairing import Source, result_column
 from kirim_pandas.frames.reasons import REASONS, STATUS_MEANINGS, Reason, reason_for
 from kirim_pandas.frames.results import RUN_ID_ATTR, STATUSES
 from kirim_pandas.frames.shapes import printable
-from kirim_pandas.frames.summary import By, compare, summary
+from kirim_pandas.frames.summary import By, compare, people, summary
 
 __all__ = [
     "REASONS",
@@ -32,6 +32,7 @@ __all__ = [
     "Report",
     "RunFacts",
     "compare",
+    "people",
     "plot",
     "report",
     "spreadsheet_safe",

@@ -1,4 +1,4 @@
-"""Counts over a result frame: by status and reason, by the caller's columns, between two runs."""
+"""What a result says: counted by status, reason and columns, against another, person by person."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.columns import Place, check_label, find_place, grouped, listed
 from kirim_pandas.frames.pairing import Source, checked_source, pair, result_column
-from kirim_pandas.frames.reasons import REASONS
+from kirim_pandas.frames.reasons import REASONS, reason_for
 from kirim_pandas.frames.results import STATUS_DTYPE, STATUSES
 from kirim_pandas.frames.shapes import described, name_of
 
-__all__ = ["By", "Grouping", "compare", "groupings", "statuses_of", "summary"]
+__all__ = ["By", "Grouping", "compare", "groupings", "people", "statuses_of", "summary"]
 
 By: TypeAlias = Hashable | Any | list[Any]
 """A column name, an aligned Series or array, or a list of these."""
@@ -311,3 +311,76 @@ def _by_contact(result: pd.DataFrame) -> pd.DataFrame:
             "of one run, or the rows of one label."
         )
     return told.set_index("contact_id")
+
+
+# -- who is meant --------------------------------------------------------------------------
+
+_PEOPLE: Final = ("contact_id", "status", "reason", "why", "what_to_do")
+
+
+def people(
+    result: pd.DataFrame,
+    *,
+    status: str | list[str] | None = None,
+    reason: str | list[str] | None = None,
+    columns: list[Hashable] | None = None,
+    data: Source | None = None,
+) -> pd.DataFrame:
+    """List the rows of an outcome; documented at ``result.kirim.people``."""
+    data = checked_source(data)
+    statuses = pd.Series(np.array(STATUSES, dtype=object)[statuses_of(result)])
+    reasons = result_column(result, "reason").astype("string").reset_index(drop=True)
+    wanted = _is_one_of(statuses, status, "status", [*STATUSES])
+    right = _is_one_of(reasons, reason, "reason", sorted(reasons.dropna().unique()))
+    rows = np.flatnonzero(wanted & right)
+    frame = pd.DataFrame(index=result.index[rows])
+    for number, (name, values) in enumerate(_own_columns(result, columns, data)):
+        label = f"own_{name}" if name in _PEOPLE else name
+        frame.insert(number, label, values.take(rows), allow_duplicates=True)
+    frame["contact_id"] = result_column(result, "contact_id").array.take(rows)
+    frame["status"] = pd.Categorical(statuses.to_numpy()[rows], dtype=STATUS_DTYPE)
+    frame["reason"] = reasons.array.take(rows)
+    return frame.assign(**_words(frame["status"], frame["reason"]))
+
+
+def _is_one_of(values: pd.Series[Any], wanted: Any, argument: str, known: list[str]) -> Any:
+    if wanted is None:
+        return np.ones(len(values), dtype=bool)
+    names = wanted if isinstance(wanted, list) else [wanted]
+    strange = [name_of(name) for name in names if not isinstance(name, str) or name not in known]
+    if strange:
+        raise InvalidInputError(
+            f"{argument}={listed(strange)} does not occur, expected one of "
+            f"{listed([repr(name) for name in known]) or 'none at all'}, or a list of these."
+        )
+    return values.isin(names).to_numpy(dtype=bool)
+
+
+def _own_columns(
+    result: pd.DataFrame, columns: list[Hashable] | None, data: Source | None
+) -> list[tuple[Hashable, Any]]:
+    """Find the analyst's columns, in the rows of the result."""
+    if columns is not None and not isinstance(columns, list):
+        raise InvalidInputError("columns= takes a list of names, such as ['name', 'city'].")
+    if data is None:
+        own = [find_place(result, name, argument="columns") for name in columns or ()]
+        return [(place.label, place.array) for place in own]
+    frame = data if isinstance(data, pd.DataFrame) else data.frame
+    beside = pair(result, data)
+    if columns is None:
+        names = enumerate(frame.columns)
+        own = [Place(name, "column", frame.iloc[:, i].array) for i, name in names]
+        own = [place for place in own if place.label not in _PEOPLE]
+    else:
+        own = [find_place(frame, name, argument="columns") for name in columns]
+    return [(place.label, beside.take(place.array)) for place in own]
+
+
+def _words(status: pd.Series[Any], reason: pd.Series[Any]) -> dict[str, Any]:
+    """Say of each row why it is so and what to do, in words."""
+    outcomes = pd.MultiIndex.from_arrays([status.astype(str), reason.fillna("")])
+    codes, distinct = outcomes.factorize()
+    told = [reason_for(*outcome) for outcome in distinct]
+    why = pd.array([words.meaning for words in told], dtype="string")
+    what_to_do = pd.array([words.action for words in told], dtype="string")
+    return {"why": why.take(codes), "what_to_do": what_to_do.take(codes)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from kirim_pandas.journal.store import Journal
 
-__all__ = ["compare", "plot", "report", "run_of", "summary"]
+__all__ = ["compare", "people", "plot", "report", "run_of", "summary"]
 
 _UNKNOWN_HERE = "Label and operation are not known here: this journal does not have the run."
 _FOUND = "The result carries no run id; the run was found by its contacts and outcomes."
@@ -103,6 +103,19 @@ def plot(
 ) -> Axes:
     """Draw; documented at ``result.kirim.plot``."""
     return reports.plot(result, by, data=_data(result, data), ax=ax)
+
+
+def people(
+    result: pd.DataFrame,
+    *,
+    status: str | list[str] | None = None,
+    reason: str | list[str] | None = None,
+    columns: list[Hashable] | None = None,
+    data: Source | None = None,
+) -> pd.DataFrame:
+    """List who is meant; documented at ``result.kirim.people``."""
+    source = _data(result, data)
+    return reports.people(result, status=status, reason=reason, columns=columns, data=source)
 
 
 def report(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import doctest
 import io
 import re
 import shutil
@@ -19,7 +18,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kirim_pandas.errors import InvalidInputError
-from kirim_pandas.frames import exports
 from kirim_pandas.frames.exports import spreadsheet_safe
 from kirim_pandas.frames.values import readable
 

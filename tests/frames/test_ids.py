@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import re
 from decimal import Decimal
 from enum import StrEnum
@@ -16,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kirim_pandas.errors import InvalidInputError
-from kirim_pandas.frames import ids as ids_module
 from kirim_pandas.frames.columns import hint_columns, id_columns
 from kirim_pandas.frames.ids import MALFORMED, MISSING, USABLE, ContactIds, collect_ids
 from kirim_pandas.frames.shapes import name_of, shape_of, shorten

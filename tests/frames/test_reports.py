@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import doctest
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from itertools import combinations
@@ -16,7 +15,6 @@ import pytest
 
 import kirim_pandas as kp
 from kirim_pandas.errors import ConfigurationError, InvalidInputError
-from kirim_pandas.frames import summary as summary_module
 from kirim_pandas.frames.charts import COLOURS, bars, svg_chart
 from kirim_pandas.frames.reports import (
     REASONS,

@@ -254,7 +254,7 @@ def test_the_lock_is_left_clean(tmp_path):
 @pytest.mark.parametrize("run_id", ["../other", "a/b", "", "run\n", "x" * 200, 17, None])
 def test_what_is_no_run_id_is_not_made_a_file(run_id):
     """Whatever is passed as a run id, nothing is created from it."""
-    with pytest.raises(kp.InvalidInputError, match="is no run id|expected a text like run_"):
+    with pytest.raises(kp.InvalidInputError, match=r"is no run id|expected a text like run_"):
         kp.resume(run_id)
 
 
