@@ -156,6 +156,11 @@ class Client:
         return self._gate.writes.limit_is_known
 
     @property
+    def patience_seconds(self) -> float:
+        """How long a call that fails is tried again."""
+        return self._caller.patience_seconds
+
+    @property
     def target(self) -> str:
         """Full URL of ``bulk_label``."""
         return self._address.url("/contacts/bulk_label", with_number=True)

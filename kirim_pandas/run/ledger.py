@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kirim_pandas.grouptesting.outcomes import Counts, Outcome, Outcomes, Positions
+from kirim_pandas.run.calls import Call
 
 __all__ = ["Ledger"]
 
@@ -26,7 +27,7 @@ class Ledger:
         self._refusal = np.full(contact_count, -1, dtype=np.int64)
         self._refusal_codes: list[str] = []
         # Calls that may have been carried out and were not answered.
-        self._in_doubt: list[tuple[Positions, int]] = []
+        self._in_doubt: list[Call] = []
 
     def sent(self, positions: Positions, batch: int) -> None:
         """A batch call is on its way: from now on its contacts may be labeled."""
@@ -36,28 +37,28 @@ class Ledger:
         """The call certainly did not reach the contacts after all."""
         self._batch[positions] = -1
 
-    def lost(self, positions: Positions, batch: int) -> None:
+    def lost(self, call: Call) -> None:
         """A call may have been carried out, and perhaps nobody will know from its key.
 
-        From now on only an answer tells where these contacts stand: that later calls do not
+        From now on only an answer tells where its contacts stand: that later calls do not
         reach them, or are refused, says nothing of this one.
         """
-        self._in_doubt.append((positions, batch))
+        self._in_doubt.append(call)
 
-    def not_lost(self, positions: Positions) -> None:
-        """The call with just this array was not carried out after all."""
-        self._in_doubt = [doubt for doubt in self._in_doubt if doubt[0] is not positions]
+    def not_lost(self, call: Call) -> None:
+        """The call was not carried out after all, under its key."""
+        self._in_doubt = [lost for lost in self._in_doubt if lost.key != call.key]
 
     def answered(self, positions: Positions, counts: Counts) -> None:
         """The service counted these contacts."""
         self.nodes.append((positions, counts))
         self._answered[positions] = True
 
-    def withdrawn(self, positions: Positions, batch: int) -> None:
-        """The answer to the call with just this array may be another call's."""
-        self.nodes = [node for node in self.nodes if node[0] is not positions]
-        self._answered[positions] = False
-        self.lost(positions, batch)
+    def withdrawn(self, call: Call) -> None:
+        """The answer to a call may be another call's."""
+        self.nodes = [node for node in self.nodes if node[0] is not call.positions]
+        self._answered[call.positions] = False
+        self.lost(call)
 
     def refused(self, positions: Positions, code: str) -> None:
         """The service refused exactly these contacts."""
@@ -78,8 +79,8 @@ class Ledger:
     def outcomes(self, outcome: NDArray[np.int8], probed: NDArray[np.bool_]) -> Outcomes:
         """Put together what calls and attribution found."""
         last = np.full(len(self._batch), -1, dtype=np.int64)
-        for positions, batch in self._in_doubt:
-            last[positions] = batch
+        for call in self._in_doubt:
+            last[call.positions] = call.batch
         in_doubt = (last >= 0) & ~self._answered
         return Outcomes(
             outcome=np.where(self._answered, outcome, np.int8(Outcome.UNDETERMINED)),

@@ -71,6 +71,8 @@ class Run:
         The calls of earlier sessions of the same run, in the order of their numbers.
     own_key
         Whether the calls of `past` were sent under the key that is used now.
+    patience_seconds
+        How long a call is tried by who sends it; only to be told.
     source
         Reads what explains skips, where the columns of the job do not.
     new_key
@@ -87,6 +89,7 @@ class Run:
         stop: StopButton,
         past: Sequence[PastCall] = (),
         own_key: bool = False,
+        patience_seconds: float = 900.0,
         source: ColumnSource | None = None,
         new_key: Callable[[], str] = lambda: str(uuid.uuid4()),
         clock: Callable[[], float] = time.monotonic,
@@ -94,6 +97,7 @@ class Run:
         self._job = job
         self._pool = pool
         self._stop = stop
+        self._patience_seconds = patience_seconds
         self._clock = clock
         self._past = past
         self._ledger = Ledger(job.contact_count)
@@ -247,7 +251,10 @@ class Run:
             yield news
         elif self._pool.in_flight and self._clock() - self._heard_at > SILENCE_SECONDS:
             self._heard_at = math.inf  # said once
-            yield Waiting("no answer from the service yet", SILENCE_SECONDS)
+            minutes = f"{self._patience_seconds / 60:.3g} min"
+            yield Waiting(
+                f"no answer from the service yet, trying for up to {minutes}", SILENCE_SECONDS
+            )
 
     def _look_at_button(self) -> None:
         if self._stop.presses:

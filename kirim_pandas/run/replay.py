@@ -46,7 +46,7 @@ def recall_batches(
         superseded = bool(covered[positions].any())
         if known.state == "stale" or (known.state == "sent" and superseded):
             # Its key was given up, and it may have been carried out for all that.
-            ledger.lost(positions, call.batch)
+            ledger.lost(call)
             continue
         if superseded:
             continue

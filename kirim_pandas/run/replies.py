@@ -161,7 +161,7 @@ class ReplyHandler:
             self._own_key = True
             for refused, failure in self._aside:
                 if refused.phase == "apply":
-                    self._ledger.not_lost(refused.positions)
+                    self._ledger.not_lost(refused)
                 else:
                     self.round.refused_calls.append(refused)
                 yield CallRefused(refused, failure.code, failure.request_id)
@@ -174,7 +174,7 @@ class ReplyHandler:
         about_ids = failure.said is Said.IDS
         if call.phase == "apply":
             if state == "sent":
-                self._ledger.lost(call.positions, call.batch)
+                self._ledger.lost(call)
             if about_ids and len(call.positions) == 1:
                 self._ledger.refused(call.positions, failure.code)
             elif state != "sent":
@@ -199,7 +199,7 @@ class ReplyHandler:
         self._in_doubt.add(call.number)
         self.trusts_probes = False
         if call.phase == "apply":
-            self._ledger.withdrawn(call.positions, call.batch)
+            self._ledger.withdrawn(call)
         return CallLost(call, NOT_ITS_OWN)
 
     # -- what to do now --------------------------------------------------------------------

@@ -18,19 +18,18 @@ import pandas as pd
 
 from kirim_pandas.frames.results import contacts_frame, result_frame
 from kirim_pandas.grouptesting.outcomes import Counts, Outcomes
-from kirim_pandas.run.calls import Call, PastCall, Reply
+from kirim_pandas.run.calls import Call, Reply
 from kirim_pandas.run.events import CallPlanned, Event, Idle, Listener, RunEnded
 from kirim_pandas.run.loop import Run
-from kirim_pandas.run.pool import CallPool
+from kirim_pandas.run.pool import CallPool, SendCall
 from kirim_pandas.run.stop import StopButton
 from kirim_pandas.verbs.ending import Ending
 
 if TYPE_CHECKING:
-    from kirim_pandas.api.client import Client
     from kirim_pandas.journal.writer import RunWriter
     from kirim_pandas.verbs.order import Order
 
-__all__ = ["Watcher", "execute", "frame_of", "has_work", "warn_not_shown"]
+__all__ = ["Watcher", "execute", "frame_of", "has_work", "sender", "warn_not_shown"]
 
 Told = TypeVarTuple("Told")
 
@@ -41,11 +40,9 @@ MAX_IN_FLIGHT = 8
 def execute(
     order: Order,
     *,
-    client: Client | None,
     watchers: Sequence[Listener] = (),
     stop: StopButton,
     writer: RunWriter | None = None,
-    past: Sequence[PastCall] = (),
 ) -> pd.DataFrame:
     """Carry an order out.
 
@@ -53,16 +50,12 @@ def execute(
     ----------
     order
         What to do.
-    client
-        Sends; may be None where there are no contacts.
     watchers
         Told of every event, in this thread.
     stop
         Looked at between any two steps.
     writer
         Where the run is written down, if anywhere.
-    past
-        The calls of earlier sessions, when this is a resumed run.
 
     Returns
     -------
@@ -77,8 +70,16 @@ def execute(
         Somebody stopped it; likewise.
     """
     __tracebackhide__ = True
-    pool = CallPool(_sender(client, order, past), max_in_flight=MAX_IN_FLIGHT)
-    run = Run(order.job, pool, stop=stop, past=past, own_key=order.own_key)
+    client = order.client
+    pool = CallPool(sender(order), max_in_flight=MAX_IN_FLIGHT)
+    run = Run(
+        order.job,
+        pool,
+        stop=stop,
+        past=order.past,
+        own_key=order.own_key,
+        patience_seconds=client.patience_seconds if client else 0.0,
+    )
     ended, broken = _listen(run, writer, watchers, stop)
     if client is not None and pool.in_flight:
         client.leave_in_flight()  # a resume, or another run, is not to wait for them
@@ -89,9 +90,9 @@ def execute(
     return ending.conclude(resumable=resumable)
 
 
-def has_work(order: Order, past: Sequence[PastCall]) -> bool:
+def has_work(order: Order) -> bool:
     """Tell whether a resumed run would send anything; sends nothing."""
-    run = Run(order.job, CallPool(_sender(None, order, past)), stop=StopButton(), past=past)
+    run = Run(order.job, CallPool(sender(order)), stop=StopButton(), past=order.past)
     events = run.events()
     try:
         return any(isinstance(event, CallPlanned) for event in events)
@@ -158,11 +159,9 @@ def warn_not_shown(error: Exception) -> None:
         )
 
 
-def _sender(
-    client: Client | None, order: Order, past: Sequence[PastCall]
-) -> Callable[[Call, Callable[[str, float], None], threading.Event], Reply]:
+def sender(order: Order) -> SendCall:
     """Bind the client to the order: positions become ids, and only here."""
-    sent_before = {known.call.key for known in past}
+    client, sent_before = order.client, {known.call.key for known in order.past}
 
     def send(call: Call, on_wait: Callable[[str, float], None], stop: threading.Event) -> Reply:
         assert client is not None  # it may only be missing where there is no contact

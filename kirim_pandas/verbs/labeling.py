@@ -115,14 +115,7 @@ def carry_out(
     tally = Tally(len(order.contact_ids))
     result: pd.DataFrame | None = None
     try:
-        result = execute(
-            order,
-            client=order.client,
-            watchers=[tally, *watchers],
-            stop=stop,
-            writer=writer,
-            past=order.past,
-        )
+        result = execute(order, watchers=[tally, *watchers], stop=stop, writer=writer)
     except (KirimError, RunInterrupted) as error:
         result = error.result
         raise

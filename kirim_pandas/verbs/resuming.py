@@ -108,7 +108,7 @@ def taken_up(asked: Resumption, warn: Callable[[str], None]) -> Iterator[tuple[O
         order = _order(asked, record, past)
         over = record.state in ("finished", "capped")
         # Where nothing is sent no key is needed, and nobody is asked for one.
-        idle = order.client is None and over and not has_work(order, past)
+        idle = order.client is None and over and not has_work(order)
         order = ready(order, sends=not idle)
         if order.client is not None:
             _check_same_place(record, order.client)
@@ -117,7 +117,7 @@ def taken_up(asked: Resumption, warn: Callable[[str], None]) -> Iterator[tuple[O
         try:
             writer.refuse_opposites(record)
         except InvalidInputError:
-            if has_work(order, past):  # else its result is still right to give
+            if has_work(order):  # else its result is still right to give
                 raise
         writer.reopen(replace(record, resolve=order.job.resolve))
         with session.at_work(order.run_id, written_down=True):

@@ -23,6 +23,7 @@ from kirim_pandas.run.events import (
     CallUnsent,
     PhaseStarted,
     RunEnded,
+    Waiting,
 )
 from kirim_pandas.run.loop import Run
 from kirim_pandas.run.pool import CallPool
@@ -569,6 +570,19 @@ def test_a_new_key_after_a_stored_failure_keeps_the_doubt():
     assert not outcomes.answered.any()
 
 
+def test_a_key_that_proves_itself_does_not_clear_a_key_given_up():
+    """Key A lost and given up, key B refused before the key was known: A stays in doubt."""
+    service = ModelService(random_world(2, 0.0), bad=frozenset({0}))
+    stored = ServerError("stored", status=500)
+    stored.replayed = True
+    service.fault = lambda number, call: stored if number == 0 else None
+    past = [lost(0, [0], batch=0)]
+    outcomes = go(service, past=past)[-1].outcomes
+    assert outcomes.answered.tolist() == [False, True]
+    assert outcomes.refusal.tolist() == [-1, -1]
+    assert (outcomes.batch == 0).all()
+
+
 def test_half_a_round_of_probes_counts():
     """A run stopped among its probes names what the answered ones tell, and nothing else."""
     service = ModelService(random_world(1000, 0.02))
@@ -655,3 +669,30 @@ def test_probes_of_a_phase_that_is_gone_count_and_say_nothing():
         numbers = [event.call.number for event in again if isinstance(event, CallPlanned)]
         assert numbers[0] == len(past) + 1
         assert (again[-1].outcomes.outcome == service.world).all()
+
+
+class SilentPool(CallPool):
+    """Takes a call and brings nothing back; each look takes a second of the clock it is given."""
+
+    def __init__(self):
+        super().__init__(lambda call, on_wait, stop: None)
+        self.now = 0.0
+
+    def submit(self, call):
+        self.in_flight += 1
+
+    def take(self, timeout_seconds):
+        self.now += 1.0
+
+
+def test_silence_is_told_within_three_seconds():
+    """Whoever waits for a first answer hears of it once, and for how long that may go on."""
+    pool, stop, told = SilentPool(), StopButton(), []
+    run = Run(Job(3), pool, stop=stop, patience_seconds=900.0, clock=lambda: pool.now)
+    for event in run.events():
+        if isinstance(event, Waiting):
+            told.append((pool.now, event.reason))
+        if pool.now > 60 and not stop.presses:
+            stop.press()
+    assert told == [(3.0, "no answer from the service yet, trying for up to 15 min")]
+    assert event.state == "stopped"

@@ -12,7 +12,7 @@ import sqlite3
 import tempfile
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -251,7 +251,8 @@ class Machine(RuleBasedStateMachine):
                 db = self.writer._journal._db
                 (pages,) = db.execute("PRAGMA page_count").fetchone()
                 db.execute(f"PRAGMA max_page_count = {pages}")
-            pool = InlinePool(execution._sender(client, order, past), self.must_be_planned)
+            order = replace(order, client=client, past=past)
+            pool = InlinePool(execution.sender(order), self.must_be_planned)
             events = Run(job, pool, stop=stop, past=past, clock=self.clock.monotonic).events()
             for number, event in enumerate(events):
                 if number >= steps and press_at is None:
