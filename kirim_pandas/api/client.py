@@ -107,7 +107,7 @@ class Client:
         _check_settings(share, max_tries, patience_seconds)
         self._secret = secret
         self._address = read_address(
-            _setting(base_url, "KIRIM_BASE_URL") or DEFAULT_BASE_URL,
+            _setting(base_url, "KIRIM_BASE_URL", DEFAULT_BASE_URL),
             _setting(phone_number_id, "KIRIM_PHONE_NUMBER_ID"),
             allow_http=allow_http,
         )
@@ -453,13 +453,15 @@ def _check_settings(share: object, max_tries: object, patience_seconds: object) 
         )
 
 
-def _setting(given: T | None, name: str) -> T | str | None:
-    """Return what was given, else what the environment says of it.
+def _setting(given: T | None, name: str, default: str | None = None) -> T | str | None:
+    """Return what was given, else what the environment says of it, else the default.
 
     Nothing here can fail, so no traceback shows the environment.
     """
     told = os.environ.get(name, "")
-    return told.strip() or None if given is None else given
+    if given is None or (isinstance(given, str) and not given):
+        return told.strip() or default
+    return given
 
 
 def _is_stored(error: ApiError) -> bool:

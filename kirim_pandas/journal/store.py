@@ -26,7 +26,7 @@ from kirim_pandas.journal import records
 from kirim_pandas.journal.records import Entry, RecordState, RunRecord
 from kirim_pandas.run.calls import PastCall
 
-__all__ = ["BROKEN", "Entry", "Journal", "RecordState", "RunRecord", "default_path"]
+__all__ = ["BROKEN", "Entry", "Journal", "RecordState", "RunRecord", "default_path", "place_of"]
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x4B49524D  # "KIRM", so that no other SQLite file is taken for a journal
@@ -70,10 +70,27 @@ PRAGMAS = (
 def default_path() -> Path:
     """Return where the journal is: ``KIRIM_JOURNAL``, else the user's state folder."""
     if configured := os.environ.get("KIRIM_JOURNAL"):
-        return Path(configured).expanduser()
+        return place_of(configured)
     import platformdirs
 
     return platformdirs.user_state_path("kirim-pandas") / "journal.sqlite"
+
+
+def place_of(path: str | os.PathLike[str]) -> Path:
+    """Make a path absolute, once, so that a later change of the working folder changes nothing.
+
+    Raises
+    ------
+    JournalError
+        The path names the home of somebody who has none, or holds a NUL character.
+    """
+    try:
+        place = Path(path).expanduser().absolute()
+    except RuntimeError as error:
+        raise JournalError(f"The journal cannot be at {os.fspath(path)!r}: {error}") from None
+    if "\0" in str(place):
+        raise JournalError("The journal cannot be at a path that holds a NUL character.")
+    return place
 
 
 class Journal:
@@ -95,7 +112,7 @@ class Journal:
     def __init__(
         self, path: str | Path | None = None, *, wall_clock: Callable[[], float] = time.time
     ) -> None:
-        self.path = default_path() if path is None else Path(path).expanduser()
+        self.path = default_path() if path is None else place_of(path)
         self.now = wall_clock
         with self._translated("opened"):
             if self.path.is_dir():

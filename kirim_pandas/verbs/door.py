@@ -24,6 +24,7 @@ __all__ = [
     "journal_problems",
     "past_run",
     "plain",
+    "progress_problems",
     "refuse",
     "shown",
     "used_client",
@@ -83,6 +84,14 @@ def journal_problems(journal: object, *, needed: bool = False) -> list[str]:
         return []
     nowhere = "" if needed else ", or False for nowhere"
     return [f"journal: found {shown(journal)}, expected a path, None for the usual place{nowhere}."]
+
+
+def progress_problems(progress: object) -> list[str]:
+    """Tell what is wrong with ``progress=``."""
+    if isinstance(progress, bool) or callable(progress):
+        return []
+    found = shown(progress)
+    return [f"progress: found {found}, expected True, False, or a function that takes a Progress."]
 
 
 def used_client(client: Client | None) -> Client:

@@ -16,7 +16,14 @@ from kirim_pandas.api.models import Organization
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.ids import ContactIds, collect_ids
 from kirim_pandas.run.spec import Job, Resolve
-from kirim_pandas.verbs.door import ShortTraceback, client_problems, past_run, plain, refuse
+from kirim_pandas.verbs.door import (
+    ShortTraceback,
+    client_problems,
+    past_run,
+    plain,
+    progress_problems,
+    refuse,
+)
 from kirim_pandas.verbs.execution import has_work
 from kirim_pandas.verbs.labeling import run_watched, warn
 from kirim_pandas.verbs.order import Order, option_problems, ready
@@ -91,6 +98,7 @@ class Resumption:
 
 def go_on(asked: Resumption, progress: ProgressChoice) -> pd.DataFrame:
     """Go on with a run in this thread; documented at ``df.kirim.resume``."""
+    refuse(progress_problems(progress := plain(progress)))
     with taken_up(asked, warn) as (order, writer):
         return run_watched(order, writer, progress)
 

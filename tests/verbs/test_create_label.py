@@ -57,7 +57,7 @@ def test_a_retry_has_the_same_key(play):
 @pytest.mark.parametrize(
     ("code", "param", "told"),
     [
-        ("invalid_field_value", "name", r"has a label of this name: kirim_pandas.labels\(\)"),
+        ("invalid_field_value", "name", r"has a label of this name: kirim_pandas\.labels\(\)"),
         ("missing_required_field", "team_id", "Pass team_id="),
     ],
 )

@@ -116,6 +116,65 @@ def test_foreign_objects_are_refused(box, label, verb, wrong, told):
     assert len(box.requests()) == before
 
 
+@pytest.mark.parametrize("progress", [None, "yes", pd.NA, 1, pd.Series([SECRET])])
+def test_what_is_no_way_to_show_progress(box, label, progress):
+    """Progress is shown, not shown, or told to a function; anything else is refused first."""
+    before = len(box.requests())
+    for verb, given in (("bulk_label", (label, "attach")), ("resume", ("run_1",))):
+        with pytest.raises(kp.InvalidInputError, match="progress: found") as caught:
+            getattr(box.contacts.kirim, verb)(*given, client=box.client(), progress=progress)
+        assert SECRET not in str(caught.value)
+    assert len(box.requests()) == before
+
+
+def test_an_almost_false_is_false(box, label, capsys):
+    """numpy's False shows no bar."""
+    box.contacts.kirim.bulk_label(
+        label, "attach", client=box.client(), progress=np.bool_(False), resolve="batches"
+    )
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("place", ["~no such user/x", "a\0b"])
+def test_places_that_cannot_be(box, label, place, monkeypatch):
+    """A home that nobody has, and a NUL, are told in our words, also from the environment."""
+    with pytest.raises(kp.JournalError, match="cannot be at"):
+        kp.runs(journal=place)
+    with pytest.raises(kp.JournalError, match="cannot be at"):
+        box.contacts.kirim.bulk_label_job(label, "attach", client=box.client(), journal=place)
+    if "\0" not in place:  # which no environment can hold
+        monkeypatch.setenv("KIRIM_JOURNAL", place)
+        with pytest.raises(kp.JournalError, match="cannot be at"):
+            kp.runs()
+
+
+def test_another_folder_in_the_next_cell_moves_no_journal(box, label, tmp_path, monkeypatch):
+    """A relative journal is where it was when the run started, whatever the folder is later."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+
+    def leave(now):
+        monkeypatch.chdir(tmp_path / "elsewhere")
+
+    box.contacts.kirim.bulk_label(
+        label, "attach", client=box.client(), journal="here.sqlite", progress=leave
+    )
+    assert kp.runs(journal=tmp_path / "here.sqlite")["state"].tolist() == ["finished"]
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.parametrize("text", [np.str_, lambda value: StrEnum("Word", {"A": value}).A])
+def test_a_connection_takes_almost_strings(box, text):
+    """Key, address and number may be almost strings; what is no address is refused in our words."""
+    client = kp.connect(text(box.api_key), base_url=text(box.base_url))
+    assert client.me().tier
+    assert type(client.target) is str
+    with pytest.raises(kp.ConfigurationError) as caught:
+        kp.connect(box.api_key, base_url=pd.Series([SECRET]))
+    assert SECRET not in str(caught.value)
+    assert frames_of(caught.value) == {__file__}
+
+
 @pytest.mark.parametrize("verb", [kp.resume, kp.forget, kp.calls])
 @pytest.mark.parametrize("run_id", [pd.DataFrame({"a": [SECRET]}), None, 7, pd.NA, "no run id"])
 def test_what_is_no_run_id_is_refused(verb, run_id):
