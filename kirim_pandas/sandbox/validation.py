@@ -57,21 +57,25 @@ def read_bulk_call(content: Any, switches: Switches) -> BulkCall:
         content["operation"],
     )
 
-    def refuse(param: str | None, message: str) -> Refusal:
-        return Refusal(400, "invalid_field_value", message, param=param)
-
     if operation not in ("attach", "detach"):
-        raise refuse("operation", "operation must be attach or detach.")
+        raise _refusal("operation", "operation must be attach or detach.")
     if not (isinstance(label_id, str) and LABEL_ID.fullmatch(label_id)):
-        raise refuse("label_id", "label_id is not a label id.")
+        raise _refusal("label_id", "label_id is not a label id.")
+    return BulkCall(_read_ids(contact_ids, switches), label_id, operation)
+
+
+def _refusal(param: str | None, message: str) -> Refusal:
+    return Refusal(400, "invalid_field_value", message, param=param)
+
+
+def _read_ids(contact_ids: Any, switches: Switches) -> list[str]:
     if not isinstance(contact_ids, list) or not 1 <= len(contact_ids) <= MAX_CONTACTS:
-        raise refuse("contact_ids", f"contact_ids must be a list of 1 to {MAX_CONTACTS} ids.")
+        raise _refusal("contact_ids", f"contact_ids must be a list of 1 to {MAX_CONTACTS} ids.")
     for position, contact_id in enumerate(contact_ids):
         if not (isinstance(contact_id, str) and CONTACT_ID.fullmatch(contact_id)):
-            raise refuse(param_at(switches, position), "An id is not a contact id.")
-    if switches.duplicates != "each" and len(set(contact_ids)) < len(contact_ids):
-        if switches.duplicates == "refused":
-            repeated = next(i for i, c in enumerate(contact_ids) if c in contact_ids[:i])
-            raise refuse(param_at(switches, repeated), "An id occurs twice.")
-        contact_ids = list(dict.fromkeys(contact_ids))
-    return BulkCall(contact_ids, label_id, operation)
+            raise _refusal(param_at(switches, position), "An id is not a contact id.")
+    distinct = list(dict.fromkeys(contact_ids))
+    if switches.duplicates == "refused" and len(distinct) < len(contact_ids):
+        repeated = next(i for i, c in enumerate(contact_ids) if c in contact_ids[:i])
+        raise _refusal(param_at(switches, repeated), "An id occurs twice.")
+    return contact_ids if switches.duplicates == "each" else distinct

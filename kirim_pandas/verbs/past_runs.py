@@ -16,6 +16,7 @@ from kirim_pandas.verbs.door import ShortTraceback, journal_problems, past_run, 
 
 if TYPE_CHECKING:
     from kirim_pandas.journal.store import Journal, RunRecord
+    from kirim_pandas.run.calls import PastCall
 
 __all__ = ["calls", "forget", "runs"]
 
@@ -123,24 +124,34 @@ def calls(run_id: str, *, journal: str | Path | None = None) -> pd.DataFrame:
 
         with closing(Journal(journal)) as store:
             _record, made = store.load(run_id)
-    counts = [past.reply.counts if past.reply else None for past in made]
-    requests = [past.reply.request_id if past.reply else past.request_id for past in made]
-    states = ["no_reply" if past.state in ("sent", "stale") else past.state for past in made]
-    batches = [past.call.batch if past.call.batch >= 0 else None for past in made]
-    return pd.DataFrame(
-        {
-            "number": _whole([past.call.number for past in made]),
-            "phase": _text([past.call.phase for past in made]),
-            "batch": _whole(batches),
-            "contacts": _whole([len(past.call.positions) for past in made]),
-            "state": _text(states),
-            "applied": _whole([count.applied if count else None for count in counts]),
-            "cross_org": _whole([count.cross_org if count else None for count in counts]),
-            "team_mismatch": _whole([count.team_mismatch if count else None for count in counts]),
-            "code": _text([past.code for past in made]),
-            "request_id": _text(requests),
-        }
-    )
+    columns = list(_CALL_COLUMNS)
+    rows = pd.DataFrame([_told(past) for past in made], columns=columns, dtype=object)
+    return rows.astype(_CALL_COLUMNS)
+
+
+_CALL_COLUMNS = {
+    "number": "Int64",
+    "phase": "string",
+    "batch": "Int64",
+    "contacts": "Int64",
+    "state": "string",
+    **dict.fromkeys(("applied", "cross_org", "team_mismatch"), "Int64"),
+    "code": "string",
+    "request_id": "string",
+}
+
+
+def _told(past: PastCall) -> tuple[object, ...]:
+    """Return what the journal remembers of a call, in the order of the columns."""
+    call, reply = past.call, past.reply
+    state = "no_reply" if past.state in ("sent", "stale") else past.state
+    batch = call.batch if call.batch >= 0 else None
+    sent = (call.number, call.phase, batch, len(call.positions))
+    if reply is None:
+        return *sent, state, None, None, None, past.code, past.request_id
+    counts = reply.counts
+    told = (counts.applied, counts.cross_org, counts.team_mismatch)
+    return *sent, state, *told, past.code, reply.request_id
 
 
 def forget(run_id: str, *, journal: str | Path | None = None) -> None:
