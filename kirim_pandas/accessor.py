@@ -177,7 +177,8 @@ class KirimAccessor:
             ``.result(timeout_seconds=None)`` waits and returns the result frame, or raises what
             ended the run; ``await job`` does the same without blocking the kernel's loop, but a
             cancelled job raises ``asyncio.CancelledError`` there, with the same ``.result``.
-            ``.cancel()`` stops in order, ``.done`` is a bool, ``.progress`` a
+            ``.cancel()`` stops in order; then ``.frame`` has every row with what is known of it,
+            and ``.resume()`` goes on in a new job.  ``.done`` is a bool, ``.progress`` a
             :class:`kirim_pandas.Progress`, ``.run_id`` a str.
 
         Raises

@@ -18,7 +18,7 @@ import pandas as pd
 
 from kirim_pandas.errors import InvalidInputError, KirimError, RunInterrupted
 from kirim_pandas.notebook.job_end import Ending
-from kirim_pandas.notebook.kernel import in_notebook
+from kirim_pandas.notebook.kernel import in_notebook, somebody_watches
 from kirim_pandas.notebook.texts import JobFacts, state_text, time_left_text
 from kirim_pandas.run.events import Listener
 from kirim_pandas.run.progress import Progress, Tally
@@ -97,6 +97,12 @@ class LabelJob:
     def start(self) -> None:
         """Begin; called once, by what makes the job."""
         self._thread.start()
+
+    def announce(self) -> None:
+        """Show the job where somebody watches; called once, by what started it."""
+        with self._only_shown():
+            if somebody_watches():
+                self._show()
 
     # -- what people use -------------------------------------------------------------------
 
@@ -200,9 +206,7 @@ class LabelJob:
     def show(self) -> None:
         """Show the job here; what fails to be drawn is told in a warning, and the run goes on."""
         with self._only_shown():
-            if self._view is None:
-                self._view = self._make_view(self)
-            self._view.show()
+            self._show()
 
     def __await__(self) -> Generator[Any, None, pd.DataFrame]:
         return self._waited().__await__()
@@ -255,6 +259,11 @@ class LabelJob:
             is_job=True,
             resumable=self._resume is not None,
         )
+
+    def _show(self) -> None:
+        if self._view is None:
+            self._view = self._make_view(self)
+        self._view.show()
 
     @contextmanager
     def _only_shown(self) -> Iterator[None]:

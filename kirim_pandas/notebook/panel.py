@@ -25,9 +25,9 @@ from kirim_pandas.notebook.texts import many, team_shown
 __all__ = ["HOW_TO_USE", "Choices", "Panel", "PanelBackend", "PanelLabel", "PanelView"]
 
 HOW_TO_USE = (
-    "Without its widgets the panel is used by its methods: .labels, .choose_label(name_or_id), "
-    ".choose_operation('attach'), .choose_id_column(name), .choose_hint(*names), .plan(), "
-    ".confirm(), .run(), .result(), .report()."
+    "Without its widgets the panel is used by its methods: .labels,\n"
+    ".choose_label(name_or_id), .choose_operation('attach'), .choose_id_column(name),\n"
+    ".choose_hint(*names), .plan(), .confirm(), .run(), .result(), .report()."
 )
 
 
@@ -327,7 +327,7 @@ class Panel:
         label = chosen.label.name if chosen.label else None
         return (
             f"Panel({self.rows:,} rows, id_column={chosen.id_column!r}, label={label!r}, "
-            f"operation={chosen.operation!r}, hint={chosen.hint!r}). {HOW_TO_USE}"
+            f"operation={chosen.operation!r}, hint={chosen.hint!r}).\n{HOW_TO_USE}"
         )
 
     def _ipython_display_(self) -> None:

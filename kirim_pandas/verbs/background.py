@@ -11,7 +11,6 @@ import pandas as pd
 
 from kirim_pandas.notebook.job import LabelJob
 from kirim_pandas.notebook.job_view import JobDisplay
-from kirim_pandas.notebook.kernel import somebody_watches
 from kirim_pandas.verbs.labeling import carry_out, facts_of, pace, written_down
 from kirim_pandas.verbs.order import Order, ready
 from kirim_pandas.verbs.resuming import Resumption, taken_up
@@ -27,8 +26,7 @@ __all__ = ["bulk_label_job", "start"]
 def bulk_label_job(order: Order) -> LabelJob:
     """Start a run and show it; documented where people look, at ``df.kirim.bulk_label_job``."""
     job = start(order)
-    if somebody_watches():
-        job.show()
+    job.announce()
     return job
 
 

@@ -1,6 +1,7 @@
 """Runs in the background: what they promise without a front end."""
 
 import asyncio
+import io
 import os
 import signal
 import threading
@@ -167,6 +168,17 @@ def test_what_cannot_be_shown_does_not_end_the_run(box, start):
     job._make_view = lambda job: 1 / 0
     with pytest.warns(UserWarning, match="cannot be shown.*ZeroDivisionError"):
         job.show()
+    assert len(job.result()) == 12_000
+
+
+def test_a_closed_terminal_leaves_the_handle(box, start, monkeypatch):
+    """Where nothing can be printed, the job is started and handed over, with a warning."""
+    closed = io.StringIO()
+    closed.close()
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", closed)
+        with pytest.warns(UserWarning, match="cannot be shown"):
+            job = start(box)
     assert len(job.result()) == 12_000
 
 
