@@ -167,6 +167,8 @@ class KirimFrameAccessor(KirimAccessor):
         *,
         data: pd.DataFrame | None = None,
         label_name: str | None = None,
+        people: bool = False,
+        columns: list[Hashable] | None = None,
     ) -> Report:
         """Write a report for people: what was done, to whom, why some were skipped, what to do.
 
@@ -176,6 +178,9 @@ class KirimFrameAccessor(KirimAccessor):
             As for :meth:`summary`.
         label_name
             Shown instead of the label's id.
+        people, columns
+            With ``people=True`` the rows that are not applied are listed with these columns, as
+            :meth:`people` has them: the first hundred as a table, all as a CSV file in the page.
 
         Returns
         -------
@@ -202,7 +207,14 @@ class KirimFrameAccessor(KirimAccessor):
         from kirim_pandas.verbs import reporting
 
         with ShortTraceback():
-            return reporting.report(self._obj, plain(by), data=data, label_name=label_name)
+            return reporting.report(
+                self._obj,
+                plain(by),
+                data=data,
+                label_name=label_name,
+                people=people,
+                columns=plain(columns),
+            )
 
     def panel(self, *, client: Client | None = None) -> Panel:
         """Label these contacts by clicks: pick, see the plan, confirm, run, read the report.

@@ -6,7 +6,8 @@ comes from the data or from the service is escaped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import base64
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +39,10 @@ __all__ = [
     "spreadsheet_safe",
     "summary",
 ]
+
+
+_SHOWN_PEOPLE: Final = 100
+"""Rows of the list of people that are drawn; a page of thousands is slow, and nobody reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,8 @@ def report(
     *,
     by: By = None,
     data: Source | None = None,
+    people: bool = False,
+    columns: list[Hashable] | None = None,
 ) -> Report:
     """Write a report on a result.
 
@@ -155,7 +162,12 @@ def report(
     by
         A column name of `data`, an aligned Series or array, or a list of these.
     data
-        The original frame, for column names in `by`.
+        The original frame, for column names in `by` and `columns`.
+    people
+        Whether to list the rows that are not applied: the first hundred are shown, all of them
+        stand in a CSV file inside of the page.
+    columns
+        Columns of `data` in that list; by default all.
 
     Returns
     -------
@@ -180,6 +192,7 @@ def report(
         svg_chart(bars(result)),
         _what_happened(counts),
         _by_group(groups) if groups is not None else "",
+        _people(result, columns, data) if people else "",
     ]
     fragment = Markup('<div class="kirim-report"><style>{}</style>{}</div>').format(
         _STYLE, Markup("").join(sections)
@@ -320,6 +333,26 @@ def _by_group(groups: Bars) -> Markup:
     head = [by, "Rows", *(STATUSES[n] for n in shown), "Applied share"]
     title = Markup("<h3>By {}</h3>").format(by)
     return title + svg_chart(groups) + _table(f"Rows by {by} and status", head, rows)
+
+
+def _people(result: pd.DataFrame, columns: list[Hashable] | None, data: Source | None) -> Markup:
+    """List who is not applied: a table that stays short, and all of them in a CSV file."""
+    found = people(result, columns=columns, data=data)
+    found = spreadsheet_safe(found[found["status"] != "applied"])
+    content = base64.b64encode(
+        found.to_csv(index=False).encode("utf-8-sig")
+    ).decode()  # the mark is for Excel
+    link = Markup(
+        '<p><a download="people.csv" href="data:text/csv;base64,{}">Save all {} as CSV</a></p>'
+    ).format(content, f"{len(found):,} rows")
+    shown = found.head(_SHOWN_PEOPLE).astype(object)
+    rows = shown.where(shown.notna(), "").to_numpy().tolist()
+    table = _table(
+        f"{len(rows):,} of {len(found):,} rows that are not applied",
+        map(_visible, found.columns),
+        (map(_visible, row) for row in rows),
+    )
+    return Markup("<h3>Who is not among the applied</h3>") + table + link
 
 
 # Scoped to .kirim-report, so that nothing leaks into the notebook.  Colours come from JupyterLab's

@@ -124,11 +124,14 @@ def report(
     *,
     data: Source | None = None,
     label_name: str | None = None,
+    people: bool = False,
+    columns: list[Hashable] | None = None,
 ) -> Report:
     """Write a report; documented at ``result.kirim.report``."""
     facts = run_of(result)
     facts = replace(facts, label_name=label_name or facts.label_name)
-    return reports.report(result, facts, by=by, data=_data(result, data))
+    source = _data(result, data)
+    return reports.report(result, facts, by=by, data=source, people=people, columns=columns)
 
 
 def _data(result: pd.DataFrame, data: Source | None) -> Source | None:

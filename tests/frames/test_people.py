@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 
 import pandas as pd
@@ -11,6 +12,7 @@ from support.known_outcomes import known
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.ids import collect_ids
 from kirim_pandas.frames.reasons import REASONS
+from kirim_pandas.frames.reports import report
 from kirim_pandas.frames.results import result_frame
 from kirim_pandas.frames.summary import people
 
@@ -90,3 +92,20 @@ def test_mistakes_are_named(
     """A status, reason or column that does not occur is refused with what there is."""
     with pytest.raises(InvalidInputError, match=words):
         people(result, **({"data": frame} | options))
+
+
+def test_a_report_lists_people_and_stays_short() -> None:
+    """The first hundred rows are a table, all stand in a CSV inside of the page, all is escaped."""
+    many = pd.DataFrame({"id": [contact(n) for n in range(250)], "name": "<b>=1+1"})
+    outcomes = known([1] * 50 + [2] * 200, [0] * 250)
+    result = result_frame(collect_ids(many), outcomes, run_id="run_1")
+    page = report(result, data=many, people=True, columns=["name"]).html
+    assert "100 of 200 rows that are not applied" in page
+    assert page.count("&lt;b&gt;=1+1") == 100
+    assert "<b>" not in page
+    content = base64.b64decode(page.split("base64,")[1].split('"')[0])
+    saved = pd.read_csv(io.BytesIO(content))
+    assert len(saved) == 200
+    assert saved["contact_id"].tolist() == many["id"].iloc[50:].tolist()
+    assert saved["what_to_do"].notna().all()
+    assert "people.csv" not in report(result, data=many).html
