@@ -353,11 +353,7 @@ class Client:
 
         The arguments are those of :meth:`contacts`.
         """
-        if search is not None and not 1 <= len(search) <= 200:
-            raise InvalidInputError(f"search: found {len(search)} characters, expected 1 to 200")
-        for name, text in (("search", search), ("phone", phone)):
-            if any("\ud800" <= character <= "\udfff" for character in text or ""):
-                raise InvalidInputError(f"{name}: found half a character, which cannot be sent")
+        protocol.check_filters(search, phone)
         pages = self._pages("/contacts", search=search, phone=phone)
         return (([Contact.read(item, self._secret) for item in page], more) for page, more in pages)
 

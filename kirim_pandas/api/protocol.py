@@ -37,6 +37,7 @@ from kirim_pandas.errors import (
 __all__ = [
     "MAX_REPLY_BYTES",
     "bulk_label_request",
+    "check_filters",
     "from_a_cache",
     "is_label_id",
     "is_usable_key",
@@ -50,6 +51,7 @@ __all__ = [
 
 MAX_CONTACTS_PER_CALL = 1000
 """Says: at most 1000 contacts a call, in one transaction."""
+MAX_SEARCH_CHARACTERS = 200  # says
 MAX_REPLY_BYTES = 1024 * 1024
 """A true ``bulk_label`` reply is under 300 bytes, a page of 100 contacts some 50 kB."""
 MAX_CURSOR_CHARACTERS = 16 * 1024
@@ -58,6 +60,7 @@ MAX_CURSOR_CHARACTERS = 16 * 1024
 _CONTACT = re.compile(r"ctc_[0-9A-HJKMNP-TV-Z]{26}")  # says: Crockford base32, upper case
 _LABEL = re.compile(r"lbl_[0-9A-HJKMNP-TV-Z]{26}")
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")  # says: up to 255 characters
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _OPERATIONS = ("attach", "detach")
 MAX_LABEL_CHARACTERS = 50  # says: name, 1 to 50
 MAX_TEAM_CHARACTERS = 64  # says: team_id, 1 to 64
@@ -238,6 +241,23 @@ def read_request(address: Address, path: str, **query: str | int | None) -> Requ
     quoted = "/".join(quote(part, safe="") for part in path.split("/"))
     url = address.url(quoted, with_number=path == "/contacts", **query)
     return Request("GET", url, call=f"GET {path}")
+
+
+def check_filters(search: str | None, phone: str | None) -> None:
+    """Check what contacts are searched by.
+
+    Raises
+    ------
+    InvalidInputError
+        `search` has not 1 to 200 characters, or one of the two cannot be sent.
+    """
+    if search is not None and not 1 <= len(search) <= MAX_SEARCH_CHARACTERS:
+        raise InvalidInputError(
+            f"search: found {len(search)} characters, expected 1 to {MAX_SEARCH_CHARACTERS}"
+        )
+    for name, text in (("search", search), ("phone", phone)):
+        if _HALF_CHARACTER.search(text or ""):
+            raise InvalidInputError(f"{name}: found half a character, which cannot be sent")
 
 
 def is_label_id(text: object) -> bool:

@@ -17,7 +17,6 @@ from kirim_pandas.errors import (
     KirimError,
     ProtocolError,
     RateLimitedError,
-    ServerError,
     TransportError,
 )
 
@@ -138,10 +137,8 @@ class Retries:
             None to give up with `error`.
         """
         self.maybe_applied |= error.maybe_applied
-        if isinstance(error, ApiError) and error.replayed:
-            self._replays += 1
-            if self._replays >= STORED_FAILURES:
-                return None
+        if self._is_stored(error):
+            return None
         if pace_seconds is not None and self._limited_seconds <= self._limit_seconds:
             self._limited_seconds += pace_seconds
             return Again(pace_seconds + self._uniform(0.0, 0.1 * pace_seconds), SLOWED)
@@ -149,11 +146,14 @@ class Retries:
             return self._after_limit(error, token_seconds)
         if isinstance(error, ConflictError) and error.code == "idempotency_in_progress":
             return self._after_in_progress()
-        if isinstance(error, ServerError | TransportError | ProtocolError) or (
-            isinstance(error, ApiError) and error.status == 408
-        ):
+        if _may_pass(error):
             return self._after_failure(error, now, was_reached=was_reached)
         return None
+
+    def _is_stored(self, error: KirimError) -> bool:
+        """Whether the key brings nothing but this error any more."""
+        self._replays += isinstance(error, ApiError) and error.replayed
+        return self._replays >= STORED_FAILURES
 
     def _after_limit(self, error: RateLimitedError, token_seconds: float) -> Again | None:
         seconds = error.retry_after_seconds
@@ -162,9 +162,9 @@ class Retries:
             seconds = min(seconds, LONGEST_WITHOUT_RETRY_AFTER_SECONDS)
         if self._limited_seconds + seconds > self._limit_seconds:
             waited = self._limited_seconds
+            after = f", after {_spoken(waited)} of waiting" if waited else ""
             error.args = (
-                f"the server asks to wait {_spoken(seconds)} because of the organisation's rate "
-                f"limit{f', after {_spoken(waited)} of waiting' if waited else ''}: go on later",
+                f"the server asks to wait {_spoken(seconds)}{after}: go on later. {error}",
             )
             return None
         self._limited = min(self._limited + 1, 10)
@@ -194,7 +194,7 @@ class Retries:
         out_of_patience = now - self._failing_since > self._patience_seconds
         if self._tries >= self._max_tries or out_of_patience:
             return None
-        asked = error.retry_after_seconds or 0.0 if isinstance(error, ApiError) else 0.0
+        asked = getattr(error, "retry_after_seconds", None) or 0.0
         if asked > self._patience_seconds:
             error.args = (f"the server asks to wait {_spoken(asked)}: go on later. {error}",)
             return None
@@ -215,10 +215,18 @@ class Retries:
 
     def _reason(self, error: KirimError) -> str:
         if isinstance(error, ApiError):
-            return f"the service answered {error.status}"
+            who = "the service" if error.code else "something on the way"
+            return f"{who} answered {error.status}"
         if isinstance(error, ProtocolError):
             return "the reply was not understood"
         return "the reply was lost" if error.maybe_applied else f"cannot reach {self._host}"
+
+
+def _may_pass(error: KirimError) -> bool:
+    """Whether another try may end otherwise: the service refused nothing for good."""
+    if isinstance(error, ApiError):
+        return error.status == 408 or error.status >= 500
+    return isinstance(error, TransportError | ProtocolError)
 
 
 def parse_retry_after(value: str | None, *, date: str | None = None) -> float | None:

@@ -138,17 +138,18 @@ def read_failure(error: BaseException | None, size: int) -> Failure:
     if not isinstance(error, ApiError):
         return Failure(error, Said.UNCLEAR if left else Said.NOT_SENT, left)
     too_large = error.maybe_too_large and size > 1
+    is_said = too_large and error.status == 413
     index = _index(error, size)
     said = Said.NO
     if error.code is None:
         said = Said.UNCLEAR if left else Said.NOT_SENT
     elif isinstance(error, ServerError) or error.status == 408 or error.code in OF_THE_KEY:
         said = Said.UNCLEAR
-    elif error.status == 413:
-        said = Said.SIZE if size > 1 else Said.NO
+    elif is_said:
+        said = Said.SIZE
     elif _is_about_ids(error):
         said = Said.IDS
-    code = TOO_LARGE if too_large and error.status == 413 else error.code or ""
+    code = TOO_LARGE if is_said else error.code or ""
     return Failure(error, said, left, code, index, error.request_id, too_large, error.replayed)
 
 
@@ -156,8 +157,9 @@ def _is_about_ids(error: ApiError) -> bool:
     names_ids = CONTACT_PARAM.search(error.param or "") is not None
     if isinstance(error, NotFoundError):
         return names_ids
-    nothing_else = isinstance(error, InvalidRequestError) and error.code not in NOT_ABOUT_IDS
-    return nothing_else and (names_ids or not error.param)
+    if not isinstance(error, InvalidRequestError) or error.status == 413:
+        return False
+    return error.code not in NOT_ABOUT_IDS and (names_ids or not error.param)
 
 
 def _index(error: ApiError, size: int) -> int | None:

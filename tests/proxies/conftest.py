@@ -8,12 +8,6 @@ import pytest
 from .gateways import PROGRAMS, Gateway, found
 
 HOW_TO_GET_THEM = "apt-get install -y nginx haproxy squid varnish"
-# What does not hold yet: replies that are not the service's own are still taken for its word, and
-# a limit that its headers do not tell of is not learnt.  Each goes when the client minds it.
-NOT_YET = {
-    "test_a_limit_of_body_size_costs_only_requests[as 400]",
-    "test_a_limit_of_body_size_costs_only_requests[as 502]",
-}
 MISSING = [name for name in PROGRAMS if found(name) is None]
 
 
@@ -26,8 +20,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.proxies)
-            if item.name in NOT_YET:
-                item.add_marker(pytest.mark.xfail(strict=True, reason="see NOT_YET"))
 
 
 @pytest.fixture

@@ -223,30 +223,40 @@ def widgets_below(box):
         yield from widgets_below(child)
 
 
+LIMIT = {"X-RateLimit-Limit": "60000", "X-RateLimit-Remaining": "59999"}
+
+
+def refusing(server, text):
+    """A step that refuses the first id it ever saw, in words that hold `text`, and takes others."""
+
+    def step(connection):
+        posted = [call.json["contact_ids"] for call in server.arrived if call.body]
+        first, ids, request_id = posted[0][0], posted[-1], f"{text}{len(posted)}"
+        if first in ids:
+            error = {"type": text, "code": text, "message": text, "request_id": request_id}
+            error["param"] = f"contact_ids[{ids.index(first)}]"
+            connection.sendall(reply(400, {"error": error}, headers=LIMIT))
+        else:
+            data = {"applied": len(ids), "skipped_cross_org": 0, "skipped_team_mismatch": 0}
+            body = {"data": data, "request_id": request_id}
+            connection.sendall(reply(200, body, headers=LIMIT))
+
+    return step
+
+
 def test_nothing_that_a_server_says_becomes_markup(tmp_path):
     """Names, codes and messages of a service stay text in every view, widget, report and file."""
     from kirim_pandas.notebook.panel_view import PanelWidgets
 
     me = {"data": {"organization": {"id": NASTY, "name": NASTY}}}
     label = {"id": LABEL, "name": NASTY, "color": NASTY, "team_id": NASTY}
-    refused = {"type": NASTY, "code": NASTY, "message": NASTY, "param": "contact_ids[0]"}
-    limit = {"X-RateLimit-Limit": "60000", "X-RateLimit-Remaining": "59999"}
-    data = {"applied": 2, "skipped_cross_org": 0, "skipped_team_mismatch": 0}
-
-    def no(status, number):
-        error = {**refused, "request_id": f"{number}{NASTY}"}
-        return reply(status, {"error": error}, headers=limit)
-
-    steps = [
-        reply(200, me, headers=limit),
-        reply(200, {"data": [label], "has_more": False}, headers=limit),  # the panel asks both
-        no(400, 1),
-        reply(200, {"data": data, "request_id": f"2{NASTY}"}, headers=limit),
-        no(400, 3),  # the id that was pointed at, alone
-        no(403, 4),
-    ]
     shown = []
+    steps = [
+        reply(200, me, headers=LIMIT),
+        reply(200, {"data": [label], "has_more": False}, headers=LIMIT),  # the panel asks both
+    ]
     with ScriptedServer(steps) as server, kp.Client(KEY, base_url=server.base_url) as client:
+        server.steps.append(refusing(server, NASTY))
         data = frame().assign(**{NASTY: NASTY})
         panel = data.kirim.panel(client=client)
         view = panel._view = PanelWidgets(panel)
@@ -257,6 +267,8 @@ def test_nothing_that_a_server_says_becomes_markup(tmp_path):
         shown += [getattr(widget, "value", "") for widget in widgets_below(view.box)]
         job = panel.run()
         result = job.result(30)
+        refused = {"type": NASTY, "code": NASTY, "message": NASTY, "request_id": NASTY}
+        server.steps[:] = [reply(403, {"error": refused})]
         with pytest.raises(kp.PermissionDeniedError) as caught:
             client.label(LABEL)
         view._say(caught.value)
@@ -277,15 +289,8 @@ def test_nothing_that_is_exported_becomes_a_formula():
     starts = ("=", "+", "-", "@", "\t=", "\r=", "\n=", "＝")
     formulas = [f'{start}HYPERLINK("http://127.0.0.1:9/","x")' for start in starts]
     ids, bad = frame(len(formulas) + 2)["contact_id"].tolist(), formulas[0]
-    refused = {"type": "t", "code": bad, "message": "no", "param": "contact_ids[0]"}
-    limit = {"X-RateLimit-Limit": "60000", "X-RateLimit-Remaining": "59999"}
-
-    def no(number):
-        return reply(400, {"error": {**refused, "request_id": f"{bad}{number}"}}, headers=limit)
-
-    good = {"applied": len(formulas) + 1, "skipped_cross_org": 0, "skipped_team_mismatch": 0}
-    steps = [no(1), reply(200, {"data": good, "request_id": bad}, headers=limit), no(2)]
-    with ScriptedServer(steps) as server, kp.Client(KEY, base_url=server.base_url) as client:
+    with ScriptedServer([b""]) as server, kp.Client(KEY, base_url=server.base_url) as client:
+        server.steps[:] = [refusing(server, bad)]
         data = pd.DataFrame({"contact_id": [*ids, *formulas]})
         data = data.assign(**{bad: [bad] * len(ids) + formulas})
         result = data.kirim.bulk_label(
