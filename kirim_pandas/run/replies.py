@@ -12,7 +12,7 @@ from collections.abc import Generator, Sequence
 from typing import TypeAlias
 
 from kirim_pandas.errors import ProtocolError
-from kirim_pandas.run.calls import Call, PastCall, Reply
+from kirim_pandas.run.calls import Call, CallState, PastCall, Reply
 from kirim_pandas.run.events import CallAnswered, CallLost, CallRefused, CallUnsent, Event
 from kirim_pandas.run.ledger import Ledger
 from kirim_pandas.run.outbox import Outbox
@@ -173,12 +173,7 @@ class ReplyHandler:
         state = LEAVES[failure.said, earlier, self._own_key]
         about_ids = failure.said is Said.IDS
         if call.phase == "apply":
-            if state == "sent":
-                self._ledger.lost(call)
-            if about_ids and len(call.positions) == 1:
-                self._ledger.refused(call.positions, failure.code)
-            elif state != "sent":
-                self._ledger.unsent(call.positions)
+            self._batch_left(call, failure, state)
         elif about_ids and state == "refused":
             self.round.refused_calls.append(call)
         if about_ids and not self._own_key:
@@ -186,6 +181,14 @@ class ReplyHandler:
         if state == "refused":
             return CallRefused(call, failure.code, failure.request_id)
         return CallLost(call, failure.reason) if state == "sent" else CallUnsent(call)
+
+    def _batch_left(self, call: Call, failure: Failure, state: CallState) -> None:
+        if state == "sent":
+            self._ledger.lost(call)
+        if failure.said is Said.IDS and len(call.positions) == 1:
+            self._ledger.refused(call.positions, failure.code)
+        elif state != "sent":
+            self._ledger.unsent(call.positions)
 
     def _owner(self, done: Done) -> Call | None:
         """Return the other call whose answer this is, told by its request id."""
