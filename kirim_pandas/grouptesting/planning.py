@@ -21,10 +21,12 @@ MAX_DESIGN_BITS = 7
 """128 probes. Larger designs gain little and postpone what could be learnt meanwhile."""
 
 _TABLE_SIZE = 48
-"""Up to so many contacts the best cut is looked up; above it halves are as good."""
+"""Up to so many contacts the best cut is looked up; above it halves are about as good. Measured as
+in `frontier`: no difference with 16, 1.342 with 96 for a table that takes long to fill."""
 
 _CLUSTER_SHARE, _NODE_SHARE = 0.8, 0.62
-"""Parts of a probe that clusters, and after them nodes, may take as last places."""
+"""Parts of a probe that clusters, and after them nodes, may take as last places. Measured as in
+`frontier`: clusters 1.357 with 0.6, 1.354 with 1; nodes 1.350 with 0.45, 1.345 with 0.8."""
 
 _TOO_POOR = 100.0
 """More bits than any probe brings: puts a design below the wanted rate behind all others."""

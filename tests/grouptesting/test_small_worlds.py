@@ -18,7 +18,7 @@ from support.counting_service import CountingService
 from kirim_pandas.grouptesting.attribution import Attribution
 from kirim_pandas.grouptesting.outcomes import Counts, Outcome, Positions, cut_batches
 
-WORLDS = int(os.environ.get("KIRIM_SMALL_WORLDS", "600"))
+WORLDS = int(os.environ.get("KIRIM_SMALL_WORLDS", "450"))
 LABELED = 0  # passes, and had the label before the run
 STANDING = (1, 2, 3)  # passes, another organisation's, another team's
 ALL = (1, 2, 3, 4)  # also: counted nowhere, as an unknown id
