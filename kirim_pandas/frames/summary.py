@@ -378,9 +378,8 @@ def _own_columns(
 
 def _words(status: pd.Series[Any], reason: pd.Series[Any]) -> dict[str, Any]:
     """Say of each row why it is so and what to do, in words."""
-    outcomes = pd.MultiIndex.from_arrays([status.astype(str), reason.fillna("")])
-    codes, distinct = outcomes.factorize()
-    told = [reason_for(*outcome) for outcome in distinct]
+    codes, distinct = (status.astype("string") + "\n" + reason.fillna("")).factorize()
+    told = [reason_for(*outcome.split("\n", 1)) for outcome in distinct]
     why = pd.array([words.meaning for words in told], dtype="string")
     what_to_do = pd.array([words.action for words in told], dtype="string")
     return {"why": why.take(codes), "what_to_do": what_to_do.take(codes)}
