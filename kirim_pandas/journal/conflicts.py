@@ -7,8 +7,10 @@ cannot be seen from here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.journal.locks import is_locked
@@ -19,6 +21,9 @@ __all__ = ["refuse_opposites", "refuse_undoing"]
 DOING = {"attach": "attaching this label to", "detach": "detaching this label from"}
 DOES = {"attach": "attaches this label", "detach": "detaches this label"}
 HAS_DONE = {"attach": "attached it to", "detach": "detached it from"}
+LOOPBACK = re.compile(r"(127\.|localhost|\[::1\])", re.IGNORECASE)
+"""Servers of this computer: each has labels of its own, though their ids may be alike."""
+
 AGAIN = {"attach": "attach it to them", "detach": "detach it from them"}
 
 
@@ -57,7 +62,7 @@ def refuse_undoing(journal: Journal, record: RunRecord) -> None:
     """
     ours = set(record.contact_ids)
     for other in _opposites(journal, record):
-        if other.started_at <= record.started_at:
+        if other.order <= record.order:
             continue
         shared = len(ours.intersection(journal.sent_ids(other.run_id)))
         if shared:
@@ -72,6 +77,15 @@ def refuse_undoing(journal: Journal, record: RunRecord) -> None:
 
 def _opposites(journal: Journal, record: RunRecord) -> Iterator[RunRecord]:
     for other in journal.runs():
-        same = (other.label_id, other.target) == (record.label_id, record.target)
+        same = other.label_id == record.label_id and _may_be_one_place(other, record)
         if same and other.operation != record.operation:
             yield other
+
+
+def _may_be_one_place(one: RunRecord, other: RunRecord) -> bool:
+    """Tell whether two runs may have met the same label: one service has several addresses."""
+    hosts = [urlsplit(record.target).netloc for record in (one, other)]
+    if hosts[0] != hosts[1] and any(LOOPBACK.match(host) for host in hosts):
+        return False  # a rehearsal, or a test
+    known = [record.organization[0] for record in (one, other) if record.organization]
+    return len(set(known)) <= 1

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import re
 import sys
 import time
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from kirim_pandas.errors import JournalError
+from kirim_pandas.journal.files import advice
 
 __all__ = ["RunLock", "is_locked", "network_file_system"]
 
@@ -65,38 +68,44 @@ class RunLock:
     ) -> None:
         self._path = path
         self.owner = os.getpid()
-        for _ in range(TRIES):
-            try:
-                self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-                if _lock(self._file) and self.is_held():
-                    break
-            except OSError as error:
-                raise JournalError(
-                    f"Run {run_id} cannot be locked ({error}); so it is not certain that no other "
-                    "notebook works on it. Nothing was sent. Name another place with journal=… "
-                    "or KIRIM_JOURNAL, on a disk of this computer."
-                ) from error
-            holder = os.read(self._file, 100)[1:].decode("ascii", "replace").strip()
-            os.close(self._file)
-            time.sleep(PAUSE_SECONDS)
-        else:
-            self._file = -1
-            if f"process {os.getpid()} " in f"{holder} ":
-                where, what = "in this kernel", "; job.cancel() stops it"
-            else:
-                where = "in another notebook or program" + (f" ({holder})" if holder else "")
-                what = ", or stop it there"
+        try:
+            self._take(run_id, refused)
+            self.incomplete = self._file.read(1) == INCOMPLETE
+            self._write(f" process {self.owner} since {time.strftime('%H:%M')}\n".encode())
+        except OSError as error:
+            self._close()
             raise JournalError(
-                f"Run {run_id} is at work {where}. {refused} Wait until it ends{what}."
-            )
-        self.incomplete = os.read(self._file, 1) == INCOMPLETE
-        since = time.strftime("%H:%M")
-        self._write(f" process {os.getpid()} since {since}\n".encode())
+                f"Run {run_id} cannot be locked ({error}); so it is not certain that no other "
+                f"notebook works on it. {refused} {advice(error)}, or name another place with "
+                "journal=… or KIRIM_JOURNAL, on a disk of this computer."
+            ) from error
+        except BaseException:  # Ctrl-C: nobody could release it any more
+            self._close()
+            raise
+
+    def _take(self, run_id: str, refused: str) -> None:
+        for number in range(TRIES):
+            # A file object, not a descriptor: whatever forgets it closes it.
+            self._file = FileIO(self._path, "r+", opener=_open_or_make)
+            if _lock(self._file.fileno()) and self.is_held():
+                return
+            holder = self._file.read(100)[1:].decode("ascii", "replace").strip()
+            self._file.close()
+            here = f"process {self.owner} " in f"{holder} "
+            if here and not number:
+                gc.collect()  # an error that nobody holds any more may still hold the lock
+            time.sleep(PAUSE_SECONDS)
+        if here:
+            where, what = "in this kernel", "; job.cancel() stops it"
+        else:
+            where = "in another notebook or program" + (f" ({holder})" if holder else "")
+            what = ", or stop it there"
+        raise JournalError(f"Run {run_id} is at work {where}. {refused} Wait until it ends{what}.")
 
     def is_held(self) -> bool:
         """Whether the file is still there and this one: a deleted lock guards nothing."""
         try:
-            return os.fstat(self._file).st_ino == self._path.stat().st_ino
+            return os.fstat(self._file.fileno()).st_ino == self._path.stat().st_ino
         except OSError:
             return False
 
@@ -109,16 +118,23 @@ class RunLock:
 
     def release(self) -> None:
         """Let others work on the run; a second time does nothing."""
-        if self._file >= 0:
-            if not self.incomplete and os.getpid() == self.owner:
+        try:
+            if not (self._file.closed or self.incomplete) and os.getpid() == self.owner:
                 with contextlib.suppress(OSError):
                     self._path.unlink()
-            os.close(self._file)
-            self._file = -1
+        finally:
+            self._file.close()
+
+    def __del__(self) -> None:
+        self._close()  # without a warning: an interrupt may have taken it away from its owner
+
+    def _close(self) -> None:
+        if hasattr(self, "_file"):
+            self._file.close()
 
     def _write(self, rest: bytes = b"") -> None:
-        os.lseek(self._file, 0, os.SEEK_SET)
-        os.write(self._file, (INCOMPLETE if self.incomplete else WHOLE) + rest)
+        self._file.seek(0)
+        self._file.write((INCOMPLETE if self.incomplete else WHOLE) + rest)
 
     def __enter__(self) -> Self:
         return self
@@ -130,6 +146,10 @@ class RunLock:
         trace: TracebackType | None,
     ) -> None:
         self.release()
+
+
+def _open_or_make(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CREAT, 0o600)
 
 
 def is_locked(path: Path) -> bool:

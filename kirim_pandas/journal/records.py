@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import operator
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -71,6 +73,9 @@ class RunRecord:
         Tells the key that the run was started with from others; the key cannot be read off it.
     label_name : str or None
         The label's name, where it was known at the start.
+    sequence : int
+        Its place in the journal, from 1, given when it is written down; clocks may be set back.
+        0 in journals of earlier versions, which did not number runs.
     """
 
     run_id: str
@@ -88,6 +93,12 @@ class RunRecord:
     organization: list[str] | None = None
     key_mark: str | None = None
     label_name: str | None = None
+    sequence: int = 0
+
+    @property
+    def order(self) -> tuple[int, float]:
+        """Sorts runs by when they were written down."""
+        return self.sequence, self.started_at
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,17 +122,17 @@ def run_row(record: RunRecord) -> Row:
         "rows": record.rows,
         "started_at": record.started_at,
     }
-    for name in ("organization", "key_mark", "label_name"):
-        if (known := getattr(record, name)) is not None:
+    for name in ("organization", "key_mark", "label_name", "sequence"):
+        if (known := getattr(record, name)) not in (None, 0):
             detail[name] = known
-    return end_row(record.run_id, json.dumps(detail), "open", {}, None)
+    return end_row(record.run_id, json.dumps(detail, default=_plain), "open", {}, None)
 
 
 def end_row(
     run_id: str, detail: str, state: RecordState, summary: dict[str, int], ended_at: float | None
 ) -> Row:
     """Give the row of table ``run`` for a run in another state."""
-    return _sealed(run_id, detail, state, json.dumps(summary), ended_at)
+    return _sealed(run_id, detail, state, json.dumps(summary, default=_plain), ended_at)
 
 
 def read_run(row: Row) -> RunRecord:
@@ -183,18 +194,31 @@ def read_call(row: Row, run_id: str, now: float) -> PastCall | None:
 
 
 def _sealed(*values: Any) -> Row:
-    return (*values, _checksum(values))
+    plain = tuple(map(_plain, values))
+    return (*plain, _checksum(plain))
 
 
 def _opened(row: Row) -> Row:
-    if _checksum(row[:-1]) != row[-1]:
+    *values, checksum = row or ("", None)
+    if checksum != _checksum(values) and checksum != _checksum(values, first="np.str_({!r})"):
         raise DamagedRow
     return row[:-1]
 
 
-def _checksum(values: Row) -> int:
+def _plain(value: Any) -> Any:
+    """Make plain what is almost a text or a number: what is read again is nothing else."""
+    if value is None or isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    return float(value) if isinstance(value, float) else operator.index(value)
+
+
+def _checksum(values: Sequence[Any], *, first: str = "{!r}") -> int:
+    """Add the values up; an earlier version wrote a run id as it was, such as a NumPy text."""
     total = 0
-    for value in values:
-        piece = value if isinstance(value, bytes) else repr(value).encode()
+    for number, value in enumerate(values):
+        text = "{!r}" if number else first
+        piece = value if isinstance(value, bytes) else text.format(value).encode()
         total = zlib.crc32(piece, zlib.crc32(b"%d:" % len(piece), total))
     return total

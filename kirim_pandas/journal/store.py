@@ -4,16 +4,15 @@ One SQLite file for all runs.  A call is committed with its idempotency key befo
 whatever happens to the process, a later one can send the very same call again and be given the
 first reply.  It holds contact ids and counts; no key of the service, no names, no numbers.
 
-The file is written with a rollback journal, ``synchronous=EXTRA`` (a commit survives a power
-cut) and ``secure_delete`` (ids that are forgotten are gone from the disk), for the user alone.
+The file is written with a rollback file, ``synchronous=EXTRA`` (a commit survives a power cut)
+and ``secure_delete``, for the user alone.  The rollback file holds old pages and is never cut
+(``PERSIST``) but when a run is forgotten: then it is overwritten, so the ids are gone from both.
 Every row carries a checksum: a damaged journal is refused, never read in part.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import sqlite3
 import time
 import zlib
@@ -22,14 +21,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from kirim_pandas.errors import InvalidInputError, JournalError
-from kirim_pandas.journal import records
+from kirim_pandas.journal import files, records
 from kirim_pandas.journal.records import Entry, RecordState, RunRecord
 from kirim_pandas.run.calls import PastCall
 
-__all__ = ["BROKEN", "Entry", "Journal", "RecordState", "RunRecord", "default_path", "place_of"]
+__all__ = ["BROKEN", "Entry", "Journal", "RecordState", "RunRecord"]
 
 SCHEMA_VERSION = 1
-APPLICATION_ID = 0x4B49524D  # "KIRM", so that no other SQLite file is taken for a journal
 
 KEEP_SECONDS = 30 * 24 * 3600
 """A finished run is forgotten after this time."""
@@ -58,39 +56,14 @@ CREATE TABLE call (
 """
 
 PRAGMAS = (
-    "journal_mode = TRUNCATE",
+    "journal_mode = PERSIST",
     "synchronous = EXTRA",
     "fullfsync = ON",
     "secure_delete = ON",
     "foreign_keys = ON",
+    "temp_store = MEMORY",  # old pages are in no temporary file either
     "trusted_schema = OFF",
 )
-
-
-def default_path() -> Path:
-    """Return where the journal is: ``KIRIM_JOURNAL``, else the user's state folder."""
-    if configured := os.environ.get("KIRIM_JOURNAL"):
-        return place_of(configured)
-    import platformdirs
-
-    return platformdirs.user_state_path("kirim-pandas") / "journal.sqlite"
-
-
-def place_of(path: str | os.PathLike[str]) -> Path:
-    """Make a path absolute, once, so that a later change of the working folder changes nothing.
-
-    Raises
-    ------
-    JournalError
-        The path names the home of somebody who has none, or holds a NUL character.
-    """
-    try:
-        place = Path(path).expanduser().absolute()
-    except RuntimeError as error:
-        raise JournalError(f"The journal cannot be at {os.fspath(path)!r}: {error}") from None
-    if "\0" in str(place):
-        raise JournalError("The journal cannot be at a path that holds a NUL character.")
-    return place
 
 
 class Journal:
@@ -99,7 +72,7 @@ class Journal:
     Parameters
     ----------
     path
-        A file, or a folder to hold ``journal.sqlite``; by default :func:`default_path`.
+        A file, or a folder to hold ``journal.sqlite``; None for the usual place.
     wall_clock
         Unix seconds.
 
@@ -112,21 +85,30 @@ class Journal:
     def __init__(
         self, path: str | Path | None = None, *, wall_clock: Callable[[], float] = time.time
     ) -> None:
-        self.path = default_path() if path is None else place_of(path)
+        self.path = files.located(path)
         self.now = wall_clock
         with self._translated("opened"):
-            if self.path.is_dir():
-                self.path /= "journal.sqlite"
-            self._db = self._open()
-            self._inode = self.path.stat().st_ino
+            files.make(self.path)
+            files.look(self.path)
+            # The run's thread is the only one that uses it, but not always the one that opens it.
+            self._db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, check_same_thread=False)
+            try:
+                self._set_up()
+                self._inode = self.path.stat().st_ino
+            except BaseException:
+                self._db.close()
+                raise
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
 
     def begin(self, record: RunRecord) -> None:
-        """Write a new run down, before anything of it is sent."""
+        """Write a new run down as the latest, before anything of it is sent."""
         with self._translated("written"), self._db:
+            self._db.execute("BEGIN IMMEDIATE")  # the number is nobody else's
+            latest = max((known.sequence for known in self.runs()), default=0)
+            record = replace(record, sequence=latest + 1)
             self._db.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?)", records.run_row(record))
             row = records.contacts_row(record)
             self._db.execute("INSERT INTO contacts VALUES (?, ?, ?, ?)", row)
@@ -176,7 +158,7 @@ class Journal:
         for row in rows:
             with self._whole(row[0]):
                 found.append(records.read_run(row))
-        return sorted(found, key=lambda record: record.started_at, reverse=True)
+        return sorted(found, key=lambda record: record.order, reverse=True)
 
     def contact_ids(self, run_id: str) -> list[str]:
         """Read the contacts of a run; none where there is no such run."""
@@ -204,8 +186,8 @@ class Journal:
 
     def forget(self, run_id: str) -> bool:
         """Delete a run for good; tell whether there was one."""
-        with self._translated("written"), self._db:
-            return self._db.execute("DELETE FROM run WHERE run_id = ?", (run_id,)).rowcount > 0
+        with self._translated("written"):
+            return self._delete("run_id = ?", run_id)
 
     def write(self, run_id: str, entries: Sequence[Entry]) -> None:
         """Commit what is new of some calls, in one go; raises one of ``BROKEN``."""
@@ -238,30 +220,23 @@ class Journal:
 
     # -- inside ----------------------------------------------------------------------------
 
-    def _open(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Created here, and not by SQLite, so that it is the user's alone from its first moment.
-        file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            if os.name == "posix" and os.fstat(file).st_mode & 0o077:
-                os.fchmod(file, 0o600)
-        finally:
-            os.close(file)
-        # The run's thread is the only one that uses it, but not always the one that opens it.
-        db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, check_same_thread=False)
-        try:
-            for pragma in PRAGMAS:
-                db.execute(f"PRAGMA {pragma}")
-            self._check_schema(db)
-            old = (self.now() - KEEP_SECONDS,)
-            which = "run WHERE state = 'finished' AND ended_at < ?"
-            if db.execute(f"SELECT 1 FROM {which}", old).fetchone():  # noqa: S608 - a constant
-                with db:
-                    db.execute(f"DELETE FROM {which}", old)  # noqa: S608 - a constant
-        except BaseException:
-            db.close()
-            raise
-        return db
+    def _set_up(self) -> None:
+        for pragma in PRAGMAS:
+            self._db.execute(f"PRAGMA {pragma}")
+        self._check_schema(self._db)
+        old = self.now() - KEEP_SECONDS
+        which = "state = 'finished' AND ended_at < ?"
+        if self._db.execute(f"SELECT 1 FROM run WHERE {which}", (old,)).fetchone():  # noqa: S608
+            self._delete(which, old)
+
+    def _delete(self, which: str, value: str | float) -> bool:
+        """Delete runs, and what the rollback file holds of them."""
+        with self._db as db:
+            found = db.execute(f"DELETE FROM run WHERE {which}", (value,)).rowcount > 0  # noqa: S608
+        with self._db as db:
+            db.execute("BEGIN IMMEDIATE")  # nobody else writes, so nobody needs the rollback file
+            files.overwrite(self.path.with_name(f"{self.path.name}-journal"))
+        return found
 
     def _check_schema(self, db: sqlite3.Connection) -> None:
         if _is_empty(db):
@@ -270,14 +245,11 @@ class Journal:
                 if _is_empty(db):  # still, now that no other process can write
                     for statement in SCHEMA.split(";\n")[:-1]:
                         db.execute(statement)
-                    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                    db.execute(f"PRAGMA application_id = {files.APPLICATION_ID}")
                     db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
             raise sqlite3.DatabaseError("the file is damaged")
-        (kind,) = db.execute("PRAGMA application_id").fetchone()
         (version,) = db.execute("PRAGMA user_version").fetchone()
-        if kind != APPLICATION_ID:
-            raise sqlite3.DatabaseError("it is not a journal of kirim-pandas")
         if version != SCHEMA_VERSION:
             raise JournalError(
                 f"The journal {self.path} was written by another version of kirim-pandas (its "
@@ -319,9 +291,9 @@ class Journal:
         except BROKEN as error:
             raise JournalError(
                 f"The journal {self.path} cannot be {verb}: {error}. Nothing was sent. "
-                f"{_advice(error)}, or name another place with journal=… or KIRIM_JOURNAL, or do "
-                "without a journal with journal=False (then a run that stops half-way cannot be "
-                "resumed)."
+                f"{files.advice(error)}, or name another place with journal=… or KIRIM_JOURNAL, or "
+                "do without a journal with journal=False (then a run that stops half-way cannot "
+                "be resumed)."
             ) from error
 
 
@@ -329,14 +301,3 @@ def _is_empty(db: sqlite3.Connection) -> bool:
     (version,) = db.execute("PRAGMA user_version").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     return bool(version == 0 and tables == 0)
-
-
-def _advice(error: BaseException) -> str:
-    text = str(error)
-    if "full" in text or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-        return "Free some space on that disk"
-    if "locked" in text or "busy" in text:
-        return "Wait for the other program that holds the file"
-    if isinstance(error, OSError) or "readonly" in text or "unable to open" in text:
-        return "Give yourself the right to write there"
-    return "Move the damaged file aside (keep it for support)"

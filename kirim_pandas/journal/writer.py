@@ -81,9 +81,16 @@ class RunWriter:
         except BaseException:
             self._journal.close()
             raise
-        self._was_incomplete = self._lock.incomplete
+        try:
+            self._was_incomplete = self._lock.incomplete
+            self._warn_of_network_disk()
+        except BaseException:
+            self._close()
+            raise
+
+    def _warn_of_network_disk(self) -> None:
         if disk := network_file_system(self._journal.path):
-            warn(
+            self._warn(
                 f"The journal {self._journal.path} is on a network file system ({disk}), where "
                 "locks and commits may not hold: if the connection breaks, or two notebooks work "
                 "on one run, calls may be missing in it, and a resume would not know of them. "
@@ -172,9 +179,16 @@ class RunWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._lock.release()
-        if not self._is_copy:  # SQLite: a connection is not to be used, nor closed, after a fork
-            self._journal.close()
+        self._close()
+
+    def _close(self) -> None:
+        try:
+            self._lock.release()
+        finally:
+            if (
+                not self._is_copy
+            ):  # SQLite: a connection is not to be used, nor closed, after a fork
+                self._journal.close()
 
     @property
     def _is_copy(self) -> bool:

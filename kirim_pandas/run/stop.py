@@ -56,5 +56,5 @@ def stop_on_signals(button: StopButton) -> Iterator[None]:
     try:
         yield
     finally:
-        for signum, handler in replaced:
+        for signum, handler in reversed(replaced):  # SIGINT last: Ctrl-C cannot cut this short
             signal.signal(signum, handler)

@@ -13,7 +13,7 @@ from kirim_pandas.api.protocol import operation_problems
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.ids import ContactIds, collect_ids
 from kirim_pandas.frames.pairing import keep
-from kirim_pandas.journal.store import place_of
+from kirim_pandas.journal.files import located
 from kirim_pandas.run.spec import Job, Resolve
 from kirim_pandas.verbs.door import client_problems, journal_problems, plain, refuse, shown
 from kirim_pandas.verbs.label_names import name_problems, resolved
@@ -132,7 +132,7 @@ def prepare(
         ids=ids,
         source=obj,
         client=client,
-        journal=journal if journal is None or journal is False else place_of(journal),
+        journal=journal if journal is None or journal is False else located(journal),
         label_name=label_name,
     )
 

@@ -367,7 +367,7 @@ def read_only(tmp_path):
     ("make", "message"),
     [
         (unwritable, "Give yourself the right to write there"),
-        (not_sqlite, "Move the damaged file aside"),
+        (not_sqlite, "found a file of another kind"),
         (someone_elses, "not a journal of kirim-pandas"),
         (newer, "Upgrade kirim-pandas"),
         (read_only, "Give yourself the right|Move the damaged"),

@@ -81,7 +81,7 @@ def test_73_a_commit_is_synced(tmp_path):
     names = ("synchronous", "journal_mode", "fullfsync", "secure_delete")
     found = [journal._db.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
     journal.close()
-    assert found == [3, "truncate", 1, 1]  # 3: EXTRA
+    assert found == [3, "persist", 1, 1]  # 3: EXTRA
 
 
 def test_74_disk_full_when_planning(play, monkeypatch):

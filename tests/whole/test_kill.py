@@ -164,7 +164,7 @@ def test_a_commit_survives_a_power_cut(tmp_path):
     finally:
         journal.close()
     extra = 3
-    assert settings == ["truncate", extra, 1]
+    assert settings == ["persist", extra, 1]
 
 
 def test_a_run_whose_process_died_is_called_interrupted(stage):
