@@ -10,6 +10,7 @@ import os
 import pickle
 import sys
 import traceback
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
@@ -175,7 +176,8 @@ def test_what_does_not_look_like_a_key_is_refused_unshown(key, monkeypatch):
 @pytest.mark.parametrize(
     ("key", "told"),
     [(f"kdv_next_{SECRET}", "does not begin with kdv_live_"), (SECRET, "does not begin"),
-     (f"kdv_test_{SECRET}", "the service offers no sandbox")],
+     (f"kdv_test_{SECRET}", "the service offers no sandbox"),
+     (f"kc_live_{SECRET}", "a kc_live_ key, of an older Kirim API")],
 )  # fmt: skip
 def test_an_unusual_key_is_used_with_a_warning(key, told):
     """The service is the judge of its keys: another prefix is warned of in one line, and sent."""
@@ -185,6 +187,9 @@ def test_an_unusual_key_is_used_with_a_warning(key, told):
         frame().kirim.bulk_label(LABEL, "attach", client=client, progress=False)
         assert server.arrived[0].headers["authorization"] == f"Bearer {key}"
     assert len(caught) == 1
+    told = caught[0]  # as it is printed, with the line of source where one is known
+    printed = warnings.formatwarning(told.message, told.category, told.filename, told.lineno)
+    assert len(printed.splitlines()) == 1
     assert "\n" not in str(caught[0].message)
     assert_clean(str(caught[0].message), "the warning")
 
