@@ -62,7 +62,7 @@ DEFECTS = [
     Defect(
         "the doubt about a given-up key forgotten",
         "run/ledger.py",
-        "self._in_doubt.append((positions, batch))",
+        "self._in_doubt.append(call)",
         "pass",
         MACHINE,
     ),

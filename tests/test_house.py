@@ -43,8 +43,8 @@ ALLOWED = {
     "": {"frame_accessor", "verbs", "session", "sandbox", "api", "frames", "run", "errors"},
 }
 
-# What does not hold yet; each entry goes when its part is put in order.
-NOT_YET_COMPLEXITY, NOT_YET_MEAN = 28, 3.2
+# The mean is to come down to 3.0.
+NOT_YET_MEAN = 3.2
 
 # Where a package from outside may be imported when the code runs.
 THIRD_PARTY = {
@@ -205,7 +205,7 @@ def test_functions_are_plain():
         for name, tree in TREES.items()
         for block in ComplexityVisitor.from_ast(tree).blocks
     }
-    assert {name: n for name, n in blocks.items() if n > NOT_YET_COMPLEXITY} == {}
+    assert {name: n for name, n in blocks.items() if n > 15} == {}
     assert sum(blocks.values()) / len(blocks) <= NOT_YET_MEAN
 
 

@@ -139,18 +139,20 @@ def read_failure(error: BaseException | None, size: int) -> Failure:
         return Failure(error, Said.UNCLEAR if left else Said.NOT_SENT, left)
     too_large = error.maybe_too_large and size > 1
     is_said = too_large and error.status == 413
+    said = _said(error, left=left, is_size=is_said)
     index = _index(error, size)
-    said = Said.NO
-    if error.code is None:
-        said = Said.UNCLEAR if left else Said.NOT_SENT
-    elif isinstance(error, ServerError) or error.status == 408 or error.code in OF_THE_KEY:
-        said = Said.UNCLEAR
-    elif is_said:
-        said = Said.SIZE
-    elif _is_about_ids(error):
-        said = Said.IDS
     code = TOO_LARGE if is_said else error.code or ""
     return Failure(error, said, left, code, index, error.request_id, too_large, error.replayed)
+
+
+def _said(error: ApiError, *, left: bool, is_size: bool) -> Said:
+    if error.code is None:
+        return Said.UNCLEAR if left else Said.NOT_SENT
+    if isinstance(error, ServerError) or error.status == 408 or error.code in OF_THE_KEY:
+        return Said.UNCLEAR
+    if is_size:
+        return Said.SIZE
+    return Said.IDS if _is_about_ids(error) else Said.NO
 
 
 def _is_about_ids(error: ApiError) -> bool:
