@@ -21,6 +21,8 @@ MAX_LIMIT = 100
 """Page sizes (Kirim API docs, Pagination)."""
 
 MAX_SEARCH_LENGTH = 200
+MAX_NUMBER = 2**63  # SQLite's
+LIMIT = re.compile(r"[0-9]{1,9}")
 E164 = re.compile(r"\+[1-9]\d{6,14}")
 BORN = "2026-01-05T02:00:00.000Z"
 """All sample objects were created at once."""
@@ -106,7 +108,7 @@ def _page(
 ) -> Json:
     """Cut one page; the cursor holds the last number and a digest of the filters."""
     limit_text = query.get("limit", str(DEFAULT_LIMIT))
-    if not (limit_text.isascii() and limit_text.isdigit() and 1 <= int(limit_text) <= MAX_LIMIT):
+    if not (LIMIT.fullmatch(limit_text) and 1 <= int(limit_text) <= MAX_LIMIT):
         message = f"limit must be a whole number from 1 to {MAX_LIMIT}."
         raise Refusal(400, "invalid_limit", message, param="limit")
     limit = int(limit_text)
@@ -127,9 +129,9 @@ def _page(
 def _read_cursor(cursor: str, digest: str) -> int:
     try:
         after, made_for = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
-        if made_for == digest and isinstance(after, int):
+        if made_for == digest and type(after) is int and 0 <= after < MAX_NUMBER:
             return after
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         pass
     message = "The cursor is not valid for this request; start without one."
     raise Refusal(400, "invalid_cursor", message, param="cursor")

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import socketserver
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from time import time
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from kirim_pandas.sandbox.faults import Chosen, Faults
-from kirim_pandas.sandbox.messages import Reply, Request
+from kirim_pandas.sandbox.messages import TYPES, Refusal, Reply, Request
 from kirim_pandas.sandbox.service import Service
 from kirim_pandas.sandbox.wire import SENDERS
 
@@ -23,6 +25,10 @@ __all__ = ["Server"]
 
 MAX_BODY_BYTES = 1_000_000
 """Far more than 1000 ids need (33 kB)."""
+
+MAX_LINE_BYTES = 65536
+
+LENGTH, CHUNK_SIZE = re.compile(r"[0-9]{1,9}"), re.compile(rb"[0-9A-Fa-f]{1,8}")
 
 INSERT_REQUEST = "INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
@@ -48,28 +54,34 @@ class Handler(BaseHTTPRequestHandler):
 
     def serve(self) -> None:
         """Answer one request."""
-        url = urlsplit(self.path)
+        try:
+            url = urlsplit(self.path)
+        except ValueError as error:
+            self.send_error(400, str(error))
+            return
         headers = {name.lower(): value for name, value in self.headers.items()}
         arrival = self.server.arrive(self.command, url.path, headers)
         chosen = arrival.chosen
-        length_text = headers.get("content-length", "0")
-        length = int(length_text) if length_text.isdigit() else MAX_BODY_BYTES + 1
-        if length > MAX_BODY_BYTES or (chosen and chosen.fault.wire == "unread"):
-            length, self.close_connection = 0, True
-        body = self.rfile.read(length)
-        if len(body) < length:
+        body: bytes | None = b""
+        if chosen and chosen.fault.wire == "unread":
+            self.close_connection = True
+        else:
+            body = self._read_body(headers)
+        if body is None:
             self.close_connection = True
             return  # the client went away in the middle of its request
         query = dict(parse_qsl(url.query, keep_blank_values=True))
         request = Request(self.command, url.path, query, headers, body)
         reply = self._answer(request, chosen)
         self.server.log(arrival, request, reply)
+        if self.command == "HEAD":
+            reply = replace(reply, body=b"")
         sender = SENDERS[chosen.fault.wire if chosen else "whole"]
         now = self.server.service.clock.unix_seconds()
         if not sender(self, reply, now, chosen.value if chosen else None):
             self.close_connection = True
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve  # noqa: N815
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = serve  # noqa: N815
 
     def pause(self, seconds: float) -> bool:
         """Wait; true if the sandbox closes meanwhile."""
@@ -87,6 +99,44 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's word
         """Print nothing: the log is in the store."""
+
+    def send_error(self, code: int, message: str | None = None, _: str | None = None) -> None:
+        """Answer what is not even a request in the error envelope, and hang up."""
+        status = code if code in TYPES else 400
+        text = message or "The request is malformed."
+        reply = Refusal(status, "invalid_field_value", text).reply(
+            self.server.service.next_request_id()
+        )
+        self.close_connection = True
+        SENDERS["whole"](self, self.server.service.dress(reply, None), time(), None)
+
+    def _read_body(self, headers: dict[str, str]) -> bytes | None:
+        """Read the body; None where the client went away, nothing where its length is no length."""
+        if headers.get("transfer-encoding", "").strip().lower() == "chunked":
+            return self._read_chunks()
+        text = headers.get("content-length", "0").strip()
+        if not LENGTH.fullmatch(text) or int(text) > MAX_BODY_BYTES:
+            self.close_connection = True
+            return b""
+        body = self.rfile.read(int(text))
+        return body if len(body) == int(text) else None
+
+    def _read_chunks(self) -> bytes | None:
+        body = b""
+        while True:
+            size = self.rfile.readline(100).partition(b";")[0].strip()
+            if not CHUNK_SIZE.fullmatch(size) or len(body) + int(size, 16) > MAX_BODY_BYTES:
+                self.close_connection = True
+                return b"" if size else None
+            if not int(size, 16):
+                break
+            chunk = self.rfile.read(int(size, 16))
+            if len(chunk) < int(size, 16) or self.rfile.readline(3).strip():
+                return None
+            body += chunk
+        while self.rfile.readline(MAX_LINE_BYTES).strip():
+            pass  # trailers
+        return body
 
     def _answer(self, request: Request, chosen: Chosen | None) -> Reply:
         service = self.server.service
@@ -145,7 +195,7 @@ class Server(ThreadingHTTPServer):
 
     def arrive(self, method: str, path: str, headers: dict[str, str]) -> Arrival:
         """Count a request, let happen what is due before it, choose its fault."""
-        kind = "reads" if method == "GET" else "writes"
+        kind = "reads" if method in ("GET", "HEAD") else "writes"
         key = headers.get("idempotency-key")
         name = key or f"{method} {path}"
         with self._lock:

@@ -82,7 +82,7 @@ class Service:
         route = match.lastgroup or ""
         bucket: tuple[str, Kind] | None = None
         try:
-            if request.method != ("POST" if route == "bulk" else "GET"):
+            if request.method not in (("POST",) if route == "bulk" else ("GET", "HEAD")):
                 return Reply(405, b"405 method not allowed\n", {"Content-Type": "text/plain"})
             key = self._authenticate(request)
             bucket = (key.organization, "writes" if route == "bulk" else "reads")
@@ -101,7 +101,7 @@ class Service:
     def refuse(self, refusal: Refusal, request: Request) -> Reply:
         """Make the reply of a refusal that is played, not meant (a fault)."""
         key = self.keys.get(_token(request))
-        kind: Kind = "reads" if request.method == "GET" else "writes"
+        kind: Kind = "reads" if request.method in ("GET", "HEAD") else "writes"
         bucket = (key.organization, kind) if key else None
         return self.dress(refusal.reply(self.next_request_id()), bucket)
 

@@ -28,7 +28,7 @@ def parse_json(body: bytes) -> Any:
     """Read JSON, or refuse."""
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # the last: nested too deep
         raise Refusal(400, "invalid_field_value", "The body is not JSON.") from None
 
 
