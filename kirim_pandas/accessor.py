@@ -62,7 +62,8 @@ class KirimAccessor:
         *,
         id_column: Hashable | None = None,
         team_id: str | None = None,
-        hint: Hint = None,
+        hint: Hint = "auto",
+        reads: bool = True,
         resolve: Resolve = "rows",
         max_requests: int | None = None,
         client: Client | None = None,
@@ -88,13 +89,18 @@ class KirimAccessor:
         team_id
             Chooses among labels of one name in several teams.
         hint
-            Column(s) likely to decide who is skipped, such as the team.  Orders the ids, and so
-            saves requests; never changes the result.
+            Column(s) likely to decide who is skipped, such as the team: contacts of one value go
+            next to each other.  ``"auto"`` looks for what explains the skips in all columns of the
+            frame, and sends its contacts in their order; None does without.  Changes the number of
+            requests, never the result.
+        reads
+            Whether the organisation's list of contacts may be read, where that is expected to save
+            more requests than it takes.
         resolve
             ``"rows"`` finds out every row; ``"batches"`` sends no probe, and rows of a mixed batch
             stay ``unknown``.
         max_requests
-            Cap on the requests of the run; labels first, probes with what is left.
+            Cap on the write requests of the run; labels first, probes with what is left.
         client
             By default the one of :func:`kirim_pandas.connect`, or one made from the environment.
         progress
@@ -149,6 +155,7 @@ class KirimAccessor:
                 id_column=id_column,
                 team_id=team_id,
                 hint=hint,
+                reads=reads,
                 resolve=resolve,
                 max_requests=max_requests,
                 client=client,
@@ -168,7 +175,7 @@ class KirimAccessor:
 
         Parameters
         ----------
-        label_id, op, id_column, team_id, hint, resolve, max_requests, client, journal
+        label_id, op, id_column, team_id, hint, reads, resolve, max_requests, client, journal
             As for :meth:`bulk_label`.
 
         Returns
@@ -220,7 +227,8 @@ class KirimAccessor:
 
         Parameters
         ----------
-        label_id, op, id_column, team_id, hint, resolve, max_requests, client, progress, journal
+        label_id, op, id_column, team_id, hint, reads, resolve, max_requests, client, progress, \
+        journal
             As for :meth:`bulk_label`, so that a call can be planned by changing its verb.  No
             client and no key are needed but for a label's name; with one, its known rate is used.
 

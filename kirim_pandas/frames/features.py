@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kirim_pandas.frames.ids import ContactIds
+from kirim_pandas.frames.shapes import CONTACT_ID
 
 __all__ = ["Feature", "features_of"]
 
@@ -34,9 +35,7 @@ class Feature(NamedTuple):
     ordered: bool
 
 
-def features_of(
-    obj: Any, ids: ContactIds, *, leave_out: Hashable = None, only: list[Hashable] | None = None
-) -> list[Feature]:
+def features_of(obj: Any, ids: ContactIds, *, only: list[Hashable] | None = None) -> list[Feature]:
     """Return the columns of a frame that may explain which contacts are skipped.
 
     Columns and index levels of 2 to 64 different values are names; numbers, dates and ordered
@@ -49,8 +48,6 @@ def features_of(
         The DataFrame, Series or Index that the ids were taken from; only read.
     ids
         The contacts, and which row means which.
-    leave_out
-        The column or index level of the ids.
     only
         Columns to look at; None for all.
 
@@ -65,7 +62,7 @@ def features_of(
     names: list[Feature] = []
     orders: list[Feature] = []
     for name, values in _columns(obj):
-        if name == leave_out or (only is not None and name not in only):
+        if only is not None and name not in only:
             continue
         for feature in _features(str(name), values.take(rows)):
             (orders if feature.ordered else names).append(feature)
@@ -103,7 +100,8 @@ def _features(name: str, values: pd.Series[Any] | pd.Index[Any]) -> Iterator[Fea
     if isinstance(dtype, pd.CategoricalDtype):
         has_order = bool(dtype.ordered)
     try:
-        if not has_order and values[:SAMPLE].nunique() > MOST_NAMES:
+        sample = pd.unique(values[:SAMPLE])
+        if not has_order and (len(sample) > MOST_NAMES or any(map(_is_contact_id, sample))):
             return
         found, different = pd.factorize(values, sort=has_order)
     except (TypeError, ValueError, NotImplementedError):  # lists, dicts, what has no equality
@@ -115,3 +113,7 @@ def _features(name: str, values: pd.Series[Any] | pd.Index[Any]) -> Iterator[Fea
         yield Feature(name, codes, ordered=False)
     if has_order and count > 2:
         yield Feature(name, codes, ordered=True)
+
+
+def _is_contact_id(value: object) -> bool:
+    return isinstance(value, str) and CONTACT_ID.fullmatch(value) is not None

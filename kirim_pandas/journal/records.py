@@ -6,23 +6,27 @@ import json
 import operator
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from kirim_pandas.grouptesting.outcomes import Counts
 from kirim_pandas.run.calls import Call, CallState, PastCall, Reply
+from kirim_pandas.run.spec import Column
 
 __all__ = [
+    "AT_START",
     "DamagedRow",
     "Entry",
     "RecordState",
     "RunRecord",
     "call_row",
+    "columns_row",
     "contacts_row",
     "end_row",
     "read_call",
+    "read_columns",
     "read_contacts",
     "read_run",
     "run_row",
@@ -30,6 +34,9 @@ __all__ = [
 
 RecordState: TypeAlias = Literal["open", "finished", "capped", "stopped", "failed"]
 Row: TypeAlias = tuple[Any, ...]
+
+AT_START = -1
+"""Before every round: the columns of the frame."""
 
 REPLAY_SECONDS = 23 * 3600
 """The service keeps a reply for 24 h under its key; an older call needs a new key."""
@@ -54,6 +61,10 @@ class RunRecord:
         The distinct ids in sending order.
     groups : int64 array or None
         The hint's codes.
+    columns : tuple of Column
+        What the frame says of each contact, as numbers.
+    learnt : dict of int to tuple of Column
+        What was read on the way, by the round of probes before which it was.
     resolve : str
         How far the run resolves.
     max_requests : int or None
@@ -94,6 +105,8 @@ class RunRecord:
     key_mark: str | None = None
     label_name: str | None = None
     sequence: int = 0
+    columns: tuple[Column, ...] = ()
+    learnt: dict[int, tuple[Column, ...]] = field(default_factory=dict)
 
     @property
     def order(self) -> tuple[int, float]:
@@ -163,6 +176,24 @@ def read_contacts(row: Row) -> tuple[list[str], Any]:
     _run_id, ids, groups = _opened(row)
     codes = None if groups is None else np.frombuffer(groups, "<i8").astype(np.int64)
     return zlib.decompress(ids).decode("ascii").split("\n"), codes
+
+
+def columns_row(run_id: str, before_round: int, columns: Sequence[Column]) -> Row:
+    """Give a row of table ``columns``: what is known before a round, `AT_START` for the frame's."""
+    heads = json.dumps([[column.name, column.ordered] for column in columns])
+    codes = b"".join(column.codes.astype("<i4").tobytes() for column in columns)
+    return _sealed(run_id, before_round, heads, zlib.compress(codes, 1))
+
+
+def read_columns(row: Row) -> tuple[int, tuple[Column, ...]]:
+    """Read a row of table ``columns``: the round, and what is known before it."""
+    _run_id, before_round, heads, packed = _opened(row)
+    named = json.loads(heads)
+    codes = np.frombuffer(zlib.decompress(packed), "<i4").astype(np.int32)
+    parts = codes.reshape(max(1, len(named)), -1)
+    return before_round, tuple(
+        Column(name, part, ordered) for (name, ordered), part in zip(named, parts, strict=False)
+    )
 
 
 def call_row(run_id: str, entry: Entry, planned_at: float) -> Row:

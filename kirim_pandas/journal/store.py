@@ -24,6 +24,7 @@ from kirim_pandas.errors import InvalidInputError, JournalError
 from kirim_pandas.journal import files, records
 from kirim_pandas.journal.records import Entry, RecordState, RunRecord
 from kirim_pandas.run.calls import PastCall
+from kirim_pandas.run.spec import Column
 
 __all__ = ["BROKEN", "Entry", "Journal", "RecordState", "RunRecord"]
 
@@ -54,6 +55,14 @@ CREATE TABLE call (
     PRIMARY KEY (run_id, number)
 ) WITHOUT ROWID;
 """
+
+COLUMNS = """
+CREATE TABLE IF NOT EXISTS columns (
+    run_id TEXT NOT NULL REFERENCES run ON DELETE CASCADE, round INTEGER NOT NULL,
+    heads TEXT NOT NULL, codes BLOB NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY (run_id, round)
+) WITHOUT ROWID
+"""
+"""Made when it is first needed: journals of earlier versions have none."""
 
 PRAGMAS = (
     "journal_mode = PERSIST",
@@ -112,6 +121,14 @@ class Journal:
             self._db.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?)", records.run_row(record))
             row = records.contacts_row(record)
             self._db.execute("INSERT INTO contacts VALUES (?, ?, ?, ?)", row)
+            if record.columns:
+                self._add_columns(record.run_id, records.AT_START, record.columns)
+
+    def learn(self, run_id: str, before_round: int, columns: Sequence[Column]) -> None:
+        """Write down what a run has read, and before which round of probes it did."""
+        with self._db:
+            self._check_place()
+            self._add_columns(run_id, before_round, columns)
 
     def reopen(self, record: RunRecord) -> None:
         """Note that a run is at work again, before anything more of it is sent."""
@@ -138,6 +155,7 @@ class Journal:
                     for row in self._db.execute("SELECT * FROM call")
                     if (past := records.read_call(row, run_id, self.now())) is not None
                 ]
+                learnt = dict(self._columns(run_id))
         if head is None:
             raise InvalidInputError(
                 f"There is no run {run_id!r} in the journal {self.path}. "
@@ -148,7 +166,10 @@ class Journal:
             if [past.call.number for past in calls] != list(range(len(calls))):
                 raise records.DamagedRow
             record = records.read_run(head)
-        return replace(record, contact_ids=contact_ids, groups=groups), calls
+        columns = learnt.pop(records.AT_START, ())
+        return replace(
+            record, contact_ids=contact_ids, groups=groups, columns=columns, learnt=learnt
+        ), calls
 
     def runs(self) -> list[RunRecord]:
         """Read all runs, newest first, without their contacts."""
@@ -256,6 +277,19 @@ class Journal:
                 f"format is {version}, this version reads {SCHEMA_VERSION}). Nothing was sent. "
                 "Upgrade kirim-pandas, or name another file with journal=… or KIRIM_JOURNAL."
             )
+
+    def _add_columns(self, run_id: str, before_round: int, columns: Sequence[Column]) -> None:
+        self._db.execute(COLUMNS)
+        row = records.columns_row(run_id, before_round, columns)
+        self._db.execute("INSERT OR REPLACE INTO columns VALUES (?, ?, ?, ?, ?)", row)
+
+    def _columns(self, run_id: str) -> list[tuple[int, tuple[Column, ...]]]:
+        """Read what a run knew of its contacts, the columns of its frame first."""
+        known = "SELECT 1 FROM sqlite_schema WHERE name = 'columns'"
+        if self._db.execute(known).fetchone() is None:
+            return []
+        chosen = "SELECT * FROM columns WHERE run_id = ? ORDER BY round"
+        return [records.read_columns(row) for row in self._db.execute(chosen, (run_id,))]
 
     def _update_run(self, row: tuple[object, ...]) -> None:
         self._db.execute(

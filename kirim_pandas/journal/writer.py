@@ -21,6 +21,7 @@ from kirim_pandas.run.events import (
     CallPlanned,
     CallRefused,
     CallUnsent,
+    ColumnsLearnt,
     Event,
 )
 
@@ -151,6 +152,8 @@ class RunWriter:
                 self._note(call, "refused", [code, request_id])
             case CallUnsent(call):
                 self._note(call, "unsent", None)
+            case ColumnsLearnt(before_round, columns):
+                self._flush(lambda: self._journal.learn(self._run_id, before_round, columns))
             case CallLost(call):
                 self._note(call, "sent", None)  # to be asked again, also if it was answered before
             case _:

@@ -47,6 +47,9 @@ __all__ = ["Run"]
 GRACE_SECONDS = 10.0
 """How long a run that ends early waits for the replies of calls that are on the wire."""
 
+LEAST_ADVISED = 3
+"""Under a cap that leaves fewer probes no guess could be confirmed."""
+
 POLL_SECONDS = 0.05
 """How often a waiting run looks at the stop button."""
 
@@ -176,7 +179,8 @@ class Run:
         announced = False
         for number in count():
             budget = round_budget(self._past, number, self._outbox.budget)
-            yield from self._advice.before_round(number, self._attribution)
+            if budget is None or budget >= LEAST_ADVISED:
+                yield from self._advice.before_round(number, self._attribution)
             self._look_at_button()
             expected = self._attribution.expected_probes()
             probes = self._attribution.next_round(budget) or self._ask_again(budget)

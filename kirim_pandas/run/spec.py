@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kirim_pandas.guesses.columns import Column
 
-__all__ = ["Job", "Resolve"]
+__all__ = ["Column", "Job", "Resolve"]
 
 Resolve: TypeAlias = Literal["rows", "batches"]
 

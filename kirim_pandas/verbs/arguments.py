@@ -45,6 +45,7 @@ class LabelOptions(TypedDict, total=False):
     id_column: Hashable | None
     team_id: str | None
     hint: Hint
+    reads: bool
     resolve: Resolve
     max_requests: int | None
     client: Client | None

@@ -23,6 +23,7 @@ from kirim_pandas.run.events import CallPlanned, Event, Idle, Listener, RunEnded
 from kirim_pandas.run.loop import Run
 from kirim_pandas.run.pool import CallPool, SendCall
 from kirim_pandas.run.stop import StopButton
+from kirim_pandas.verbs.contact_list import ContactListSource
 from kirim_pandas.verbs.ending import Ending
 
 if TYPE_CHECKING:
@@ -72,12 +73,14 @@ def execute(
     __tracebackhide__ = True
     client = order.client
     pool = CallPool(sender(order), max_in_flight=MAX_IN_FLIGHT)
+    source = ContactListSource(client, order.contact_ids) if client and order.reads else None
     run = Run(
         order.job,
         pool,
         stop=stop,
         past=order.past,
         own_key=order.own_key,
+        source=source,
         patience_seconds=client.patience_seconds if client else 0.0,
     )
     ended, broken = _listen(run, writer, watchers, stop)

@@ -96,6 +96,7 @@ def written_down(order: Order, warn: Callable[[str], None]) -> Iterator[RunWrite
                 target=client.target,
                 contact_ids=list(order.contact_ids),
                 groups=order.job.groups,
+                columns=order.job.columns,
                 resolve=order.job.resolve,
                 max_requests=order.job.max_requests,
                 rows=order.rows,

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from kirim_pandas import session
 from kirim_pandas.api.protocol import operation_problems
 from kirim_pandas.errors import InvalidInputError
+from kirim_pandas.frames.features import features_of
 from kirim_pandas.frames.ids import ContactIds, collect_ids
 from kirim_pandas.frames.pairing import keep
 from kirim_pandas.journal.files import located
+from kirim_pandas.guesses.columns import Column
 from kirim_pandas.run.spec import Job, Resolve
 from kirim_pandas.verbs.door import client_problems, journal_problems, plain, refuse, shown
 from kirim_pandas.verbs.label_names import name_problems, resolved
@@ -51,6 +53,8 @@ class Order:
         Sends; None while it is not chosen, and where nothing is to be sent.
     journal : str, Path, False or None
         Where the run is written down; None for the usual place, False for nowhere.
+    reads : bool
+        Whether the organisation's list of contacts may be read to explain who is skipped.
     past : sequence of PastCall
         The calls of earlier sessions of a resumed run.
     own_key : bool
@@ -69,6 +73,7 @@ class Order:
     source: Any = None
     client: Client | None = None
     journal: JournalChoice = None
+    reads: bool = True
     past: Sequence[PastCall] = ()
     own_key: bool = False
     label_name: str | None = None
@@ -86,7 +91,8 @@ def prepare(
     *,
     id_column: Hashable | None = None,
     team_id: str | None = None,
-    hint: Hint = None,
+    hint: Hint = "auto",
+    reads: bool = True,
     resolve: Resolve = "rows",
     max_requests: int | None = None,
     client: Client | None = None,
@@ -98,7 +104,7 @@ def prepare(
     ----------
     obj
         The contacts.
-    label_id, op, id_column, team_id, hint, resolve, max_requests, client, journal
+    label_id, op, id_column, team_id, hint, reads, resolve, max_requests, client, journal
         As for ``df.kirim.bulk_label``.
 
     Raises
@@ -115,8 +121,9 @@ def prepare(
         *client_problems(client),
         *journal_problems(journal),
     ]
+    hint = plain(hint)
     try:
-        ids = collect_ids(obj, plain(id_column), hint=plain(hint))
+        ids = collect_ids(obj, plain(id_column), hint=None if is_auto(hint) else hint)
     except InvalidInputError as error:
         problems.append(str(error))
     refuse(problems)
@@ -128,13 +135,33 @@ def prepare(
         label_id=label_id,
         operation=op,
         contact_ids=ids.ids.tolist(),
-        job=Job(ids.contacts, groups=ids.groups, resolve=resolve, max_requests=plain(max_requests)),
+        job=Job(
+            ids.contacts,
+            groups=ids.groups,
+            columns=_columns(obj, ids, hint) if resolve == "rows" else (),
+            resolve=resolve,
+            max_requests=plain(max_requests),
+        ),
+        reads=reads,
         ids=ids,
         source=obj,
         client=client,
         journal=journal if journal is None or journal is False else located(journal),
         label_name=label_name,
     )
+
+
+def is_auto(hint: object) -> bool:
+    """Whether the hint is to be looked for."""
+    return isinstance(hint, str) and hint == "auto"
+
+
+def _columns(obj: Pandas, ids: ContactIds, hint: Hint) -> tuple[Column, ...]:
+    """Return what may explain who is skipped: the columns of the hint, or all of the frame."""
+    if hint is None:
+        return ()
+    only = None if is_auto(hint) else hint if isinstance(hint, list) else [hint]
+    return tuple(Column(*feature) for feature in features_of(obj, ids, only=only))
 
 
 def ready(order: Order, *, sends: bool = True) -> Order:

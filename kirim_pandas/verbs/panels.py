@@ -63,7 +63,7 @@ class _Backend:
             chosen.label.id,
             chosen.operation,
             id_column=chosen.id_column,
-            hint=list(chosen.hint) or None,
+            hint=list(chosen.hint) or "auto",
             client=self._client(),
         )
         return replace(order, label_name=chosen.label.name)

@@ -149,6 +149,8 @@ def _order(asked: Resumption, record: RunRecord, past: list[PastCall]) -> Order:
         job=Job(
             contact_count=len(contacts),
             groups=record.groups,
+            columns=record.columns,
+            learnt=record.learnt,
             resolve=plain(asked.resolve) or cast(Resolve, record.resolve),
             max_requests=cap,
         ),

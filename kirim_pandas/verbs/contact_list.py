@@ -1,0 +1,132 @@
+"""The organisation's contact list as a column: the connected number of each contact of a run.
+
+A contact's team is its number's team, so a number passes or is skipped as a whole; and an id that
+the list does not show belongs to somebody else.  Both are guesses, which counts confirm.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kirim_pandas.errors import KirimError
+from kirim_pandas.guesses.columns import Column
+from kirim_pandas.verbs.listing import Listing, PageReader, known_listing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kirim_pandas.api.client import Client
+    from kirim_pandas.api.models import Contact
+
+__all__ = ["ContactListSource"]
+
+NAME = "connected number"
+"""How a sentence names the column."""
+
+LEAST_PAGES = 5
+"""After so many pages the length of the list is estimated."""
+
+NOT_LISTED, HIDDEN = 0, 1
+"""Codes of contacts that were not listed, and of those whose number is not shown."""
+
+
+class ContactListSource:
+    """Reads the list of contacts until it is worth no more; a column source for a run.
+
+    Only ids and numbers are kept, in memory.
+
+    Parameters
+    ----------
+    client
+        Reads.
+    contact_ids
+        The contacts of the run.
+    """
+
+    def __init__(self, client: Client, contact_ids: Sequence[str]) -> None:
+        self._client = client
+        self._ids = pd.Index(contact_ids)
+        self._codes: NDArray[np.int32] = np.full(len(contact_ids), NOT_LISTED, dtype=np.int32)
+        self._numbers: dict[str | None, int] = {None: HIDDEN}
+        self._missing = 0
+        self._until = 0.0
+        self._listing = Listing()
+        self._reader: PageReader | None = None
+        self._pages: Iterator[list[Contact] | None] = iter(())
+
+    def start(self, *, probes: float, missing: int) -> None:
+        """Begin to read, for as long as `probes` requests would take at the rate of writes."""
+        self._missing = missing
+        self._until = time.monotonic() + 60.0 * probes / self._client.write_per_minute
+        known = known_listing(self._client)
+        if known is not None:
+            self._listing = known
+            self._take(list(known.contacts.values()))
+            return
+        self._pages = self._read()
+
+    def take(self, timeout_seconds: float) -> Sequence[Column] | None:
+        """Return the column once it is read, or not worth reading on; None until then."""
+        until = time.monotonic() + timeout_seconds
+        for page in self._pages:
+            if page is not None:
+                self._listing.add(page)
+                self._take(page)
+            if self._is_enough():
+                break
+            if time.monotonic() >= until:
+                return None
+        self.stop()
+        if not (self._codes != NOT_LISTED).any():
+            return ()
+        return (Column(NAME, self._codes),)
+
+    @property
+    def progress(self) -> str:
+        """What it is doing."""
+        return f"reading the organisation's contacts ({len(self._listing.contacts):,} so far)"
+
+    def stop(self) -> None:
+        """Read no further."""
+        if self._reader is not None:
+            self._reader.close()
+
+    def _read(self) -> Iterator[list[Contact] | None]:
+        try:
+            self._reader = PageReader(self._client)
+            yield from self._reader
+        except KirimError:
+            # Nobody asked for the list, and the run does without: what was read is used.
+            return
+        self._listing.is_complete = True
+        self._listing.remember(self._client)
+
+    def _take(self, page: list[Contact]) -> None:
+        places = self._ids.get_indexer(pd.Index([contact.id for contact in page]))
+        numbers = [
+            self._numbers.setdefault(contact.account, len(self._numbers) + 1) for contact in page
+        ]
+        held = places >= 0
+        self._codes[places[held]] = np.array(numbers, dtype=np.int32)[held]
+
+    def _is_enough(self) -> bool:
+        """Whether everybody is found who can be, or the list is longer than it is worth."""
+        found = int(np.count_nonzero(self._codes))
+        if found >= len(self._ids) - self._missing:
+            return True
+        now = time.monotonic()
+        if now >= self._until:
+            return True
+        pages = self._listing.pages
+        if pages < LEAST_PAGES:
+            return False
+        # Contacts of the run are spread over the list, so the share found tells its length.
+        share = max(found, 1) / max(1, len(self._ids) - self._missing)
+        seconds_left = (now - self._listing.read_at) * (1.0 - share) / share
+        return now + seconds_left > self._until
