@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from kirim_pandas.frames.exports import spreadsheet_safe
     from kirim_pandas.run.progress import Progress
     from kirim_pandas.session import connect, last_result
-    from kirim_pandas.verbs.contacts import accounts, contacts
-    from kirim_pandas.verbs.labels import create_label, labels
+    from kirim_pandas.verbs.lookups.contacts import accounts, contacts
+    from kirim_pandas.verbs.lookups.labels import create_label, labels
     from kirim_pandas.verbs.past_runs import calls, forget, runs
     from kirim_pandas.verbs.reporting import compare
     from kirim_pandas.verbs.resuming import resume
@@ -74,14 +74,14 @@ __all__ = [
 _LAZY = {
     "Client": "api.client",
     "Progress": "run.progress",
-    "accounts": "verbs.contacts",
+    "accounts": "verbs.lookups.contacts",
     "calls": "verbs.past_runs",
     "compare": "verbs.reporting",
     "connect": "session",
-    "contacts": "verbs.contacts",
-    "create_label": "verbs.labels",
+    "contacts": "verbs.lookups.contacts",
+    "create_label": "verbs.lookups.labels",
     "forget": "verbs.past_runs",
-    "labels": "verbs.labels",
+    "labels": "verbs.lookups.labels",
     "last_result": "session",
     "resume": "verbs.resuming",
     "runs": "verbs.past_runs",

@@ -314,7 +314,7 @@ class KirimAccessor:
         >>> list(found.columns)
         ['contact_id', 'match', 'phone_number', 'account']
         """
-        from kirim_pandas.verbs import matching
+        from kirim_pandas.verbs.lookups import matching
 
         return matching.match_contacts(
             self._obj,

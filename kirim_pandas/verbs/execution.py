@@ -23,8 +23,8 @@ from kirim_pandas.run.events import CallPlanned, Event, Idle, Listener, RunEnded
 from kirim_pandas.run.loop import Run
 from kirim_pandas.run.pool import CallPool, SendCall
 from kirim_pandas.run.stop import StopButton
-from kirim_pandas.verbs.contact_list import ContactListSource
 from kirim_pandas.verbs.ending import Ending
+from kirim_pandas.verbs.lookups.contact_list import ContactListSource
 
 if TYPE_CHECKING:
     from kirim_pandas.journal.writer import RunWriter

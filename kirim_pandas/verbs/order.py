@@ -18,7 +18,7 @@ from kirim_pandas.journal.files import located
 from kirim_pandas.guesses.columns import Column
 from kirim_pandas.run.spec import Job, Resolve
 from kirim_pandas.verbs.door import client_problems, journal_problems, plain, refuse, shown
-from kirim_pandas.verbs.label_names import name_problems, resolved
+from kirim_pandas.verbs.lookups.label_names import name_problems, resolved
 
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client

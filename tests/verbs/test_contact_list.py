@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import kirim_pandas as kp
-from kirim_pandas.verbs.contact_list import HIDDEN, NOT_LISTED, ContactListSource
-from kirim_pandas.verbs.listing import Listing
+from kirim_pandas.verbs.lookups.contact_list import HIDDEN, NOT_LISTED, ContactListSource
+from kirim_pandas.verbs.lookups.listing import Listing
 
 FAST = {"read_per_minute": 60_000, "write_per_minute": 60}
 

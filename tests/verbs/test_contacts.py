@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import kirim_pandas as kp
-from kirim_pandas.verbs.matching import MATCHES
+from kirim_pandas.verbs.lookups.matching import MATCHES
 
 READS = {"read_per_minute": 60_000, "write_per_minute": 60_000}
 

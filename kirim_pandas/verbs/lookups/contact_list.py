@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from kirim_pandas.errors import KirimError
 from kirim_pandas.guesses.columns import Column
-from kirim_pandas.verbs.listing import Listing, PageReader, known_listing
+from kirim_pandas.verbs.lookups.listing import Listing, PageReader, known_listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

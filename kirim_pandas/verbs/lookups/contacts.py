@@ -13,7 +13,7 @@ from kirim_pandas.errors import InvalidInputError, RunInterrupted
 from kirim_pandas.frames.contacts import Metadata, contacts_table
 from kirim_pandas.run.stop import StopButton, stop_on_signals
 from kirim_pandas.verbs.door import ShortTraceback
-from kirim_pandas.verbs.listing import Listing, PageReader, reading_bar
+from kirim_pandas.verbs.lookups.listing import Listing, PageReader, reading_bar
 
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client

@@ -17,7 +17,7 @@ from kirim_pandas.frames.phones import GIVEN, MISSING, check_country, read_email
 from kirim_pandas.frames.shapes import CONTACT_ID
 from kirim_pandas.run.stop import StopButton, stop_on_signals
 from kirim_pandas.verbs.door import ShortTraceback
-from kirim_pandas.verbs.listing import (
+from kirim_pandas.verbs.lookups.listing import (
     MAX_AGE_SECONDS,
     Listing,
     PageReader,
