@@ -14,8 +14,8 @@ from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.features import features_of
 from kirim_pandas.frames.ids import ContactIds, collect_ids
 from kirim_pandas.frames.pairing import keep
-from kirim_pandas.journal.files import located
 from kirim_pandas.guesses.columns import Column
+from kirim_pandas.journal.files import located
 from kirim_pandas.run.spec import Job, Resolve
 from kirim_pandas.verbs.door import client_problems, journal_problems, plain, refuse, shown
 from kirim_pandas.verbs.lookups.label_names import name_problems, resolved
