@@ -151,6 +151,12 @@ class Client:
         return self._gate.writes.limit_per_minute
 
     @property
+    def worth_in_flight(self) -> int:
+        """How many writes must be under way together to use the limit at the latency seen."""
+        with self._gate.lock:
+            return self._gate.writes.worth_in_flight
+
+    @property
     def known_limit(self) -> bool:
         """Whether the service has told the limit yet."""
         return self._gate.writes.limit_is_known

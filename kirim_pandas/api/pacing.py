@@ -88,6 +88,13 @@ class Ticket:
     ended_before: int
 
 
+IN_FLIGHT_MARGIN = 1.2
+"""Latency varies: with just as many as the mean takes, the limit would be missed half the time."""
+
+LATENCY_WEIGHT = 0.2
+"""How much the last reply counts in the latency: five replies make a new mean."""
+
+
 class Pacer:
     """One bucket as the client sees it.
 
@@ -117,6 +124,12 @@ class Pacer:
         self._replies_since_slowed = 0
         self._slowed_at = -math.inf
         self._refused_in_a_row = 0
+        self._latency_seconds = 0.0
+
+    @property
+    def worth_in_flight(self) -> int:
+        """How many requests must be under way together to use the limit at the latency seen."""
+        return math.ceil(IN_FLIGHT_MARGIN * self._per_second * self._latency_seconds)
 
     def is_held(self, now: float) -> bool:
         """Whether a 429 is why nothing may leave now."""
@@ -166,6 +179,8 @@ class Pacer:
         if headers is None:
             return
         self._heard_at = now
+        took = now - ticket.started_at
+        self._latency_seconds += LATENCY_WEIGHT * (took - self._latency_seconds)
         if not self.is_held(now):
             self._alone = False
         if headers.limit_per_minute is not None:

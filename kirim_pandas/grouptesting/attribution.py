@@ -288,7 +288,9 @@ class Attribution:
             probes_for_counts(len(b.positions), (b.reply.cross_org, b.reply.team_mismatch))
             for b in self._waiting
         ]
-        known = self._frontier.expected_probes() + self._confirmer.expected(self._mixed)
+        # A guess that fits every count is most likely right: then only confirming calls are left.
+        search = 0.0 if self._checks else self._frontier.expected_probes()
+        known = search + self._confirmer.expected(self._mixed)
         return known + len(self._recount.probes()) + bool(waiting) + sum(waiting)
 
     def _open(self, batch: Batch) -> None:

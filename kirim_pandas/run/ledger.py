@@ -18,10 +18,13 @@ class Ledger:
     ----------
     nodes : list of (int64 array, Counts)
         Contacts and counts of each call that was answered.
+    answered_count : int
+        How many contacts these calls hold.
     """
 
     def __init__(self, contact_count: int) -> None:
         self.nodes: list[tuple[Positions, Counts]] = []
+        self.answered_count = 0
         self._batch = np.full(contact_count, -1, dtype=np.int64)
         self._answered = np.zeros(contact_count, dtype=np.bool_)
         self._refusal = np.full(contact_count, -1, dtype=np.int64)
@@ -52,11 +55,13 @@ class Ledger:
     def answered(self, positions: Positions, counts: Counts) -> None:
         """The service counted these contacts."""
         self.nodes.append((positions, counts))
+        self.answered_count += int(np.count_nonzero(~self._answered[positions]))
         self._answered[positions] = True
 
     def withdrawn(self, call: Call) -> None:
         """The answer to a call may be another call's."""
         self.nodes = [node for node in self.nodes if node[0] is not call.positions]
+        self.answered_count -= int(np.count_nonzero(self._answered[call.positions]))
         self._answered[call.positions] = False
         self.lost(call)
 
@@ -71,10 +76,10 @@ class Ledger:
         skipped = sum(counts.cross_org + counts.team_mismatch for _, counts in self.nodes)
         return self.answered_count, skipped
 
-    @property
-    def answered_count(self) -> int:
-        """How many contacts are in an answered batch call."""
-        return int(self._answered.sum())
+    def undetermined(self, outcome: NDArray[np.int8]) -> NDArray[np.bool_]:
+        """Tell the contacts that were answered for and have no outcome yet."""
+        open_rows: NDArray[np.bool_] = self._answered & (outcome == Outcome.UNDETERMINED)
+        return open_rows
 
     def outcomes(self, outcome: NDArray[np.int8], probed: NDArray[np.bool_]) -> Outcomes:
         """Put together what calls and attribution found."""

@@ -182,7 +182,8 @@ class Run:
             if budget is None or budget >= LEAST_ADVISED:
                 yield from self._advice.before_round(number, self._attribution)
             self._look_at_button()
-            expected = self._attribution.expected_probes()
+            # A search that begins is told what it may take; then each round's end tells it anew.
+            expected = 0.0 if announced else self._attribution.expected_probes()
             probes = self._attribution.next_round(budget) or self._ask_again(budget)
             if not probes:
                 return
@@ -304,9 +305,7 @@ class Run:
         return self._refused.open(self._undetermined())
 
     def _undetermined(self) -> NDArray[np.bool_]:
-        found = self._ledger.outcomes(self._attribution.outcomes, self._attribution.probed)
-        open_rows: NDArray[np.bool_] = found.answered & (found.outcome == Outcome.UNDETERMINED)
-        return open_rows
+        return self._ledger.undetermined(self._attribution.outcomes)
 
     def _outcomes(self) -> Outcomes:
         outcome, probed = self._attribution.confirmed(), self._attribution.probed

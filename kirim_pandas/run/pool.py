@@ -38,13 +38,13 @@ class CallPool:
     send
         Sends one call; it is called in worker threads.
     max_in_flight
-        How many calls may be under way together.
+        How many calls may be under way together; a callable is asked each time.
     """
 
-    def __init__(self, send: SendCall, *, max_in_flight: int = 8) -> None:
+    def __init__(self, send: SendCall, *, max_in_flight: int | Callable[[], int] = 8) -> None:
         self.in_flight = 0
         self._send = send
-        self._max_in_flight = max_in_flight
+        self._most = max_in_flight if callable(max_in_flight) else lambda: max_in_flight
         self._threads: list[threading.Thread] = []
         self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self._news: queue.SimpleQueue[Done | Waiting] = queue.SimpleQueue()
@@ -52,7 +52,8 @@ class CallPool:
 
     def has_room(self, limit: int | None = None) -> bool:
         """Whether one more call may be submitted."""
-        return self.in_flight < min(self._max_in_flight, limit or self._max_in_flight)
+        most = self._most()
+        return self.in_flight < min(most, limit or most)
 
     def submit(self, call: Call) -> None:
         """Hand a call to a worker."""

@@ -110,7 +110,7 @@ def test_44_two_kernels_same_organisation(play, tmp_path):
             contacts=str(tmp_path / "contacts.txt"),
             journal=str(tmp_path),
             label_id=scene.label,
-            options={"max_requests": 60},
+            options={"max_requests": 60, "reads": False},
         )
         for number in range(2)
     ]
