@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kirim_pandas.session import connect, last_result
     from kirim_pandas.verbs.lookups.contacts import accounts, contacts
     from kirim_pandas.verbs.lookups.labels import create_label, labels
-    from kirim_pandas.verbs.past_runs import calls, forget, runs
+    from kirim_pandas.verbs.past_runs import calls, forget, keep_history, result, runs
     from kirim_pandas.verbs.reporting import compare
     from kirim_pandas.verbs.resuming import resume
 
@@ -61,8 +61,10 @@ __all__ = [
     "contacts",
     "create_label",
     "forget",
+    "keep_history",
     "labels",
     "last_result",
+    "result",
     "resume",
     "runs",
     "sandbox",
@@ -81,8 +83,10 @@ _LAZY = {
     "contacts": "verbs.lookups.contacts",
     "create_label": "verbs.lookups.labels",
     "forget": "verbs.past_runs",
+    "keep_history": "verbs.past_runs",
     "labels": "verbs.lookups.labels",
     "last_result": "session",
+    "result": "verbs.past_runs",
     "resume": "verbs.resuming",
     "runs": "verbs.past_runs",
     "spreadsheet_safe": "frames.exports",

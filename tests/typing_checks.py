@@ -32,6 +32,7 @@ def check_module(client: Client) -> None:
     assert_type(kp.last_result(), pd.DataFrame | None)
     assert_type(kp.resume("run"), pd.DataFrame)
     assert_type(kp.runs(), pd.DataFrame)
+    assert_type(kp.result("run"), pd.DataFrame)
     assert_type(client.bulk_label([], LABEL, "attach"), BulkLabelReply)
     assert_type(client.me(), Me)
     assert_type(client.labels(), Iterator[Label])

@@ -22,7 +22,7 @@ __all__ = ["By", "Grouping", "compare", "groupings", "people", "statuses_of", "s
 By: TypeAlias = Hashable | Any | list[Any]
 """A column name, an aligned Series or array, or a list of these."""
 
-_CHANGES: Final = ("changed", "only_a", "only_b", "unchanged")
+_CHANGES: Final = ("changed", "only_before", "only_after", "unchanged")
 """What may differ between two results, and what may not."""
 
 _CHANGE_DTYPE: Final = pd.CategoricalDtype(list(_CHANGES))
@@ -270,9 +270,9 @@ def compare(
     ...                       "reason": [None, "cross_org", None]})
     >>> later = first.iloc[:2].assign(status="applied", reason=None)
     >>> compare(first, later)[["contact_id", "change", "status_a", "status_b"]]
-      contact_id   change status_a status_b
-    0      ctc_2  changed  skipped  applied
-    1      ctc_3   only_a  applied      NaN
+      contact_id       change status_a status_b
+    0      ctc_2      changed  skipped  applied
+    1      ctc_3  only_before  applied      NaN
     >>> len(compare(first, later, unchanged=True))
     3
     """
@@ -284,7 +284,7 @@ def compare(
     )
     change = np.select(
         [both["status_a"].isna(), both["status_b"].isna(), same.to_numpy(dtype=bool)],
-        [_CHANGES.index("only_b"), _CHANGES.index("only_a"), _CHANGES.index("unchanged")],
+        [_CHANGES.index("only_after"), _CHANGES.index("only_before"), _CHANGES.index("unchanged")],
         _CHANGES.index("changed"),
     )
     kinds = pd.Categorical.from_codes(change, dtype=_CHANGE_DTYPE)

@@ -29,7 +29,9 @@ __all__ = [
     "read_columns",
     "read_contacts",
     "read_run",
+    "read_setting",
     "run_row",
+    "setting_row",
 ]
 
 RecordState: TypeAlias = Literal["open", "finished", "capped", "stopped", "failed"]
@@ -194,6 +196,17 @@ def read_columns(row: Row) -> tuple[int, tuple[Column, ...]]:
     return before_round, tuple(
         Column(name, part, ordered) for (name, ordered), part in zip(named, parts, strict=False)
     )
+
+
+def setting_row(name: str, value: float | None) -> Row:
+    """Give the row of table ``setting``."""
+    return _sealed(name, None if value is None else float(value))
+
+
+def read_setting(row: Row) -> float | None:
+    """Read a row of table ``setting``: its value."""
+    _name, value = _opened(row)
+    return value  # type: ignore[no-any-return]
 
 
 def call_row(run_id: str, entry: Entry, planned_at: float) -> Row:

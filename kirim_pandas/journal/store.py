@@ -30,8 +30,9 @@ __all__ = ["BROKEN", "Entry", "Journal", "RecordState", "RunRecord"]
 
 SCHEMA_VERSION = 1
 
-KEEP_SECONDS = 30 * 24 * 3600
-"""A finished run is forgotten after this time."""
+KEEP_SECONDS = 400 * 24 * 3600.0
+"""A finished run is forgotten after this time, where nobody has chosen another: a year and a month,
+so that a month can be compared with the same one of the year before."""
 
 BROKEN = (sqlite3.Error, OSError, UnicodeError)
 """What a journal raises that cannot be used; the last where SQLite quotes damaged bytes."""
@@ -63,6 +64,15 @@ CREATE TABLE IF NOT EXISTS columns (
 ) WITHOUT ROWID
 """
 """Made when it is first needed: journals of earlier versions have none."""
+
+SETTINGS = """
+CREATE TABLE IF NOT EXISTS setting (
+    name TEXT PRIMARY KEY, value REAL, checksum INTEGER NOT NULL
+) WITHOUT ROWID
+"""
+"""Made when it is first needed, too."""
+
+KEPT = "keep_seconds"
 
 PRAGMAS = (
     "journal_mode = PERSIST",
@@ -210,6 +220,15 @@ class Journal:
         with self._translated("written"):
             return self._delete("run_id = ?", run_id)
 
+    def keep(self, seconds: float | None) -> None:
+        """Keep finished runs for so long from now on, None for ever; delete what is older."""
+        with self._translated("written"):
+            with self._db:
+                self._db.execute(SETTINGS)
+                row = records.setting_row(KEPT, seconds)
+                self._db.execute("INSERT OR REPLACE INTO setting VALUES (?, ?, ?)", row)
+            self._forget_old()
+
     def write(self, run_id: str, entries: Sequence[Entry]) -> None:
         """Commit what is new of some calls, in one go; raises one of ``BROKEN``."""
         self._check_place()
@@ -245,10 +264,26 @@ class Journal:
         for pragma in PRAGMAS:
             self._db.execute(f"PRAGMA {pragma}")
         self._check_schema(self._db)
-        old = self.now() - KEEP_SECONDS
+        self._forget_old()
+
+    def _forget_old(self) -> None:
+        kept_seconds = self._kept_seconds()
+        if kept_seconds is None:
+            return
+        old = self.now() - kept_seconds
         which = "state = 'finished' AND ended_at < ?"
         if self._db.execute(f"SELECT 1 FROM run WHERE {which}", (old,)).fetchone():  # noqa: S608
             self._delete(which, old)
+
+    def _kept_seconds(self) -> float | None:
+        chosen = "SELECT * FROM setting WHERE name = ?"
+        row = self._has("setting") and self._db.execute(chosen, (KEPT,)).fetchone()
+        with self._whole(KEPT, "the setting"):
+            return records.read_setting(row) if row else KEEP_SECONDS
+
+    def _has(self, table: str) -> bool:
+        known = "SELECT 1 FROM sqlite_schema WHERE name = ?"
+        return self._db.execute(known, (table,)).fetchone() is not None
 
     def _delete(self, which: str, value: str | float) -> bool:
         """Delete runs, and what the rollback file holds of them."""
@@ -285,8 +320,7 @@ class Journal:
 
     def _columns(self, run_id: str) -> list[tuple[int, tuple[Column, ...]]]:
         """Read what a run knew of its contacts, the columns of its frame first."""
-        known = "SELECT 1 FROM sqlite_schema WHERE name = 'columns'"
-        if self._db.execute(known).fetchone() is None:
+        if not self._has("columns"):
             return []
         chosen = "SELECT * FROM columns WHERE run_id = ? ORDER BY round"
         return [records.read_columns(row) for row in self._db.execute(chosen, (run_id,))]
@@ -308,12 +342,12 @@ class Journal:
             raise sqlite3.OperationalError("the file was deleted or moved")
 
     @contextlib.contextmanager
-    def _whole(self, run_id: object) -> Iterator[None]:
+    def _whole(self, name: object, what: str = "run") -> Iterator[None]:
         try:
             yield
         except (ValueError, TypeError, IndexError, zlib.error) as error:
             raise JournalError(
-                f"The journal {self.path} is damaged: run {run_id} does not match its checksum. "
+                f"The journal {self.path} is damaged: {what} {name} does not match its checksum. "
                 "Nothing was sent. Move the file aside (keep it for support) and label the "
                 "contacts again: a label that is set twice stays as it is."
             ) from error

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from kirim_pandas.journal.writer import RunWriter
     from kirim_pandas.verbs.order import Order
 
-__all__ = ["Watcher", "execute", "frame_of", "has_work", "sender", "warn_not_shown"]
+__all__ = ["Watcher", "execute", "frame_of", "has_work", "recalled", "sender", "warn_not_shown"]
 
 Told = TypeVarTuple("Told")
 
@@ -109,6 +109,18 @@ def has_work(order: Order) -> bool:
         return any(isinstance(event, CallPlanned) for event in events)
     finally:
         events.close()
+
+
+def recalled(order: Order) -> RunEnded:
+    """Put together what the past calls of a run tell of its contacts; sends nothing."""
+    stop = StopButton()
+    ended: Event | None = None
+    run = Run(order.job, CallPool(sender(order)), stop=stop, past=order.past)
+    for ended in run.events():
+        if isinstance(ended, CallPlanned):  # what no earlier session has asked is not asked now
+            stop.press()
+    assert isinstance(ended, RunEnded)  # what every run promises
+    return ended
 
 
 def _listen(

@@ -12,13 +12,21 @@ import pandas as pd
 
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.results import STATUSES
-from kirim_pandas.verbs.door import ShortTraceback, journal_problems, past_run, plain, refuse
+from kirim_pandas.verbs.door import (
+    ShortTraceback,
+    journal_problems,
+    past_run,
+    plain,
+    refuse,
+    shown,
+)
+from kirim_pandas.verbs.resuming import recall
 
 if TYPE_CHECKING:
     from kirim_pandas.journal.store import Journal, RunRecord
     from kirim_pandas.run.calls import PastCall
 
-__all__ = ["calls", "forget", "runs"]
+__all__ = ["calls", "forget", "keep_history", "result", "runs"]
 
 
 def runs(*, journal: str | Path | None = None) -> pd.DataFrame:
@@ -76,6 +84,87 @@ def runs(*, journal: str | Path | None = None) -> pd.DataFrame:
     columns["label_id"] = _text([record.label_id for record in records])
     columns["target"] = _text([record.target for record in records])
     return pd.DataFrame(columns)
+
+
+def result(run_id: str, *, journal: str | Path | None = None) -> pd.DataFrame:
+    """Give the result of a run of the past, without sending anything.
+
+    Parameters
+    ----------
+    run_id
+        From ``result.attrs``, from an exception, or from :func:`runs`.
+    journal
+        A path, or None for the usual place.
+
+    Returns
+    -------
+    DataFrame
+        The columns of a result frame, one row a contact in the order of sending, with a
+        RangeIndex.  Of a run that did not finish, what is known of each contact: the others are
+        ``unknown`` or ``not_sent``, and :func:`resume` goes on with them.
+
+    Raises
+    ------
+    InvalidInputError
+        There is no such run in the journal.
+    JournalError
+        The journal cannot be read, or the run is at work.
+
+    Examples
+    --------
+    >>> import kirim_pandas as kp
+    >>> with kp.sandbox.start(contacts=60, seed=1, write_per_minute=60_000) as sandbox:
+    ...     made = sandbox.contacts.kirim.bulk_label(
+    ...         sandbox.labels["id"].iloc[0], "attach", client=sandbox.client(), progress=False
+    ...     )
+    >>> again = kp.result(made.attrs["kirim_run_id"])  # also in another month, and without a key
+    >>> again["status"].tolist() == made["status"].tolist()
+    True
+    """
+    with ShortTraceback():
+        return recall(run_id, journal).frame
+
+
+def keep_history(days: float | None, *, journal: str | Path | None = None) -> None:
+    """Choose for how long the journal keeps finished runs; it is 400 days where nobody chooses.
+
+    The choice is written into the journal, so it holds for every later session, and at once: runs
+    that ended longer ago are deleted, and their ids overwritten.  Unfinished runs always stay.
+
+    Parameters
+    ----------
+    days
+        Days from the end of a run, above 0; None keeps runs for ever.
+    journal
+        A path, or None for the usual place.
+
+    Raises
+    ------
+    InvalidInputError
+        `days` is no such number, or `journal` is no place; nothing was changed.
+    JournalError
+        The journal cannot be written.
+
+    Examples
+    --------
+    >>> import kirim_pandas as kp
+    >>> kp.keep_history(days=None)
+    >>> kp.keep_history(days=400)
+    """
+    with ShortTraceback():
+        days = plain(days)
+        problems = journal_problems(journal, needed=True)
+        is_number = type(days) in (int, float) and 0 < float(days or 0) < float("inf")
+        if not (days is None or is_number):
+            problems.append(
+                f"days: found {shown(days)}, expected a number above 0, or None to keep finished "
+                "runs for ever."
+            )
+        refuse(problems)
+        from kirim_pandas.journal.store import Journal
+
+        with closing(Journal(plain(journal))) as store:
+            store.keep(None if days is None else days * 24 * 3600.0)
 
 
 def calls(run_id: str, *, journal: str | Path | None = None) -> pd.DataFrame:

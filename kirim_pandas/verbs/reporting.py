@@ -21,6 +21,7 @@ from kirim_pandas.frames.reports import Report, RunFacts
 from kirim_pandas.frames.results import RUN_ID_ATTR, STATUSES
 from kirim_pandas.frames.summary import By
 from kirim_pandas.verbs.door import ShortTraceback
+from kirim_pandas.verbs.resuming import recall
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,15 +44,15 @@ def summary(result: pd.DataFrame, by: By = None, *, data: Source | None = None) 
 
 
 def compare(
-    result_a: pd.DataFrame, result_b: pd.DataFrame, *, unchanged: bool = False
+    result_a: pd.DataFrame | str, result_b: pd.DataFrame | str, *, unchanged: bool = False
 ) -> pd.DataFrame:
     """List the contacts that differ between two results: another outcome, or in one of them only.
 
     Parameters
     ----------
     result_a, result_b
-        Two results of one label and operation.  Rows without a usable id are no contacts and are
-        left out.
+        Two results of one label and operation, or the ids of their runs, the earlier one first.
+        Rows without a usable id are no contacts and are left out.
     unchanged
         True lists the contacts with the same outcome, too; then every contact of either result
         has its row, so that ``["change"].value_counts()`` adds up.
@@ -60,16 +61,19 @@ def compare(
     -------
     DataFrame
         One row per contact, those of `result_a` in its order, then those of `result_b` alone, with
-        a RangeIndex: contact_id (string), change (category: changed, only_a, only_b, unchanged),
+        a RangeIndex: contact_id (string), change (category: changed, only_before where
+        `result_b` does not have the contact, only_after where `result_a` does not, unchanged),
         status_a (category), reason_a (string), status_b (category), reason_b (string).  Status and
         reason are missing on the side that does not have the contact.
 
     Raises
     ------
     InvalidInputError
-        One of them is no result frame, or tells two outcomes of one contact; or they are known, in
-        this process or the journal, to be of different labels or operations, so that ``applied``
-        does not mean the same.
+        One of them is no result frame and no run of this journal, or tells two outcomes of one
+        contact; or they are known, in this process or the journal, to be of different labels or
+        operations, so that ``applied`` does not mean the same.
+    JournalError
+        A run that is named is at work, or the journal cannot be read.
 
     Examples
     --------
@@ -81,8 +85,14 @@ def compare(
     ...     again = sandbox.contacts.kirim.bulk_label(label_id, "attach", **settings)
     >>> len(kp.compare(first, again)), len(kp.compare(first, again, unchanged=True))
     (0, 30)
+    >>> len(kp.compare(first.attrs["kirim_run_id"], again))
+    0
     """
     with ShortTraceback():
+        result_a, result_b = (
+            recall(given, None).frame if isinstance(given, str) else given
+            for given in (result_a, result_b)
+        )
         facts = [_facts_of_its_own(result) for result in (result_a, result_b)]
         for what in ("operation", "label_id"):
             a, b = (getattr(known, what) for known in facts)

@@ -24,7 +24,7 @@ from kirim_pandas.verbs.door import (
     progress_problems,
     refuse,
 )
-from kirim_pandas.verbs.execution import has_work
+from kirim_pandas.verbs.execution import frame_of, has_work, recalled
 from kirim_pandas.verbs.labeling import run_watched, warn
 from kirim_pandas.verbs.order import Order, option_problems, ready
 
@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from kirim_pandas.journal.store import RunRecord
     from kirim_pandas.journal.writer import RunWriter
     from kirim_pandas.run.calls import PastCall
+    from kirim_pandas.run.events import RunEnded
     from kirim_pandas.verbs.arguments import Client, Pandas, ProgressChoice
 
-__all__ = ["Resumption", "go_on", "resume", "taken_up"]
+__all__ = ["Recalled", "Resumption", "go_on", "recall", "resume", "taken_up"]
 
 
 def resume(
@@ -94,6 +95,27 @@ class Resumption:
     max_requests: int | None
     client: Client | None
     journal: str | Path | None
+
+
+@dataclass(frozen=True, eq=False)
+class Recalled:
+    """A run of the past: what was to be done, what is known of it, and the frame of both."""
+
+    record: RunRecord
+    ended: RunEnded
+    frame: pd.DataFrame
+
+
+def recall(run_id: str, journal: str | Path | None) -> Recalled:
+    """Read what is known of a run that is not at work; sends nothing."""
+    run_id, journal = past_run(run_id, journal)
+    from kirim_pandas.journal.writer import RunWriter
+
+    with RunWriter(journal, run_id, warn=warn) as writer:
+        record, past = writer.load()
+    order = _order(Resumption(None, run_id, None, None, None, None, journal), record, past)
+    ended = recalled(order)
+    return Recalled(record, ended, frame_of(order, ended.outcomes))
 
 
 def go_on(asked: Resumption, progress: ProgressChoice) -> pd.DataFrame:

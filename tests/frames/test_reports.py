@@ -199,8 +199,8 @@ def test_compare_lists_changed_contacts_once(result: pd.DataFrame, later: pd.Dat
     assert lines(changed) == [
         ["ctc_2", "changed", "skipped", "team_mismatch", "applied", None],
         ["ctc_3", "changed", "skipped", "cross_org", "skipped", "team_mismatch"],
-        ["ctc_6", "only_a", "applied", None, None, None],
-        ["ctc_9", "only_b", None, None, "applied", None],
+        ["ctc_6", "only_before", "applied", None, None, None],
+        ["ctc_9", "only_after", None, None, "applied", None],
     ]
     columns = ["contact_id", "change", "status_a", "reason_a", "status_b", "reason_b"]
     assert list(changed.columns) == columns
@@ -222,12 +222,12 @@ def test_compare_refuses_different_operations(box_of_two_runs: tuple) -> None:
 def test_compare_adds_up(result: pd.DataFrame, later: pd.DataFrame) -> None:
     """With the unchanged ones, every contact of either result is counted in one category."""
     counts = compare(result, later, unchanged=True)["change"].value_counts()
-    assert counts.to_dict() == {"changed": 2, "only_a": 1, "only_b": 1, "unchanged": 3}
+    assert counts.to_dict() == {"changed": 2, "only_before": 1, "only_after": 1, "unchanged": 3}
     ids = pd.concat([result, later])["contact_id"]
     assert counts.sum() == ids.nunique()
     none = result.iloc[:0]
     assert compare(none, none, unchanged=True).empty
-    for pair, change in (((result, none), "only_a"), ((none, result), "only_b")):
+    for pair, change in (((result, none), "only_before"), ((none, result), "only_after")):
         found = compare(*pair)
         assert found["change"].eq(change).all()
         assert len(found) == result["contact_id"].nunique()

@@ -178,8 +178,8 @@ def test_forgotten_ids_are_gone_from_the_disk(tmp_path, writer):
         assert b"the-key-of-the-call" not in file.read_bytes()
 
 
-def test_finished_runs_are_forgotten_after_a_month(tmp_path, writer):
-    """Fault 12 of privacy: a finished run goes after 30 days, an unfinished one stays."""
+def test_finished_runs_are_forgotten_after_a_year(tmp_path, writer):
+    """Fault 12 of privacy: a finished run goes after 400 days, an unfinished one stays."""
     journal = writer._journal
     other = "run_20260101_abcdefabcd"
     journal.begin(record(other))
@@ -189,6 +189,34 @@ def test_finished_runs_are_forgotten_after_a_month(tmp_path, writer):
     later = Journal(tmp_path, wall_clock=lambda: much_later)
     assert [known.run_id for known in later.runs()] == [other]
     later.close()
+
+
+@pytest.mark.parametrize("seconds", [86_400.0, None])
+def test_how_long_is_chosen_stays_chosen(tmp_path, writer, seconds):
+    """What is chosen holds for later sessions, deletes at once, and overwrites the ids."""
+    writer(CallPlanned(call(0, "the-key-of-the-call")))
+    journal = writer._journal
+    journal.end_run(RUN, "finished", {})
+    much_later = journal.now() + KEEP_SECONDS - 60
+    later = Journal(tmp_path, wall_clock=lambda: much_later)
+    later.keep(seconds)
+    later.close()
+    once_more = Journal(tmp_path, wall_clock=lambda: much_later + 120)
+    assert len(once_more.runs()) == (seconds is None)
+    once_more.close()
+    kept = [b"the-key-of-the-call" in file.read_bytes() for file in tmp_path.iterdir()]
+    assert any(kept) == (seconds is None)
+
+
+def test_a_damaged_choice_is_no_choice(tmp_path, writer):
+    """A choice that does not match its checksum is refused: nothing is deleted by it."""
+    journal = writer._journal
+    journal.keep(86_400.0)
+    with sqlite3.connect(journal.path) as db:
+        db.execute("UPDATE setting SET value = 1.0")
+    db.close()
+    with pytest.raises(kp.JournalError, match="the setting keep_seconds does not match"):
+        Journal(tmp_path)
 
 
 def test_two_processes_never_work_on_one_run(tmp_path, writer):

@@ -220,6 +220,8 @@ def test_tracebacks_show_the_callers_lines_only(box, label):
         lambda: kp.calls("run_none"),
         lambda: kp.labels(client=broken),
         lambda: kp.compare(result, None),
+        lambda: kp.result("run_none"),
+        lambda: kp.keep_history(0),
         lambda: box.contacts.kirim.bulk_label(
             label, "attach", client=broken, progress=False, journal=False
         ),

@@ -137,3 +137,93 @@ def test_a_script_that_ends_says_how_to_go_on(tmp_path):
         [run_id, "interrupted"]
     ]
     assert ended.returncode == 0
+
+
+# -- results of the past -------------------------------------------------------------------
+
+
+def test_a_result_of_the_past_is_the_result(box, label):
+    """result() tells of each contact what the run told, sends nothing and needs no client."""
+    df = box.contacts
+    rows = df.kirim.bulk_label(label, "attach", client=box.client(), progress=False)
+    capped = df.kirim.bulk_label(
+        label, "attach", client=box.client(), progress=False, max_requests=3
+    )
+    batches = df.kirim.bulk_label(
+        label, "attach", client=box.client(), progress=False, resolve="batches"
+    )
+    before = len(box.requests())
+    for made in (rows, capped, batches):
+        again = kp.result(made.attrs["kirim_run_id"])
+        pd.testing.assert_frame_equal(again, made.reset_index(drop=True))
+        assert again.attrs == made.attrs
+    assert len(box.requests()) == before
+    assert kp.runs()["state"].tolist() == ["finished", "capped", "finished"]
+
+
+def test_a_result_of_a_stopped_run_tells_what_is_known(box, label):
+    """Of a run that was stopped the answered batches are told, and nothing else is claimed."""
+    df, seen = box.contacts, []
+
+    def stop(now):
+        seen.append(now)
+        if now.answered:
+            raise KeyboardInterrupt
+
+    with pytest.raises(kp.RunInterrupted) as caught:
+        df.kirim.bulk_label(label, "attach", client=box.client(), progress=stop)
+    again = kp.result(caught.value.run_id)
+    told = caught.value.result.reset_index(drop=True)
+    pd.testing.assert_frame_equal(again, told)
+    assert set(again["status"]) <= {"applied", "skipped", "unknown", "not_sent"}
+
+
+def test_a_run_at_work_has_no_result_yet(box, label):
+    """The result of a run that is at work is refused, by name."""
+    told = []
+
+    def watch(now):
+        if not told:
+            with pytest.raises(kp.JournalError, match="is at work in this kernel") as caught:
+                kp.result(kp.runs()["run_id"].iloc[0])
+            told.append(caught.value)
+
+    box.contacts.iloc[:20].kirim.bulk_label(label, "attach", client=box.client(), progress=watch)
+    assert told
+
+
+def test_compare_takes_run_ids(box, label):
+    """A run id stands for the result of its run; who stands in one side only is marked."""
+    df = box.contacts.iloc[:300]
+    settings = {"client": box.client(), "progress": False}
+    first = df.iloc[:200].kirim.bulk_label(label, "attach", **settings)
+    later = df.iloc[100:].kirim.bulk_label(label, "attach", **settings)
+    ids = [result.attrs["kirim_run_id"] for result in (first, later)]
+    pd.testing.assert_frame_equal(kp.compare(*ids), kp.compare(first, later))
+    counts = kp.compare(ids[0], later, unchanged=True)["change"].value_counts()
+    assert counts.to_dict() == {
+        "changed": 0,
+        "only_before": 100,
+        "only_after": 100,
+        "unchanged": 100,
+    }
+    with pytest.raises(kp.InvalidInputError, match="There is no run 'run_1'"):
+        kp.compare(first, "run_1")
+
+
+@pytest.mark.parametrize("days", [0, -1, True, "400", float("nan"), float("inf")])
+def test_days_of_history_are_a_number(days):
+    """What is no number of days is refused in words, and changes nothing."""
+    with pytest.raises(kp.InvalidInputError, match="expected a number above 0"):
+        kp.keep_history(days)
+
+
+def test_history_is_kept_as_chosen(box, label):
+    """A choice of days deletes at once what is older, and only what has finished."""
+    finished = box.contacts.iloc[:5].kirim.bulk_label(
+        label, "attach", client=box.client(), progress=False
+    )
+    kp.keep_history(days=None)
+    assert kp.runs()["run_id"].tolist() == [finished.attrs["kirim_run_id"]]
+    kp.keep_history(days=1e-9)
+    assert kp.runs().empty
