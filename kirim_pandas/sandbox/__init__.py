@@ -53,8 +53,9 @@ def start(
     ----------
     contacts
         How many sample contacts to make, or a frame with the columns ``contact_id`` and
-        ``team`` and, if wanted, ``organization`` (``own`` or anything else), ``name`` and
-        ``phone_number``. Each team of the frame gets a label VIP.
+        ``team`` and, if wanted, ``organization`` (``own`` or anything else), ``name``,
+        ``phone_number``, ``email``, and ``city`` and ``source``, which become metadata. Each
+        team of the frame gets a label VIP and a connected number.
     seed
         Of the sample contacts and of all other ids.
     write_per_minute, read_per_minute
@@ -66,7 +67,7 @@ def start(
     port
         0 takes a free one.
     phone_number_id
-        The connected number; given, `Sandbox.client` uses the path that names it.
+        Of the first connected number; given, `Sandbox.client` uses the path that names it.
     skipped_share
         Expected share of sample contacts that a label of team Sales skips; about 0.17 by
         default.

@@ -33,6 +33,8 @@ QUESTIONS = {
     "refusal_costs": "whether a 429 costs a token",
     "replay_costs": "whether an idempotent replay costs a token",
     "rate_headers_on_5xx": "whether 5xx replies carry the X-RateLimit headers",
+    "account_teams": "whose contacts have the team of their connected number",
+    "account_shown": "whether lists tell the connected number of a contact",
     "phone_number_path": "whether contact paths name the phone number",
 }
 
@@ -217,14 +219,14 @@ def _refused_port(error: OSError, port: int) -> str:
 
 def _welcome(box: Sandbox, saved: str | None) -> str:
     labels = [
-        f"  {row.id}  {row.name:16}{row.color:10}{row.team}"
+        f"  {row.id}  {row.name:16}{row.color:10}{row.team_id}"
         for row in box.labels.itertuples(index=False)
     ]
     lines = [
         repr(box),
         *([f"contacts written to {saved}"] if saved else []),
         "",
-        "labels (id, name, colour, team):",
+        "labels (id, name, colour, team id):",
         *labels,
         "",
         "for another program:",

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Sandbox"]
 
-PHONE_NUMBER = "+6200000000001"
-DEFAULT_PHONE_NUMBER_ID = "100000000000001"
-
 
 class Sandbox:
     """A running rehearsal copy of the service; made by ``sandbox.start``.
@@ -100,8 +97,8 @@ class Sandbox:
 
     @property
     def phone_number_id(self) -> str:
-        """The connected number that contact paths may name."""
-        return self._given_number or DEFAULT_PHONE_NUMBER_ID
+        """The first connected number, which the paths of `client` name where they must."""
+        return str(self.accounts["phone_number_id"].iloc[0])
 
     def client(self, **settings: Any) -> Client:
         """Make a client of this sandbox.
@@ -134,8 +131,20 @@ class Sandbox:
 
     @property
     def labels(self) -> pd.DataFrame:
-        """The labels there are now: id, name, color, team_id, team; Sales VIP comes first."""
+        """The labels there are now: id, name, color, team_id, created_at; Sales VIP comes first."""
         return tables.labels(self._store)
+
+    @property
+    def accounts(self) -> pd.DataFrame:
+        """The connected numbers: phone_number_id, phone_number, name, team_id, team."""
+        return tables.accounts(self._store)
+
+    def team_id(self, team: str) -> str:
+        """Give the id of a team, which the service shows in place of its name."""
+        found = self.accounts.set_index("team")["team_id"]
+        if team not in found.index:
+            raise KeyError(f"no team {team!r}; see .accounts")
+        return str(found[team])
 
     def members(self, label_id: str) -> set[str]:
         """Tell which contacts carry a label, as a set of contact ids."""
@@ -173,8 +182,12 @@ class Sandbox:
     # Changing the world
 
     def move_contact(self, contact: str | int, team: str) -> None:
-        """Give a contact (id, or row in `contacts`) to another team."""
-        self._change("UPDATE contact SET team = ? WHERE contact_id = ?", team, self._id(contact))
+        """Give a contact (id, or row in `contacts`) to another team, and to its number."""
+        self._change(
+            "UPDATE contact SET team = ?, account = (SELECT number FROM account WHERE team = ?),"
+            " updated_at = strftime('%Y-%m-%dT%H:%M:%fZ') WHERE contact_id = ?",
+            *(team, team, self._id(contact)),
+        )
 
     def delete_contact(self, contact: str | int) -> None:
         """Delete a contact (id, or row in `contacts`), and its labels with it."""
@@ -281,12 +294,21 @@ class Sandbox:
         if isinstance(contacts, pd.DataFrame):
             if skipped_share is not None:
                 raise ValueError("skipped_share is for sample contacts; a frame has its own")
-            tables.fill(self._store, contacts, self._seed)
+            self._put_in(contacts)
             return contacts.copy()
         made = sample_contacts(int(contacts), seed=self._seed, skipped_share=skipped_share)
-        tables.fill(self._store, made, self._seed)
+        self._put_in(made)
         # Who is foreign is for the analyst to find out.
         return made.drop(columns="organization")
+
+    def _put_in(self, contacts: pd.DataFrame) -> None:
+        tables.fill(
+            self._store,
+            contacts,
+            self._seed,
+            account_teams=self._switches.account_teams,
+            phone_number_id=self._given_number,
+        )
 
     def _make_server(self, port: int, faults: Faults, wait_seconds: float) -> Server:
         service = Service(
@@ -301,8 +323,6 @@ class Sandbox:
                 key_reuse=self._switches.key_reuse,
                 wait_seconds=wait_seconds,
             ),
-            phone_number_id=self.phone_number_id,
-            phone_number=PHONE_NUMBER,
             seed=self._seed,
             pause=lambda seconds: self._server.closing.wait(seconds),
         )

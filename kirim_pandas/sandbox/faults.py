@@ -204,8 +204,9 @@ class Faults:
     values
         Values for faults that take one, where neither script nor default will do.
     events
-        What happens just before a write call, by number from 0: a method of the sandbox with
-        arguments, or several: ``{5: "expire_key", 7: [("move_contact", 17, "Care")]}``.
+        What happens just before a write call (with ``on="reads"`` a read), by number from 0: a
+        method of the sandbox with arguments, or several:
+        ``{5: "expire_key", 7: [("move_contact", 17, "Care")]}``.
     on
         Which calls are counted and can fail: ``"writes"``, ``"reads"`` or ``"all"``.
     first_tries
@@ -267,9 +268,9 @@ class Faults:
             draw -= rate
         return None
 
-    def events_before(self, write_number: int) -> list[tuple[Any, ...]]:
-        """List what happens before a write call, as (name, arguments …)."""
-        found = self.events.get(write_number, [])
+    def events_before(self, number: int) -> list[tuple[Any, ...]]:
+        """List what happens before a call that `events` counts, as (name, arguments …)."""
+        found = self.events.get(number, [])
         listed = [found] if isinstance(found, str | tuple) else found
         return [(event,) if isinstance(event, str) else event for event in listed]
 

@@ -87,7 +87,8 @@ def sample_contacts(
     -------
     DataFrame
         One row per contact: contact_id, name, phone_number, team, source, city (text), spend
-        (rupiah, float), last_seen (date), organization (``own`` or ``foreign``).
+        (rupiah, float), last_seen (date), organization (``own`` or ``foreign``), email (text, or
+        None for one in five).
     """
     random = np.random.default_rng(seed)
     source = random.choice(len(SOURCES), size=count, p=SOURCES["share"])
@@ -97,7 +98,7 @@ def sample_contacts(
     team = np.where(skipped & ~foreign, SOURCES["team"].to_numpy()[source], MAIN_TEAM)
     spend = np.exp(random.normal(np.log(SPEND_MEDIAN_RUPIAH), 1.1, count)).round(-3)
     days_ago = np.minimum(random.exponential(70, count), 720).astype("int64")
-    return pd.DataFrame(
+    frame = pd.DataFrame(
         {
             "contact_id": _contact_ids(random, count),
             "name": _names(random, count),
@@ -110,6 +111,7 @@ def sample_contacts(
             "organization": np.where(foreign, "foreign", "own").astype(object),
         }
     )
+    return frame.assign(email=_emails(random, frame["name"]))
 
 
 def messy(
@@ -197,6 +199,16 @@ def _names(random: np.random.Generator, count: int) -> NDArray[np.object_]:
     )
     names: NDArray[np.object_] = given + " " + first + last
     return names
+
+
+def _emails(random: np.random.Generator, names: pd.Series[str]) -> NDArray[np.object_]:
+    # example.com is kept free for examples (RFC 2606); the row's number tells namesakes apart.
+    given = random.random(len(names)) >= 0.2  # one in five has none
+    emails = np.full(len(names), None, dtype=object)
+    emails[given] = [
+        f"{name.lower().replace(' ', '.')}.{row}@example.com" for row, name in names[given].items()
+    ]
+    return emails
 
 
 def _phone_numbers(random: np.random.Generator, count: int) -> NDArray[np.object_]:

@@ -1,4 +1,4 @@
-"""The reading side: who am I, labels, contacts, accounts; pages with cursors."""
+"""The reading side: labels, contacts, connected numbers; pages with cursors."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from kirim_pandas.sandbox.messages import Refusal
 from kirim_pandas.sandbox.store import Store
+from kirim_pandas.sandbox.switches import Switches
 
-__all__ = ["accounts", "contact", "contacts", "label", "labels"]
+__all__ = ["Reader", "label_fields"]
 
 Json = dict[str, Any]
 
@@ -24,83 +26,116 @@ MAX_SEARCH_LENGTH = 200
 MAX_NUMBER = 2**63  # SQLite's
 LIMIT = re.compile(r"[0-9]{1,9}")
 E164 = re.compile(r"\+[1-9]\d{6,14}")
-BORN = "2026-01-05T02:00:00.000Z"
-"""All sample objects were created at once."""
 
-CONTACT = "SELECT number, contact_id, phone_number, name FROM contact WHERE organization = ?"
-LABEL = "SELECT number, label_id, name, color, team_id FROM label WHERE organization = ?"
+CONTACT = """
+SELECT number, contact_id, phone_number, name, email, metadata, created_at, updated_at,
+       (SELECT phone_number FROM account WHERE account.number = contact.account)
+FROM contact WHERE organization = ?"""
+OF_NUMBER = " AND account = (SELECT number FROM account WHERE phone_number_id = ?)"
+LABEL = (
+    "SELECT number, label_id, name, color, team_id, created_at FROM label WHERE organization = ?"
+)
+ACCOUNT = "SELECT number, phone_number_id, phone_number, name FROM account WHERE organization = ?"
 
-
-def contacts(store: Store, organization: str, query: Mapping[str, str], whatsapp: str) -> Json:
-    """List contacts; neither teams nor labels are shown, as on the service."""
-    where = ""
-    values: list[str] = []
-    phone, search = query.get("phone"), query.get("search")
-    if phone is not None:
-        if not E164.fullmatch(phone):
-            raise Refusal(400, "invalid_field_value", "phone is not E.164.", param="phone")
-        where, values = where + " AND phone_number = ?", [*values, phone]
-    if search is not None:
-        if not 1 <= len(search) <= MAX_SEARCH_LENGTH:
-            message = f"search must have 1 to {MAX_SEARCH_LENGTH} characters."
-            raise Refusal(400, "invalid_field_value", message, param="search")
-        where, values = where + " AND instr(lower(name), lower(?)) > 0", [*values, search]
-    page = _page(store, CONTACT + where, [organization, *values], query, f"{phone!r} {search!r}")
-    return {**page, "data": [_contact(row, whatsapp) for row in page["data"]]}
+HIDDEN_OF_TEN = {"always": 0, "sometimes": 3, "never": 10}
 
 
-def contact(store: Store, organization: str, contact_id: str, whatsapp: str) -> Json:
-    """Give one contact; one of another organisation is as unknown as any."""
-    found = store.rows(CONTACT + " AND contact_id = ?", (organization, contact_id))
-    if not found:
-        raise Refusal(404, "resource_not_found", "No such contact.")
-    return {"data": _contact(found[0], whatsapp)}
+@dataclass(frozen=True)
+class Reader:
+    """What a key of an organisation can read.
+
+    Attributes
+    ----------
+    organization
+        Whose objects are shown.
+    phone_number_id
+        The connected number that the path names; only its contacts are shown.
+    """
+
+    store: Store
+    switches: Switches
+    organization: str
+    phone_number_id: str | None = None
+
+    def contacts(self, query: Mapping[str, str]) -> Json:
+        """List contacts; neither teams nor labels are shown, as on the service."""
+        statement, values = self._contacts()
+        phone, search = query.get("phone"), query.get("search")
+        if phone is not None:
+            if not E164.fullmatch(phone):
+                raise Refusal(400, "invalid_field_value", "phone is not E.164.", param="phone")
+            statement, values = statement + " AND phone_number = ?", [*values, phone]
+        if search is not None:
+            if not 1 <= len(search) <= MAX_SEARCH_LENGTH:
+                message = f"search must have 1 to {MAX_SEARCH_LENGTH} characters."
+                raise Refusal(400, "invalid_field_value", message, param="search")
+            statement += " AND instr(lower(name), lower(?)) > 0"
+            values = [*values, search]
+        page = _page(self.store, statement, values, query, f"{phone!r} {search!r}")
+        return {**page, "data": [self._contact(row) for row in page["data"]]}
+
+    def contact(self, contact_id: str) -> Json:
+        """Give one contact; one of another organisation is as unknown as any."""
+        statement, values = self._contacts()
+        found = self.store.rows(statement + " AND contact_id = ?", [*values, contact_id])
+        if not found:
+            raise Refusal(404, "resource_not_found", "No such contact.")
+        return {"data": self._contact(found[0])}
+
+    def labels(self, query: Mapping[str, str]) -> Json:
+        """List labels."""
+        page = _page(self.store, LABEL, [self.organization], query, "labels")
+        return {**page, "data": [label_fields(*row[1:]) for row in page["data"]]}
+
+    def label(self, label_id: str) -> Json:
+        """Give one label."""
+        found = self.store.rows(LABEL + " AND label_id = ?", (self.organization, label_id))
+        if not found:
+            raise Refusal(404, "resource_not_found", "No such label.")
+        return {"data": label_fields(*found[0][1:])}
+
+    def accounts(self, query: Mapping[str, str]) -> Json:
+        """List the connected numbers; their teams are not shown."""
+        page = _page(self.store, ACCOUNT, [self.organization], query, "accounts")
+        names = ("phone_number_id", "phone_number", "name")
+        data = [
+            {"object": "account", **dict(zip(names, row[1:], strict=True)), "status": "connected"}
+            for row in page["data"]
+        ]
+        return {**page, "data": data}
+
+    def _contacts(self) -> tuple[str, list[str]]:
+        if self.phone_number_id is None:
+            return CONTACT, [self.organization]
+        return CONTACT + OF_NUMBER, [self.organization, self.phone_number_id]
+
+    def _contact(self, row: tuple[Any, ...]) -> Json:
+        number, contact_id, phone_number, name, email, metadata, created, updated, account = row
+        hidden = number % 10 < HIDDEN_OF_TEN[self.switches.account_shown]
+        return {
+            "id": contact_id,
+            "object": "contact",
+            "phone_number": phone_number,
+            "name": name,
+            "email": email,
+            "metadata": json.loads(metadata),
+            "whatsapp_account": {"phone_number": None if hidden else account},
+            "created_at": created,
+            "updated_at": updated,
+        }
 
 
-def labels(store: Store, organization: str, query: Mapping[str, str]) -> Json:
-    """List labels."""
-    page = _page(store, LABEL, [organization], query, "labels")
-    return {**page, "data": [_label(row) for row in page["data"]]}
-
-
-def label(store: Store, organization: str, label_id: str) -> Json:
-    """Give one label."""
-    found = store.rows(LABEL + " AND label_id = ?", (organization, label_id))
-    if not found:
-        raise Refusal(404, "resource_not_found", "No such label.")
-    return {"data": _label(found[0])}
-
-
-def accounts(phone_number_id: str, phone_number: str) -> Json:
-    """List the connected numbers: one."""
-    account = {
-        "object": "account",
-        "phone_number_id": phone_number_id,
-        "phone_number": phone_number,
-        "name": "Sandbox number",
-        "status": "connected",
-    }
-    return {"data": [account]}
-
-
-def _contact(row: tuple[Any, ...], whatsapp: str) -> Json:
+def label_fields(label_id: str, name: str, color: str, team_id: str, created_at: str) -> Json:
+    """Show a label."""
     return {
-        "id": row[1],
-        "object": "contact",
-        "phone_number": row[2],
-        "name": row[3],
-        "email": None,
-        "metadata": {},
-        "whatsapp_account": {"phone_number": whatsapp},
-        "created_at": BORN,
-        "updated_at": BORN,
+        "object": "label",
+        "id": label_id,
+        "name": name,
+        "color": color,
+        "team_id": team_id,
+        "created_at": created_at,
+        "updated_at": created_at,
     }
-
-
-def _label(row: tuple[Any, ...]) -> Json:
-    names = ("id", "name", "color", "team_id")
-    stamps = {"created_at": BORN, "updated_at": BORN}
-    return {"object": "label", **dict(zip(names, row[1:], strict=True)), **stamps}
 
 
 def _page(

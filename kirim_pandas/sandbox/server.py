@@ -199,17 +199,16 @@ class Server(ThreadingHTTPServer):
         key = headers.get("idempotency-key")
         name = key or f"{method} {path}"
         with self._lock:
-            sequence, write_number = self._counts["all"], self._counts["writes"]
+            sequence = self._counts["all"]
             call_number = self._counts[self._faults.on]
             self._counts.update(["all", kind])
             try_number = self._tries[name]
             self._tries[name] += 1
             seconds = self.service.clock.monotonic_ns() / 1e9
             # Under the lock: an event stands between two calls, whatever the threads do.
-            for event, *values in (
-                self._faults.events_before(write_number) if kind == "writes" else ()
-            ):
-                self._on_event(event, *values)
+            if kind == ("reads" if self._faults.on == "reads" else "writes"):
+                for event, *values in self._faults.events_before(self._counts[kind] - 1):
+                    self._on_event(event, *values)
         can_fail = self._faults.on in ("all", kind)
         chosen = self._faults.choose(call_number, name, try_number) if can_fail else None
         return Arrival(sequence, seconds, key, try_number, chosen)

@@ -7,16 +7,17 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
-from kirim_pandas.sandbox import queries as reading
 from kirim_pandas.sandbox.clock import Clock
 from kirim_pandas.sandbox.idempotency import Idempotency, fingerprint_of
 from kirim_pandas.sandbox.limits import Kind, Limits
 from kirim_pandas.sandbox.messages import Refusal, Reply, Request, make_id
-from kirim_pandas.sandbox.store import BulkCounts, Store
+from kirim_pandas.sandbox.queries import Reader, label_fields
+from kirim_pandas.sandbox.store import BulkCounts, Label, Store
 from kirim_pandas.sandbox.switches import Switches
-from kirim_pandas.sandbox.validation import param_at, parse_json, read_bulk_call
+from kirim_pandas.sandbox.validation import param_at, parse_json, read_bulk_call, read_new_label
 
 __all__ = ["Key", "Service"]
 
@@ -27,6 +28,9 @@ ROUTE = re.compile(
 )
 NUMBERED = {"bulk", "contacts", "contact"}
 """Routes that may stand under a phone number; the others stay at the root."""
+
+METHODS = {"bulk": ("POST",), "labels": ("GET", "HEAD", "POST")}
+"""What each route takes; the others are only read."""
 
 
 @dataclass
@@ -53,8 +57,6 @@ class Service:
     limits: Limits
     keys: dict[str, Key]
     idempotency: Idempotency
-    phone_number_id: str
-    phone_number: str
     seed: int
     pause: Callable[[float], object]
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -82,18 +84,18 @@ class Service:
         route = match.lastgroup or ""
         bucket: tuple[str, Kind] | None = None
         try:
-            if request.method not in (("POST",) if route == "bulk" else ("GET", "HEAD")):
+            if request.method not in METHODS.get(route, ("GET", "HEAD")):
                 return Reply(405, b"405 method not allowed\n", {"Content-Type": "text/plain"})
             key = self._authenticate(request)
-            bucket = (key.organization, "writes" if route == "bulk" else "reads")
-            if match["number"] not in (None, self.phone_number_id):
-                message = "This number belongs to another organisation."
-                raise Refusal(403, "phone_number_forbidden", message)
-            if route == "bulk":
+            writes = request.method == "POST"
+            bucket = (key.organization, "writes" if writes else "reads")
+            self._check_number(match["number"], key)
+            if writes:
                 reply = self._write(request, key, request_id, stall_seconds, fail_and_keep)
             else:
                 self.limits.spend(key.organization, "reads")
-                reply = Reply.of(200, self._read(route, match[route], key, request), request_id)
+                read = self._read(route, match, key, request)
+                reply = Reply.of(200, read, request_id)
         except Refusal as refusal:
             reply = refusal.reply(request_id)
         return self.dress(reply, bucket)
@@ -138,18 +140,25 @@ class Service:
             raise Refusal(401, "invalid_api_key", "The API key is missing or not valid.")
         return key
 
-    def _read(self, route: str, name: str, key: Key, request: Request) -> dict[str, Any]:
-        organization, number = key.organization, self.phone_number
-        if route == "contacts":
-            return reading.contacts(self.store, organization, request.query, number)
-        if route == "contact":
-            return reading.contact(self.store, organization, name, number)
-        if route == "labels":
-            return reading.labels(self.store, organization, request.query)
-        if route == "label":
-            return reading.label(self.store, organization, name)
-        if route == "accounts":
-            return reading.accounts(self.phone_number_id, number)
+    def _check_number(self, phone_number_id: str | None, key: Key) -> None:
+        if phone_number_id is None:
+            return
+        own = "SELECT 1 FROM account WHERE phone_number_id = ? AND organization = ?"
+        if not self.store.rows(own, (phone_number_id, key.organization)):
+            message = "This number belongs to another organisation."
+            raise Refusal(403, "phone_number_forbidden", message)
+
+    def _read(self, route: str, match: re.Match[str], key: Key, request: Request) -> dict[str, Any]:
+        if route == "me":
+            return self._me(key.organization, request)
+        reader = Reader(self.store, self.switches, key.organization, match["number"])
+        if route in ("contact", "label"):
+            one: dict[str, Any] = getattr(reader, route)(match[route])
+            return one
+        listed: dict[str, Any] = getattr(reader, route)(request.query)
+        return listed
+
+    def _me(self, organization: str, request: Request) -> dict[str, Any]:
         token = _token(request)
         about = {
             "organization": {"id": organization, "object": "organization", "name": "Sandbox"},
@@ -187,7 +196,7 @@ class Service:
                 try:
                     if fail:
                         raise Refusal(500, "internal_error", "Something went wrong.")
-                    reply = self._execute(content, organization, request_id)
+                    reply = self._execute(content, request.path, organization, request_id)
                 except Refusal as refusal:
                     reply = refusal.reply(request_id)
                 if name and (reply.executed or fail or self.switches.cache_failures):
@@ -197,7 +206,9 @@ class Service:
             if name:
                 self.idempotency.release(organization, name)
 
-    def _execute(self, content: Any, organization: str, request_id: str) -> Reply:
+    def _execute(self, content: Any, path: str, organization: str, request_id: str) -> Reply:
+        if path.endswith("/labels"):
+            return self._create_label(content, organization, request_id)
         call = read_bulk_call(content, self.switches)
         label = self.store.find_label(call.label_id, organization)
         if label is None:
@@ -211,6 +222,20 @@ class Service:
                 raise Refusal(int(unknown_ids), code, "No such contact.", param=param)
         counts = self.store.bulk_label(call.contact_ids, label, call.operation)
         return Reply.of(200, {"data": self._counters(counts)}, request_id, executed=True)
+
+    def _create_label(self, content: Any, organization: str, request_id: str) -> Reply:
+        teams = self.store.teams(organization)
+        name, color, team_id = read_new_label(content, teams)
+        digest = hashlib.sha256(f"label {request_id}".encode()).digest()
+        label_id = make_id("lbl_", int.from_bytes(digest[:16], "big"))
+        now = datetime.fromtimestamp(self.clock.unix_seconds(), UTC)
+        made_at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        label = Label(0, label_id, organization, name, color, team_id, teams[team_id], made_at)
+        if not self.store.create_label(label):
+            message = "The team has a label of this name."
+            raise Refusal(400, "invalid_field_value", message, param="name")
+        shown = label_fields(label_id, name, color, team_id, made_at)
+        return Reply.of(201, {"data": shown}, request_id, executed=True)
 
     def _counters(self, counts: BulkCounts) -> dict[str, int]:
         by_contact = self.switches.applied == "contacts"

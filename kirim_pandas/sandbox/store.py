@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, Literal
 
 __all__ = ["BulkCounts", "Label", "Store"]
@@ -15,12 +15,17 @@ __all__ = ["BulkCounts", "Label", "Store"]
 SCHEMA = """
 CREATE TABLE contact (
     number INTEGER PRIMARY KEY, contact_id TEXT NOT NULL UNIQUE,
-    organization TEXT NOT NULL, team TEXT, name TEXT, phone_number TEXT
+    organization TEXT NOT NULL, team TEXT, name TEXT, phone_number TEXT, email TEXT,
+    metadata TEXT NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL, account INTEGER
+);
+CREATE TABLE account (
+    number INTEGER PRIMARY KEY, phone_number_id TEXT NOT NULL UNIQUE, organization TEXT NOT NULL,
+    phone_number TEXT NOT NULL, name TEXT NOT NULL, team_id TEXT NOT NULL, team TEXT NOT NULL
 );
 CREATE TABLE label (
     number INTEGER PRIMARY KEY, label_id TEXT NOT NULL UNIQUE, organization TEXT NOT NULL,
     name TEXT NOT NULL, color TEXT NOT NULL, team_id TEXT NOT NULL, team TEXT NOT NULL,
-    UNIQUE (team_id, name)
+    created_at TEXT NOT NULL, UNIQUE (team_id, name)
 );
 CREATE TABLE attached (
     label INTEGER NOT NULL, contact INTEGER NOT NULL, PRIMARY KEY (label, contact)
@@ -57,6 +62,7 @@ class Label:
     color: str
     team_id: str
     team: str
+    created_at: str
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,23 @@ class Store:
             "SELECT * FROM label WHERE label_id = ? AND organization = ?", (label_id, organization)
         )
         return Label(*found[0]) if found else None
+
+    def teams(self, organization: str) -> dict[str, str]:
+        """Give the teams of an organisation: the name of each id."""
+        return dict(
+            self.rows(
+                "SELECT DISTINCT team_id, team FROM account WHERE organization = ?",
+                (organization,),
+            )
+        )
+
+    def create_label(self, label: Label) -> bool:
+        """Keep a new label, unless its team has one of that name; give whether it was kept."""
+        made = self.rows(
+            "INSERT OR IGNORE INTO label VALUES (NULL, ?, ?, ?, ?, ?, ?, ?) RETURNING 1",
+            astuple(label)[1:],
+        )
+        return bool(made)
 
     def first_unknown(self, contact_ids: list[str]) -> int | None:
         """Find the position of the first id that no organisation has."""

@@ -42,6 +42,12 @@ class Switches:
         Whether an idempotent replay costs a token.
     rate_headers_on_5xx
         Whether 5xx replies carry the ``X-RateLimit`` headers.
+    account_teams
+        The team of a contact is the team of its connected number for ``"all"`` contacts, or for
+        ``"most"``: one in ten is listed under the number of another team.
+    account_shown
+        Whether lists tell a contact's connected number: ``"always"``, ``"sometimes"`` (not for
+        three contacts in ten) or ``"never"``.
     phone_number_path
         Whether contact paths may have (``"optional"``), must have (``"required"``) or must not
         have (``"refused"``) ``/{phone_number_id}`` before them.
@@ -56,6 +62,8 @@ class Switches:
     refusal_costs: bool = False
     replay_costs: bool = False
     rate_headers_on_5xx: bool = False
+    account_teams: Literal["all", "most"] = "all"
+    account_shown: Literal["always", "sometimes", "never"] = "always"
     phone_number_path: Literal["optional", "required", "refused"] = "optional"
 
     def __post_init__(self) -> None:

@@ -6,16 +6,34 @@ import hashlib
 import json
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from kirim_pandas.sandbox.messages import make_id
 from kirim_pandas.sandbox.people import LABELS
 from kirim_pandas.sandbox.store import OUTCOMES, Label, Store
 
-__all__ = ["derive_id", "fill", "labels", "outcome", "requests"]
+__all__ = ["accounts", "derive_id", "fill", "labels", "outcome", "requests"]
 
-CONTACT_COLUMNS = ["contact_id", "team", "organization", "name", "phone_number"]
-LABEL_COLUMNS = ["id", "name", "color", "team_id", "team"]
+CONTACT_COLUMNS = [
+    *("contact_id", "organization", "team", "name", "phone_number", "email"),
+    *("metadata", "created_at", "updated_at", "account"),
+]
+METADATA_COLUMNS = ["city", "source"]
+"""What a frame says of people, and the service keeps as their metadata."""
+
+LABEL_COLUMNS = ["id", "name", "color", "team_id", "created_at"]
+ACCOUNT_COLUMNS = ["phone_number_id", "phone_number", "name", "team_id", "team"]
+FIRST_ACCOUNT_ID, FIRST_ACCOUNT_NUMBER = 100_000_000_000_001, 62_000_000_000_01
+BORN = pd.Timestamp("2026-01-05T02:00:00Z")
+"""When labels were made; contacts came in the days that follow."""
+
+DAYS = 150
+"""In so many days the contacts were made and changed."""
+
+ELSEWHERE_OF_TEN = {"all": 0, "most": 1}
+"""Contacts in ten that are listed under another team's number."""
+
 REQUEST_COLUMNS = [
     "sequence",
     "seconds",
@@ -47,8 +65,23 @@ def derive_id(prefix: str, seed: int, name: str) -> str:
     return make_id(prefix, int.from_bytes(digest[:16], "big"))
 
 
-def fill(store: Store, frame: pd.DataFrame, seed: int) -> None:
-    """Put contacts into an empty store, and the labels of their teams.
+def fill(
+    store: Store, frame: pd.DataFrame, seed: int, *, account_teams: str, phone_number_id: str | None
+) -> None:
+    """Put contacts into an empty store, and the labels and connected numbers of their teams.
+
+    Parameters
+    ----------
+    store
+        Empty.
+    frame
+        The contacts.
+    seed
+        Of the ids.
+    account_teams
+        The switch of this name.
+    phone_number_id
+        Of the first team's connected number; None for a made-up one.
 
     Raises
     ------
@@ -58,21 +91,38 @@ def fill(store: Store, frame: pd.DataFrame, seed: int) -> None:
     missing = {"contact_id", "team"} - set(frame.columns)
     if missing:
         raise ValueError(f"contacts lacks {sorted(missing)}; found {list(frame.columns)[:10]}")
-    table = frame.reindex(columns=CONTACT_COLUMNS).astype(object)
+    told = _told_to_the_service(frame, seed)
+    table = told.reindex(columns=CONTACT_COLUMNS).astype(object)
     table = table.where(table.notna(), None)
     if table["contact_id"].isna().any() or table["contact_id"].duplicated().any():
         raise ValueError("contacts has missing or repeated ids; expected each contact once")
     organizations = {
         name: derive_id("org_", seed, name or "own") for name in table["organization"].unique()
     }
+    own = derive_id("org_", seed, "own")
+    teams = list(dict.fromkeys([*LABELS, *(team for team in table["team"].unique() if team)]))
     table["organization"] = table["organization"].map(organizations)
+    table["account"] = _accounts_of(table, teams, own, ELSEWHERE_OF_TEN[account_teams])
     store.insert(
-        "INSERT INTO contact (contact_id, team, organization, name, phone_number)"
-        " VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO contact (contact_id, organization, team, name, phone_number, email, metadata,"
+        " created_at, updated_at, account) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         table.itertuples(index=False, name=None),
     )
-    own = derive_id("org_", seed, "own")
-    teams = dict.fromkeys([*LABELS, *(team for team in table["team"].unique() if team)])
+    store.insert(
+        "INSERT INTO account VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                number,
+                (phone_number_id if number == 1 else None) or str(FIRST_ACCOUNT_ID + number - 1),
+                own,
+                f"+{FIRST_ACCOUNT_NUMBER + number - 1}",
+                f"{team} number",
+                derive_id("team_", seed, team),
+                team,
+            )
+            for number, team in enumerate(teams, start=1)
+        ],
+    )
     rows = [
         (
             derive_id("lbl_", seed, f"{team} {name}"),
@@ -81,21 +131,62 @@ def fill(store: Store, frame: pd.DataFrame, seed: int) -> None:
             color,
             derive_id("team_", seed, team),
             team,
+            _written(BORN),
         )
         for team in teams
         for name, color in LABELS.get(team, {"VIP": "amber"}).items()
     ]
     store.insert(
-        "INSERT INTO label (label_id, organization, name, color, team_id, team)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO label (label_id, organization, name, color, team_id, team, created_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         rows,
     )
 
 
+def _told_to_the_service(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Add metadata and dates, which differ from contact to contact."""
+    random = np.random.default_rng(seed)
+    days = np.sort(random.random((len(frame), 2)), axis=1) * DAYS
+    times = {
+        name: [_written(BORN + pd.Timedelta(days=day)) for day in days[:, column]]
+        for column, name in enumerate(("created_at", "updated_at"))
+    }
+    known = [name for name in METADATA_COLUMNS if name in frame]
+    metadata = [
+        json.dumps({key: str(value) for key, value in record.items() if pd.notna(value)})
+        for record in frame[known].to_dict("records")
+    ]
+    return frame.assign(metadata=metadata if known else "{}", **times)
+
+
+def _accounts_of(table: pd.DataFrame, teams: list[str], own: str, elsewhere: int) -> list[Any]:
+    """Number the account of each contact of the own organisation: that of its team."""
+    codes = pd.Categorical(table["team"], categories=teams).codes.astype("int64")
+    moved = np.arange(len(codes)) % 10 < elsewhere
+    numbers = np.where(moved, (codes + 1) % len(teams), codes) + 1
+    has_one = (codes >= 0) & (table["organization"] == own).to_numpy()
+    return [int(number) if known else None for number, known in zip(numbers, has_one, strict=True)]
+
+
+def _written(time: pd.Timestamp) -> str:
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def labels(store: Store) -> pd.DataFrame:
     """List the labels."""
-    rows = store.rows("SELECT label_id, name, color, team_id, team FROM label ORDER BY number")
-    return pd.DataFrame(rows, columns=LABEL_COLUMNS)
+    rows = store.rows(
+        "SELECT label_id, name, color, team_id, created_at FROM label ORDER BY number"
+    )
+    frame = pd.DataFrame(rows, columns=LABEL_COLUMNS)
+    return frame.assign(created_at=pd.to_datetime(frame["created_at"], format="ISO8601"))
+
+
+def accounts(store: Store) -> pd.DataFrame:
+    """List the connected numbers, and the teams they belong to."""
+    rows = store.rows(
+        "SELECT phone_number_id, phone_number, name, team_id, team FROM account ORDER BY number"
+    )
+    return pd.DataFrame(rows, columns=ACCOUNT_COLUMNS)
 
 
 def outcome(store: Store, label: Label) -> pd.Series[str]:

@@ -1,15 +1,16 @@
-"""What a ``bulk_label`` body must look like."""
+"""What the bodies of writes must look like."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from kirim_pandas.sandbox.messages import CONTACT_ID, LABEL_ID, Refusal
 from kirim_pandas.sandbox.switches import Switches
 
-__all__ = ["BulkCall", "param_at", "parse_json", "read_bulk_call"]
+__all__ = ["BulkCall", "param_at", "parse_json", "read_bulk_call", "read_new_label"]
 
 MAX_CONTACTS = 1000
 """Most contacts in one call (Kirim API docs, Bulk label)."""
@@ -62,6 +63,49 @@ def read_bulk_call(content: Any, switches: Switches) -> BulkCall:
     if not (isinstance(label_id, str) and LABEL_ID.fullmatch(label_id)):
         raise _refusal("label_id", "label_id is not a label id.")
     return BulkCall(_read_ids(contact_ids, switches), label_id, operation)
+
+
+COLORS = (
+    *("gray", "red", "orange", "amber", "yellow", "lime", "green", "emerald", "teal", "sky"),
+    *("blue", "violet", "pink"),
+)
+MAX_NAME_LENGTH = 50
+"""Of labels (Kirim API docs, Labels)."""
+
+
+def read_new_label(content: Any, teams: Mapping[str, str]) -> tuple[str, str, str]:
+    """Check a decoded body; give name, colour and team id.
+
+    Parameters
+    ----------
+    content
+        The body.
+    teams
+        The teams of the organisation: the name of each id.
+
+    Raises
+    ------
+    Refusal
+        400, with the field as ``param``.
+    """
+    if not isinstance(content, dict):
+        raise Refusal(400, "invalid_field_value", "The body must be an object.")
+    name, color = content.get("name"), content.get("color", COLORS[0])
+    team_id = content.get("team_id")
+    if name is None:
+        raise Refusal(400, "missing_required_field", "name is required.", param="name")
+    if not (isinstance(name, str) and 1 <= len(name) <= MAX_NAME_LENGTH):
+        raise _refusal("name", f"name must have 1 to {MAX_NAME_LENGTH} characters.")
+    if color not in COLORS:
+        raise _refusal("color", f"color must be one of {', '.join(COLORS)}.")
+    if team_id is None:
+        if len(teams) != 1:
+            message = "team_id is required where there are several teams."
+            raise Refusal(400, "missing_required_field", message, param="team_id")
+        (team_id,) = teams
+    if not isinstance(team_id, str) or team_id not in teams:
+        raise _refusal("team_id", "No such team.")
+    return name, color, team_id
 
 
 def _refusal(param: str | None, message: str) -> Refusal:

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import kirim_pandas as kp
+from kirim_pandas.api import retry
 from kirim_pandas.verbs.lookups.matching import MATCHES
 
 READS = {"read_per_minute": 60_000, "write_per_minute": 60_000}
@@ -188,6 +189,44 @@ def test_nothing_to_look_up_needs_no_client():
 
 
 def test_connected_numbers_are_listed(box):
-    """accounts() shows the number that the sandbox has connected."""
+    """accounts() shows the numbers that the sandbox has connected, and not their teams."""
     frame = kp.accounts(client=box.client())
-    assert frame["phone_number_id"].tolist() == [box.phone_number_id]
+    shown = ["phone_number_id", "phone_number", "name"]
+    assert frame[shown].to_numpy().tolist() == box.accounts[shown].to_numpy().tolist()
+    assert len(frame) > 1
+
+
+def test_where_paths_name_a_number_every_number_is_listed(box):
+    """On hosts whose paths carry a number the list is the same, each number's contacts in turn."""
+    there = kp.contacts(client=box.client(phone_number_id=box.phone_number_id), progress=False)
+    plain = kp.contacts(client=box.client(), progress=False)
+    pd.testing.assert_frame_equal(
+        there.sort_values("contact_id", ignore_index=True),
+        plain.sort_values("contact_id", ignore_index=True),
+    )
+    assert plain["account"].nunique() == len(box.accounts)
+
+
+@pytest.mark.parametrize("numbered", [False, True])
+def test_a_list_is_whole_in_spite_of_faults(numbered, monkeypatch):
+    """Reads that fail are tried again, so the frame is the truth."""
+    monkeypatch.setattr(retry, "FIRST_SECONDS", 0.01)
+    script = {1: "error_503_before_commit", 3: "reset_in_reply", 4: "cut"}
+    faults = kp.sandbox.Faults(script=script, on="reads")
+    with kp.sandbox.start(contacts=600, seed=4, faults=faults, **READS) as box:
+        number = {"phone_number_id": box.phone_number_id} if numbered else {}
+        frame = kp.contacts(client=box.client(**number), progress=False)
+        assert sorted(frame["contact_id"]) == sorted(own(box)["contact_id"])
+
+
+def test_emails_are_matched(box):
+    """A row is found by its e-mail address whatever the case; people without one are missing."""
+    frame = own(box).head(60)
+    frame["email"] = frame["email"].str.upper()
+    found = frame.kirim.match_contacts(email="email", client=box.client(), progress=False)
+    given = frame["email"].notna().to_numpy()
+    assert given.any()
+    assert not given.all()
+    expected = np.where(given, "found", "missing")
+    assert (found["match"].to_numpy() == expected).all()
+    assert found["contact_id"].to_numpy()[given].tolist() == frame["contact_id"][given].tolist()
