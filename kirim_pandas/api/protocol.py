@@ -214,26 +214,36 @@ def create_label_request(
         The name has not 1 to 50 characters, the colour is none of the service's, or the team id
         has not 1 to 64 characters.
     """
-    problems = []
-    if not (isinstance(name, str) and 1 <= len(name.strip()) <= MAX_LABEL_CHARACTERS):
-        problems.append(
-            f"name: found {_shown(name)}, expected text of 1 to {MAX_LABEL_CHARACTERS} characters"
-        )
-    if color is not None and not (isinstance(color, str) and color in LABEL_COLOURS):
-        expected = ", ".join(LABEL_COLOURS)
-        problems.append(f"color: found {_shown(color)}, expected one of {expected}, or None")
-    if team_id is not None and not (
-        isinstance(team_id, str) and 1 <= len(team_id) <= MAX_TEAM_CHARACTERS
-    ):
-        problems.append(
-            f"team_id: found {_shown(team_id)}, expected text of 1 to {MAX_TEAM_CHARACTERS} "
-            "characters, or None"
-        )
+    text = "text of 1 to {} characters".format
+    colours = f"one of {', '.join(LABEL_COLOURS)}, or None"
+    of_team = f"{text(MAX_TEAM_CHARACTERS)}, or None"
+    expected = [
+        ("name", name, _is_text(name, MAX_LABEL_CHARACTERS), text(MAX_LABEL_CHARACTERS)),
+        (
+            "color",
+            color,
+            color is None or (isinstance(color, str) and color in LABEL_COLOURS),
+            colours,
+        ),
+        ("team_id", team_id, team_id is None or _is_text(team_id, MAX_TEAM_CHARACTERS), of_team),
+    ]
+    problems = [
+        f"{field}: found {_shown(value)}, expected {what}"
+        for field, value, is_usable, what in expected
+        if not is_usable
+    ]
     if problems:
         raise InvalidInputError("; ".join(problems))
-    given = {"name": name, "color": color, "team_id": team_id}
-    body = {field: value for field, value in given.items() if value is not None}
+    body = {field: value for field, value, *_ in expected if value is not None}
     return Request("POST", address.url("/labels"), json.dumps(body).encode(), call="POST /labels")
+
+
+def _is_colour(value: object) -> bool:
+    return isinstance(value, str) and value in LABEL_COLOURS
+
+
+def _is_text(value: object, most: int) -> bool:
+    return isinstance(value, str) and 1 <= len(value.strip()) <= most
 
 
 def read_request(address: Address, path: str, **query: str | int | None) -> Request:
@@ -463,20 +473,16 @@ def _host(address: SplitResult) -> str:
 
 def _refused(reply: Reply, request: Request, secret: Secret) -> ApiError:
     status = reply.status
-    try:
-        parsed = _json_object(_decoded(reply)) or {}
-    except KirimError:
-        parsed = {}
-    envelope = _envelope(parsed)
+    envelope = _envelope(reply)
     kind, meaning, of_others = _MEANINGS.get(status, _FAILED if status >= 500 else _REFUSED)
-    if envelope is not None:
+    if envelope:
         _check_fresh(reply)
         meaning = _as_the_service_says(meaning, envelope, secret)
     else:
         meaning = _of_another(of_others, reply, request, secret)
-    details = {name: _short((envelope or {}).get(name), secret) for name in _DETAILS}
+    details = {name: _short(envelope.get(name), secret) for name in _DETAILS}
     code = details["code"]
-    request_id = _request_id(envelope or {}, reply, secret)
+    request_id = _request_id(envelope, reply, secret)
     marks = [f"HTTP {status}", code, request_id and f"request {request_id}"]
     error = kind(
         f"{meaning} ({', '.join(mark for mark in marks if mark)})",
@@ -492,14 +498,17 @@ def _refused(reply: Reply, request: Request, secret: Secret) -> ApiError:
     return error
 
 
-def _envelope(body: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Find what only the service says: gateways have errors of other shapes."""
-    error = body.get("error")
+def _envelope(reply: Reply) -> dict[str, Any]:
+    """Find what only the service says, else nothing: gateways have errors of other shapes."""
+    try:
+        error = (_json_object(_decoded(reply)) or {}).get("error")
+    except KirimError:
+        return {}
     if isinstance(error, dict) and all(
         isinstance(error.get(name), str) and error[name] for name in ("type", "code", "request_id")
     ):
         return error
-    return None
+    return {}
 
 
 def _as_the_service_says(meaning: str, envelope: Mapping[str, Any], secret: Secret) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -45,16 +46,22 @@ def contacts_table(contacts: Sequence[Any], metadata: Metadata = "dict") -> pd.D
     for name in _TIMES:
         columns[name] = times([getattr(contact, name) for contact in contacts])
     held = [contact.metadata for contact in contacts]
-    if metadata == "dict":
-        values = np.empty(len(held), dtype=object)
-        values[:] = [pd.NA if value is None else dict(value) for value in held]
-        columns["metadata"] = pd.Series(values, dtype=object)
-    else:
-        keys = dict.fromkeys(key for value in held if value for key in value)
-        for key in keys:
-            found = [None if value is None else value.get(key) for value in held]
-            columns[f"metadata.{key}"] = pd.Series(found, dtype=object).infer_objects()
+    columns |= {"metadata": _dicts(held)} if metadata == "dict" else _by_key(held)
     return pd.DataFrame(columns)
+
+
+def _dicts(held: list[Mapping[str, Any] | None]) -> pd.Series[Any]:
+    values = np.empty(len(held), dtype=object)
+    values[:] = [pd.NA if value is None else dict(value) for value in held]
+    return pd.Series(values, dtype=object)
+
+
+def _by_key(held: list[Mapping[str, Any] | None]) -> dict[str, pd.Series[Any]]:
+    rows = [value or {} for value in held]
+    return {
+        f"metadata.{key}": pd.Series([row.get(key) for row in rows], dtype=object).infer_objects()
+        for key in dict.fromkeys(chain.from_iterable(rows))
+    }
 
 
 def times(texts: Sequence[str | None]) -> pd.Series[Any]:

@@ -91,14 +91,7 @@ def _columns(obj: Any) -> Iterator[tuple[Hashable, pd.Series[Any] | pd.Index[Any
 
 
 def _features(name: str, values: pd.Series[Any] | pd.Index[Any]) -> Iterator[Feature]:
-    dtype = values.dtype
-    has_order = (
-        (pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype))
-        or pd.api.types.is_datetime64_any_dtype(dtype)
-        or dtype.kind == "m"
-    )
-    if isinstance(dtype, pd.CategoricalDtype):
-        has_order = bool(dtype.ordered)
+    has_order = _has_order(values.dtype)
     try:
         sample = pd.unique(values[:SAMPLE])
         if not has_order and (len(sample) > MOST_NAMES or any(map(_is_contact_id, sample))):
@@ -113,6 +106,17 @@ def _features(name: str, values: pd.Series[Any] | pd.Index[Any]) -> Iterator[Fea
         yield Feature(name, codes, ordered=False)
     if has_order and count > 2:
         yield Feature(name, codes, ordered=True)
+
+
+def _has_order(dtype: Any) -> bool:
+    types = pd.api.types
+    if isinstance(dtype, pd.CategoricalDtype):
+        return bool(dtype.ordered)
+    if types.is_bool_dtype(dtype):
+        return False
+    return (
+        types.is_numeric_dtype(dtype) or types.is_datetime64_any_dtype(dtype) or dtype.kind == "m"
+    )
 
 
 def _is_contact_id(value: object) -> bool:

@@ -121,10 +121,11 @@ def _advice(found: list[Found]) -> str:
     some = [name_of(one.place.label) for one in named if one.usable]
     if some:
         return f"If one of these is meant, name it: id_column={' or id_column='.join(some[:3])}."
+    called_ids = [one for one in named if _CALLS_ITSELF_ID.search(str(one.place.label))]
     advice = [
-        *(_shape_advice(one) for one in found if one.shape.startswith(_LIKE_IDS)),
-        *(_name_advice(one) for one in named if _CALLS_ITSELF_ID.search(str(one.place.label))),
-        *(_shape_advice(one) for shape in _LEAD_TO_IDS for one in found if one.shape == shape),
+        *_shape_advices(found, _LIKE_IDS),
+        *map(_name_advice, called_ids),
+        *_shape_advices(found, *_LEAD_TO_IDS),
         "Add the contact ids first, as Kirim has them, for example with df.merge().",
     ]
     return next(filter(None, advice))
@@ -132,6 +133,11 @@ def _advice(found: list[Found]) -> str:
 
 _LIKE_IDS: Final = ("contact ids", "several contact ids")
 _LEAD_TO_IDS: Final = ("phone numbers", "long numbers, perhaps phone numbers", "e-mail addresses")
+
+
+def _shape_advices(found: list[Found], *shapes: str | tuple[str, ...]) -> list[str]:
+    """Say what helps with columns of these shapes, the first shape's columns first."""
+    return [_shape_advice(one) for shape in shapes for one in found if one.shape.startswith(shape)]
 
 
 def _shape_advice(one: Found) -> str:

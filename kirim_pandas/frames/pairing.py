@@ -201,17 +201,21 @@ def pair(result: pd.DataFrame, source: Source, *, what: str = "data") -> Pairing
     for find in (_in_order, _by_labels, _by_contact):
         found = [find(one, result.index, frame.index, what) for one in columns]
         pairings = [pairing for pairing in found if pairing is not None]
-        if any(not np.array_equal(one.rows, pairings[0].rows) for one in pairings):
-            raise InvalidInputError(
-                f"{what} has contact ids in several columns, which pair its rows with the result's "
-                f"in different ways: {listed([one.name for one in columns])}. Drop those that are "
-                "not the ids of the rows."
-            )
         if pairings:
+            _check_equal(pairings, columns, what)
             return pairings[0]
     if len(result) == 0 or (not columns and frame.index.equals(result.index)):
         return Pairing(np.arange(len(result)), None, what)
     raise InvalidInputError(_refusal(result, frame, columns, what))
+
+
+def _check_equal(pairings: list[Pairing], columns: list[_Ids], what: str) -> None:
+    if any(not np.array_equal(one.rows, pairings[0].rows) for one in pairings):
+        raise InvalidInputError(
+            f"{what} has contact ids in several columns, which pair its rows with the result's "
+            f"in different ways: {listed([one.name for one in columns])}. Drop those that are "
+            "not the ids of the rows."
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -363,17 +363,23 @@ def _own_columns(
     if columns is not None and not isinstance(columns, list):
         raise InvalidInputError("columns= takes a list of names, such as ['name', 'city'].")
     if data is None:
-        own = [find_place(result, name, argument="columns") for name in columns or ()]
-        return [(place.label, place.array) for place in own]
+        return [(place.label, place.array) for place in _named(result, columns or [])]
     frame = data if isinstance(data, pd.DataFrame) else data.frame
     beside = pair(result, data)
-    if columns is None:
-        names = enumerate(frame.columns)
-        own = [Place(name, "column", frame.iloc[:, i].array) for i, name in names]
-        own = [place for place in own if place.label not in _PEOPLE]
-    else:
-        own = [find_place(frame, name, argument="columns") for name in columns]
+    own = _all_but_results(frame) if columns is None else _named(frame, columns)
     return [(place.label, beside.take(place.array)) for place in own]
+
+
+def _named(frame: pd.DataFrame, names: list[Hashable]) -> list[Place]:
+    return [find_place(frame, name, argument="columns") for name in names]
+
+
+def _all_but_results(frame: pd.DataFrame) -> list[Place]:
+    return [
+        Place(name, "column", frame.iloc[:, number].array)
+        for number, name in enumerate(frame.columns)
+        if name not in _PEOPLE
+    ]
 
 
 def _words(status: pd.Series[Any], reason: pd.Series[Any]) -> dict[str, Any]:

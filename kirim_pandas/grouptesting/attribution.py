@@ -150,31 +150,35 @@ class Attribution:
 
     def _next(self, budget: int | None) -> tuple[list[Positions], Take]:
         """Return the next probes, and who takes them and the replies."""
-        reserve = 0
-        if budget is not None:
-            # What probes found counts for nothing until it is confirmed: keep those calls.
-            reserve = self._confirmer.reserve(self._batches)
-            if budget <= reserve:
-                return self._confirmer.calls()[:budget], self._tell_confirming
-            budget -= reserve
-        if self._waiting:
-            again = self._resends.probe(self._batches)
-            if again is not None:
-                return [again], self._tell_resend
-            self._release()
+        asked: tuple[list[Positions], Take] | None = None
+        if budget is None:
+            asked = self._search(None)
+        # What probes found counts for nothing until it is confirmed: keep those calls.
+        elif (free := budget - self._confirmer.reserve(self._batches)) > 0:
+            asked = self._search(free)
+        return asked or (self._confirmer.calls()[:budget], self._tell_confirming)
+
+    def _search(self, budget: int | None) -> tuple[list[Positions], Take] | None:
+        """Return the next probes of the search; None when it is over."""
+        if (again := self._resend()) is not None:
+            return [again], self._tell_resend
         if probes := self._recount.probes()[:budget]:
             return probes, self._tell_recount
-        if self._halving:
-            half = self._halving.positions[: self._halving.size // 2]
-            return [np.sort(half)], self._tell_half
-        if self._checks:
-            return self._checks.probes()[:budget], self._tell_checks
-        if self._frontier:
-            plan = self._frontier.next_plan(budget, self._batch_of)
-            if plan is not None:
-                return plan.probes(), partial(self._tell_plan, plan)
-        whole = None if budget is None else budget + reserve
-        return self._confirmer.calls()[:whole], self._tell_confirming
+        if node := self._halving:
+            return [np.sort(node.positions[: node.size // 2])], partial(self._tell_half, node)
+        if checks := self._checks:
+            return checks.probes()[:budget], partial(self._tell_checks, checks)
+        plan = self._frontier.next_plan(budget, self._batch_of) if self._frontier else None
+        return None if plan is None else (plan.probes(), partial(self._tell_plan, plan))
+
+    def _resend(self) -> Positions | None:
+        """Return a batch to be sent again while some wait for what a remainder means."""
+        if not self._waiting:
+            return None
+        again = self._resends.probe(self._batches)
+        if again is None:
+            self._release()
+        return again
 
     def confirmed(self) -> NDArray[np.int8]:
         """Return `outcomes`, but undetermined where no confirming call vouches for them."""
@@ -207,13 +211,8 @@ class Attribution:
             Empty while something is asked that a guess would interfere with, and once parts of
             several batches are searched together.
         """
-        if (
-            self._checks
-            or self._halving
-            or self._waiting
-            or self._recount.probes()
-            or self._frontier.has_clusters
-        ):
+        asked = (self._checks, self._halving, self._waiting, self._recount.probes())
+        if any(asked) or self._frontier.has_clusters:
             return []
         return [
             Leaf(node.positions, node.counts, int(self._batch_of[node.positions[0]]))
@@ -236,9 +235,8 @@ class Attribution:
         groups[positions] = levels
         self._frontier.regroup(groups)
 
-    def _tell_half(self, probes: list[Positions], replies: Replies) -> None:
-        node, self._halving = self._halving, None
-        assert node is not None  # what is asked about here
+    def _tell_half(self, node: Node, probes: list[Positions], replies: Replies) -> None:
+        self._halving = None
         answer = self._read(probes, replies)[0]
         if answer is None:
             self._count_afresh(node.positions)
@@ -248,14 +246,13 @@ class Attribution:
         except Contradiction:
             self._count_afresh(node.positions)
 
-    def _tell_checks(self, probes: list[Positions], replies: Replies) -> None:
-        assert self._checks is not None  # what is asked about here
-        for positions, outcome in self._checks.tell(self._read(probes, replies)):
+    def _tell_checks(self, checks: Checks, probes: list[Positions], replies: Replies) -> None:
+        for positions, outcome in checks.tell(self._read(probes, replies)):
             self.outcomes[positions] = outcome
             self.probed[positions] = True
             self._settled[positions] = True
             self._confirmer.vouch(positions)
-        if self._checks.probes():
+        if checks.probes():
             return
         self._checks = None
         for node in self._frontier.nodes():
@@ -347,13 +344,16 @@ class Attribution:
         try:
             answers = plan.answers(np.array(told, dtype=np.int64))
             for item, question, answer in zip(plan.items, plan.questions, answers, strict=True):
-                if isinstance(item, Node):
-                    self._divide(item, question.left, answer)
-                else:
-                    self._tell_cluster(item, answer)
+                self._tell_item(item, question.left, answer)
         except Contradiction:
             self._frontier.clear()
             self._count_afresh(np.flatnonzero((self._batch_of >= 0) & self._confirmer.open()))
+
+    def _tell_item(self, item: Node | Cluster, left: int, answer: tuple[int, ...]) -> None:
+        if isinstance(item, Node):
+            self._divide(item, left, answer)
+        else:
+            self._tell_cluster(item, answer)
 
     def _divide(self, node: Node, size: int, answer: tuple[int, ...]) -> None:
         left, right = node.positions[:size], node.positions[size:]

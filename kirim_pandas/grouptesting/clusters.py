@@ -14,9 +14,10 @@ for each kind replaces a long one for all.
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import insort_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,31 +152,33 @@ class Cluster:
             The kinds of which anything in the queue is counted.
         """
         # More hypotheses never make a cell cheaper to cut: what is too much now stays so.
-        cheap = self._hypotheses_if_halved() <= max_hypotheses
-        order = sorted(
-            ((bits, cell) for cell, bits in enumerate(self._cell_bits) if bits > 0 and cheap[cell]),
-            reverse=True,
-        )
+        cheap = np.flatnonzero(self._hypotheses_if_halved() <= max_hypotheses)
+        order: list[tuple[float, int]] = []
+        self._line_up(cheap[::-1].tolist(), order)
         place = 0
         while len(self.cells) < _MAX_CELLS:
             if self._is_full(max_hypotheses, kinds):
                 place = len(queue)
-            if place < len(queue) and (not order or queue[place].bits >= order[0][0]):
+            if place < len(queue) and (not order or queue[place].bits >= order[-1][0]):
                 if not self._has_room(queue[place], max_hypotheses, max_size):
                     place += 1
                     continue
                 self.add(queue.pop(place))
                 cell = len(self.cells) - 1
             elif order:
-                cell = order.pop(0)[1]
+                cell = order.pop()[1]
                 if max(self._hypotheses_after(cell)) > max_hypotheses:
                     continue
             else:
                 break
             self._halve(cell)
-            for part in (cell, len(self.cells) - 1):
-                if self._cell_bits[part] > 0:
-                    insort(order, (self._cell_bits[part], part), key=lambda pair: -pair[0])
+            self._line_up([cell, len(self.cells) - 1], order)
+
+    def _line_up(self, cells: Sequence[int], order: list[tuple[float, int]]) -> None:
+        """Put cells with missing bits among others, the most bits last; before their equals."""
+        for cell in cells:
+            if self._cell_bits[cell] > 0:
+                insort_left(order, (self._cell_bits[cell], cell), key=itemgetter(0))
 
     def _is_full(self, max_hypotheses: int, kinds: Sequence[int]) -> bool:
         """Whether no node fits any more: each at least doubles the hypotheses of some kind."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass
+from operator import attrgetter
 
 from kirim_pandas.grouptesting.outcomes import Counts, Positions
 
@@ -106,12 +107,10 @@ class Counters:
         self._counted_again += applied
         if self.proven:
             self.proven = not (self.changes and applied)
-        elif self.changes is None and 2 * applied > passing:
-            self.changes = False
-            return True
-        elif self.changes is None and passing >= _TELLING and 10 * applied < passing:
-            self.changes = True
-        return False
+        if self.proven or self.changes is not None:
+            return False
+        self.changes = _counts_changes(applied, passing)
+        return self.changes is False
 
     def readings(self) -> list[bool]:
         """Return what `applied` may count, changes or not, by the replies so far."""
@@ -148,17 +147,16 @@ class Resends:
     def probe(self, batches: Sequence[Batch]) -> Positions | None:
         """Return the contacts of the batch to send again; None when it is over."""
         if self._batch is None and not self.over:
-            left = [
-                batch
-                for batch in batches
-                if batch.sound and batch.reply.applied and batch not in self._tried
-            ]
-            if not left:
-                self._end(changes=True)
-                return None
-            self._batch = max(left, key=lambda batch: batch.reply.applied)
-            self._tried.append(self._batch)
+            self._choose([b for b in batches if b.sound and b.reply.applied])
         return self._batch.positions if self._batch else None
+
+    def _choose(self, batches: Sequence[Batch]) -> None:
+        left = [batch for batch in batches if batch not in self._tried]
+        if left:
+            self._batch = max(left, key=attrgetter("reply.applied"))
+            self._tried.append(self._batch)
+        else:
+            self._end(changes=True)
 
     def tell(self, reply: Counts | None) -> None:
         """Take the reply; None where there is no usable one."""
@@ -168,26 +166,39 @@ class Resends:
         self._asked += 1
         self._batch = self._before = None
         if reply is not None and reply.applied:
-            if reply == before:
-                self._end(changes=False)
-            elif not self._uncounted_again:
-                self._batch, self._before = batch, reply
-            else:
-                self._end()
+            self._tell_counted(batch, before, reply)
         elif reply is not None:
-            if before is not None or _skips(reply) != _skips(batch.reply):
-                self._end()
-            else:
-                self._uncounted_again.append(batch.reply.applied)
-                if len(self._uncounted_again) == 2:
-                    self._end(changes=True)
+            self._tell_uncounted(batch, before, reply)
         if self._asked >= _MAX_RESENDS and not self.over:
             self._end()
+
+    def _tell_counted(self, batch: Batch, before: Counts | None, reply: Counts) -> None:
+        if reply == before:
+            self._end(changes=False)
+        elif self._uncounted_again:
+            self._end()
+        else:
+            self._batch, self._before = batch, reply
+
+    def _tell_uncounted(self, batch: Batch, before: Counts | None, reply: Counts) -> None:
+        if before is not None or _skips(reply) != _skips(batch.reply):
+            self._end()
+            return
+        self._uncounted_again.append(batch.reply.applied)
+        if len(self._uncounted_again) == 2:
+            self._end(changes=True)
 
     def _end(self, changes: bool | None = None) -> None:
         self.over, self._batch = True, None
         if not changes or sum(self._uncounted_again) >= _TELLING:
             self.changes = changes
+
+
+def _counts_changes(applied: int, passing: int) -> bool | None:
+    """Tell it by probes in which so many passed who have the label; None where nothing tells."""
+    if 2 * applied > passing:
+        return False
+    return True if passing >= _TELLING and 10 * applied < passing else None
 
 
 def _skips(reply: Counts) -> tuple[int, int]:

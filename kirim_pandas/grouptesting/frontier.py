@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from operator import attrgetter, mul
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -135,66 +138,63 @@ class Frontier:
 
     def expected_probes(self) -> float:
         """Estimate how many probes the open nodes and clusters need."""
-        nodes = [*self._nodes, *self._grouped]
-        bits = sum(node.bits for node in nodes) + sum(cluster.bits for cluster in self._clusters)
-        skips = [0.0] * _KINDS
-        for counts, size in [(n.counts, len(n.positions)) for n in nodes] + [
-            (c.totals(), c.size) for c in self._clusters
-        ]:
-            for kind, count in enumerate(counts):
-                skips[kind] += min(count, size - count)
-        total = sum(skips) or 1.0
-        return probes_for_bits([bits * skip / total for skip in skips], skips)
+        nodes, clusters = self.nodes(), self._clusters
+        bits = _bits(nodes) + _bits(clusters)
+        counts = np.array([*(n.counts for n in nodes), *(c.totals() for c in clusters)])
+        counts = counts.reshape(-1, _KINDS)
+        sizes = np.array([*(n.size for n in nodes), *(c.size for c in clusters)])
+        skips = np.minimum(counts, sizes[:, np.newaxis] - counts).sum(axis=0, dtype=float)
+        shares = bits * skips / (skips.sum() or 1.0)
+        return probes_for_bits(shares.tolist(), skips.tolist())
 
     def next_plan(self, budget: int | None, batch_of: NDArray[np.int32]) -> Plan | None:
         """Return what to ask next; the items stay here until `take`."""
         nodes = self._affordable(budget, batch_of)
         self._feed([node for node in nodes if node in self._nodes])
         for cluster in self._clusters:
-            if max(cluster.hypothesis_counts) == 1:  # nothing to ask it yet
-                cluster.grow([], _MAX_HYPOTHESES, 0)
-            if cluster.changed:
-                cluster.choose(self._rng, self._probe_size, _TRIES)
-        offered = set(nodes)
-        pairs = [
-            (node, question)
-            for questions in (self._nodes, self._grouped)
-            for node, question in questions.items()
-            if node in offered
-        ]
-        most = MAX_DESIGN_BITS if budget is None else min(MAX_DESIGN_BITS, budget.bit_length() - 1)
+            self._choose(cluster)
+        questions, offered = self._nodes | self._grouped, set(nodes)
+        pairs = [pair for pair in questions.items() if pair[0] in offered]
         plan = best_plan(
             pairs,
             self._clusters,
             kind_count=_KINDS,
             probe_size=self._probe_size,
-            sizes=[bits for bits in self._sizes_to_try(len(pairs)) if bits <= most],
+            sizes=self._sizes_to_try(len(pairs), budget),
             min_rate=_MIN_RATES[self._kinds],
         )
         self._last_bits = plan.design.bits if plan else 0
         return plan
 
-    def _sizes_to_try(self, node_count: int) -> list[int]:
+    def _choose(self, cluster: Cluster) -> None:
+        """Find what to ask a cluster next."""
+        if max(cluster.hypothesis_counts) == 1:  # nothing to ask it yet
+            cluster.grow([], _MAX_HYPOTHESES, 0)
+        if cluster.changed:
+            cluster.choose(self._rng, self._probe_size, _TRIES)
+
+    def _sizes_to_try(self, node_count: int, budget: int | None) -> list[int]:
         """Return design sizes worth planning: in large runs mostly those near the last one."""
+        most = MAX_DESIGN_BITS if budget is None else min(MAX_DESIGN_BITS, budget.bit_length() - 1)
         self._rounds += 1
         if node_count <= _MANY_NODES or self._rounds % _FULL_SEARCH == 0:
-            return list(range(MAX_DESIGN_BITS + 1))
+            return list(range(most + 1))
         last = self._last_bits
         # The most likely first: what cannot be better than it is not even filled.
-        return list(dict.fromkeys([last, last + 1, max(0, last - 1), 0]))
+        return [b for b in dict.fromkeys([last, last + 1, max(0, last - 1), 0]) if b <= most]
 
     def _affordable(self, budget: int | None, batch_of: NDArray[np.int32]) -> list[Node]:
         """Return all nodes, or under a short budget those of the batches cheapest to finish."""
-        nodes = [*self._nodes, *self._grouped]
+        nodes = self.nodes()
         if budget is None or budget >= self.expected_probes():
             return nodes
         by_batch: dict[int, list[Node]] = {}
         for node in nodes:
             by_batch.setdefault(int(batch_of[node.positions[0]]), []).append(node)
         chosen: list[Node] = []
-        spent = sum(cluster.bits for cluster in self._clusters) / _CAPPED_RATE
-        for members in sorted(by_batch.values(), key=lambda ns: sum(n.bits for n in ns)):
-            spent += sum(node.bits for node in members) / _CAPPED_RATE + 1
+        spent = _bits(self._clusters) / _CAPPED_RATE
+        for members in sorted(by_batch.values(), key=_bits):
+            spent += _bits(members) / _CAPPED_RATE + 1
             if spent > budget and (chosen or self._clusters):
                 break
             chosen += members
@@ -204,29 +204,31 @@ class Frontier:
         """Merge, found and feed clusters."""
         self._merge()
         clusters = self._clusters
-        missing = sum(n.bits for n in nodes) + sum(cluster.bits for cluster in clusters)
+        missing = _bits(nodes) + _bits(clusters)
         counted = [c.kinds() for c in clusters] + [node.kinds for node in nodes]
         kinds = sorted(set().union(*counted))
         self._kinds = max(1, len(kinds))
         wanted = self._wanted_clusters(nodes, missing)
         eaten = self._food(nodes)
-        queue = sorted(eaten, key=lambda node: -node.bits)
+        queue = sorted(eaten, key=attrgetter("bits"), reverse=True)
         while len(clusters) < wanted and (queue or not clusters):
             clusters.append(Cluster(_KINDS))
-        clusters.sort(key=lambda cluster: -cluster.size)
+        clusters.sort(key=attrgetter("size"), reverse=True)
         most = _MAX_HYPOTHESES if missing <= _LARGE_BITS else _MAX_HYPOTHESES_LARGE
-        for number, cluster in enumerate(clusters[:wanted]):
-            held = sum(other.size for other in clusters[1:])
-            room = _CLUSTER_CONTACTS - held + cluster.size
-            cluster.grow(queue, most, room if number else 10**9, kinds)
-        self._clusters = [cluster for cluster in clusters if cluster.cells]
+        self._grow(wanted, queue, most, kinds)
         for node in set(eaten).difference(queue):
             del self._nodes[node]
 
+    def _grow(self, wanted: int, queue: list[Node], most: int, kinds: list[int]) -> None:
+        """Grow the largest clusters from the queue, to so many hypotheses; drop what is empty."""
+        for number, cluster in enumerate(self._clusters[:wanted]):
+            room = _CLUSTER_CONTACTS - _size(self._clusters[1:]) + cluster.size
+            cluster.grow(queue, most, room if number else 10**9, kinds)
+        self._clusters = [cluster for cluster in self._clusters if cluster.cells]
+
     def _wanted_clusters(self, nodes: list[Node], missing: float) -> int:
         """Return how many clusters are to work on so many missing bits."""
-        contacts = sum(n.size for n in nodes) + sum(c.size for c in self._clusters)
-        crowded = contacts > 2 * self._probe_size
+        crowded = _size(nodes) + _size(self._clusters) > 2 * self._probe_size
         if crowded and (self._kinds == 1 or missing > _LARGE_BITS):
             return 1
         return min(max(1, int(missing / self._kinds / _BITS_PER_CLUSTER)), _MAX_CLUSTERS)
@@ -241,11 +243,11 @@ class Frontier:
     def _merge(self) -> None:
         """Join the two clusters with the fewest hypotheses while the product stays small."""
         while len(self._clusters) > 1:
-            self._clusters.sort(key=lambda cluster: max(cluster.hypothesis_counts))
+            self._clusters.sort(key=_most_hypotheses)
             first, second = self._clusters[:2]
-            pairs = zip(first.hypothesis_counts, second.hypothesis_counts, strict=True)
-            products = [mine * other for mine, other in pairs]
-            if max(products) > _MAX_HYPOTHESES // 2:
+            if max(map(mul, first.hypothesis_counts, second.hypothesis_counts)) > (
+                _MAX_HYPOTHESES // 2
+            ):
                 return
             first.merge(second)
             self._clusters.remove(second)
@@ -255,3 +257,15 @@ class Frontier:
             return None
         borders = np.flatnonzero(np.diff(self._groups[positions])) + 1
         return borders if 0 < len(borders) < max(2, len(positions) / _GROUP_CONTACTS) else None
+
+
+def _bits(items: Sequence[Node | Cluster]) -> float:
+    return sum(item.bits for item in items)
+
+
+def _size(items: Sequence[Node | Cluster]) -> int:
+    return sum(item.size for item in items)
+
+
+def _most_hypotheses(cluster: Cluster) -> int:
+    return max(cluster.hypothesis_counts)

@@ -20,8 +20,9 @@ no harm.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
@@ -73,14 +74,18 @@ class _Lack:
     most: int
     batches: list[int]
 
-    def fits(self, late: int, early: int) -> bool:
-        """Whether up to `late` contacts that came to the outcome, `early` that left, explain it."""
-        return self.least <= late and -early <= self.most
+    def fits(self, movers: int = 0) -> bool:
+        """Whether just so many contacts that came to the outcome explain it."""
+        return self.least <= movers <= self.most
 
-    def is_explained(self, moved: dict[int, int]) -> bool:
-        """Whether so many movers of each batch explain it."""
-        counts = [moved.get(batch, 0) for batch in self.batches]
-        return self.fits(sum(max(n, 0) for n in counts), -sum(min(n, 0) for n in counts))
+    def besides(self, moved: dict[int, int]) -> _Lack:
+        """Return what so many movers of each batch leave unexplained; those that left count down.
+
+        They may hide or feign others in a call that holds contacts of several batches.
+        """
+        counts = np.array([moved.get(batch, 0) for batch in self.batches])
+        came, left = int(counts.clip(min=0).sum()), int(counts.clip(max=0).sum())
+        return replace(self, least=self.least - came, most=self.most - left)
 
     def mirrored(self) -> _Lack:
         """Return it for all other outcomes."""
@@ -148,8 +153,8 @@ class ReplyLog:
         passing, skipped = outcomes == Outcome.APPLIED, outcomes > Outcome.APPLIED
         views = [*(outcomes == skip for skip in SKIPS), skipped]
         lacks = [_lacks(read, members, view, unknown) for view, members in enumerate(views)]
-        again = changes and any(call.round and call.reply.applied for call, *_ in read)
-        if not again and all(lack.fits(0, 0) for view in lacks for lack in view):
+        again = changes and bool(_labeled_again(read))
+        if not again and all(lack.fits() for lack in chain.from_iterable(lacks)):
             return None
         late = np.zeros(len(outcomes), dtype=np.bool_)
         for members, view in zip(views, lacks, strict=True):
@@ -170,30 +175,36 @@ class ReplyLog:
 
     def _began_to_pass(self, read: Sequence[_Read], lacks: Sequence[_Lack]) -> Mask:
         """Return all of the batches where more began to pass than the batches' calls tell."""
-        telling = [entry for entry in read if entry[0].round and entry[0].reply.applied]
+        telling = _labeled_again(read)
         began = -sum(min(lack.most, 0) for lack in lacks if lack.round == 0)
         if sum(call.reply.applied for call, *_ in telling) <= began:
-            telling = []
-        return np.isin(self._batch_of, [batch for *_, held in telling for batch in held])
+            return np.zeros(len(self._batch_of), dtype=np.bool_)
+        return self._in_batches(held for *_, held in telling)
+
+    def _in_batches(self, held: Iterable[list[int]]) -> Mask:
+        return np.isin(self._batch_of, list(chain.from_iterable(held)))
 
     def _movers(self, members: Mask, lacks: Sequence[_Lack]) -> Mask:
         """Return those of `members` that may have come late to what calls have too few of."""
         moved = {
             lack.batches[0]: max(lack.least, 0) + min(lack.most, 0)
             for lack in lacks
-            if lack.round == 0 and not lack.fits(0, 0)
+            if lack.round == 0 and not lack.fits()
         }
         late = np.zeros_like(members)
         for batch, count in moved.items():
             inside = members & (self._batch_of == batch)
-            if count == 1:
-                others = {other: number for other, number in moved.items() if other != batch}
-                possible = _who_moved(inside, batch, lacks, others)
-                inside = possible if possible.any() else inside
-            if count > 0:
+            if count > 1:
                 late |= inside
-        unexplained = [lack.batches for lack in lacks if not lack.is_explained(moved)]
-        return late | members & np.isin(self._batch_of, [b for held in unexplained for b in held])
+            elif count == 1:
+                late |= _who_moved(inside, batch, lacks, moved)
+        unexplained = (lack.batches for lack in lacks if not lack.besides(moved).fits())
+        return late | members & self._in_batches(unexplained)
+
+
+def _labeled_again(read: Sequence[_Read]) -> list[_Read]:
+    """Return the probes that labeled somebody, where `applied` counts changes."""
+    return [entry for entry in read if entry[0].round and entry[0].reply.applied]
 
 
 def _lacks(read: Sequence[_Read], members: Mask, view: int, unknown: Mask) -> list[_Lack]:
@@ -207,31 +218,21 @@ def _lacks(read: Sequence[_Read], members: Mask, view: int, unknown: Mask) -> li
     return lacks
 
 
-def _who_moved(members: Mask, batch: int, lacks: Sequence[_Lack], others: dict[int, int]) -> Mask:
-    """Return those of `members` that explain all replies as the one mover of `batch`.
+def _who_moved(members: Mask, batch: int, lacks: Sequence[_Lack], moved: dict[int, int]) -> Mask:
+    """Return those of `members` that explain all replies as the one mover of `batch`, else all.
 
     The mover is in every call that counts one too few, and in none after its move, that is, in
-    no call before the last of these that counts them all. Movers of other batches (`others`,
-    by batch how many came to the outcome, negative: left it) may hide or feign it in calls that
-    hold contacts of both.
+    no call before the last of these that counts them all.
     """
+    others = moved | {batch: 0}
+    about = [lack.besides(others) for lack in lacks if batch in lack.batches]
+    last_short = max((lack.round for lack in about if not lack.fits()), default=0)
     possible = members.copy()
-    last_short = 0
-    full: list[_Lack] = []
-    for lack in lacks:
-        if batch not in lack.batches:
-            continue
-        moved = [others[other] for other in lack.batches if other in others]
-        least = lack.least - sum(max(count, 0) for count in moved)
-        most = lack.most - sum(min(count, 0) for count in moved)
-        if not least <= 0 <= most:  # it takes the mover to explain this one
+    for lack in about:
+        if not lack.fits():  # it takes the mover to explain this one
             inside = np.zeros_like(possible)
-            inside[lack.positions] = least <= 1 <= most
+            inside[lack.positions] = lack.fits(1)
             possible &= inside
-            last_short = max(last_short, lack.round)
-        elif not least <= 1 <= most:
-            full.append(lack)
-    for lack in full:
-        if lack.round < last_short:
+        elif lack.round < last_short and not lack.fits(1):
             possible[lack.positions] = False
-    return possible
+    return possible if possible.any() else members

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import log2
@@ -261,10 +261,10 @@ class _Offer:
         reserved = held if bits else 0
         design.loads += reserved
         digits.sort(key=lambda pair: -pair[1].cost)
-        chosen = [(i, q) for i, q in digits if design.add_digit(q.spans, q.left, q.right)]
+        chosen = _added(digits, design.add_digit)
         design.loads -= reserved
         last.sort(key=lambda pair: -pair[1].left - pair[1].right)
-        chosen += [(i, q) for i, q in last if design.add_last(q.spans, q.left, q.right)]
+        chosen += _added(last, design.add_last)
         if not chosen:
             return None
         items, questions = map(list, zip(*chosen, strict=True))
@@ -300,6 +300,11 @@ class _Offer:
             elif room.max() < 1:
                 break
         return digits
+
+
+def _added(asked: list[_Asked], add: Callable[[tuple[int, ...], int, int], bool]) -> list[_Asked]:
+    """Return what a design had room for."""
+    return [(item, q) for item, q in asked if add(q.spans, q.left, q.right)]
 
 
 def _by_information(pairs: Iterable[tuple[Node | Cluster, Question]]) -> list[_Asked]:

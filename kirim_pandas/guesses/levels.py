@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +110,7 @@ def weigh(
         ColumnModel(column, float(weight), odds @ assignments, exceptions, assignments, odds)
         for weight, (column, _, assignments, odds, exceptions) in zip(weights, found, strict=True)
     ]
-    return sorted(models, key=lambda model: -model.weight)
+    return sorted(models, key=attrgetter("weight"), reverse=True)
 
 
 def _normal(differences: Floats, variances: Floats) -> float:

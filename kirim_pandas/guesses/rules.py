@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations, starmap
 from math import log2
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,17 +122,15 @@ def _log2_members(column: Column) -> float:
 def _families(columns: Sequence[Column]) -> Iterator[Column]:
     """Go through what a rule may be about, the fewest members first: the simplest rule wins."""
     names = [c for c in columns if not c.ordered and 2 <= c.values <= MAX_VALUES]
-    yield from sorted(names, key=lambda column: column.values)
+    yield from sorted(names, key=attrgetter("values"))
     yield from (column for column in columns if column.ordered and column.values > 1)
-    pairs = [
-        (first.values * second.values, first, second)
-        for place, first in enumerate(names)
-        for second in names[place + 1 :]
-        if first.values * second.values <= 4 * MAX_VALUES
-    ]
-    pairs.sort(key=lambda item: item[0])
-    joined = (pair_of(first, second) for _, first, second in pairs[:MAX_PAIRS])
+    pairs = [pair for pair in combinations(names, 2) if _cells(pair) <= 4 * MAX_VALUES]
+    joined = starmap(pair_of, sorted(pairs, key=_cells)[:MAX_PAIRS])
     yield from (pair for pair in joined if pair.values <= MAX_VALUES)
+
+
+def _cells(pair: tuple[Column, Column]) -> int:
+    return pair[0].values * pair[1].values
 
 
 def _hashes(count: int, seed: int) -> Hashes:

@@ -159,31 +159,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     made = parser()
     given = made.parse_args(arguments)
-    switches = {
-        name: next(v for v in values if _word(v) == getattr(given, name))
-        for name, values in choices(Switches).items()
-    }
     try:
-        faults = Faults(
-            rates={name: float(rate) for name, rate in map(_pair, given.fault)},
-            script={int(number): _scripted(what) for number, what in map(_pair, given.script)},
-            events={int(number): _event(what) for number, what in map(_pair, given.event)},
-            seed=given.fault_seed,
-            on=given.faults_on,
-            others_per_minute=given.others_per_minute,
-        )
-        box = start(
-            given.contacts,
-            seed=given.seed,
-            write_per_minute=given.write_per_minute,
-            read_per_minute=given.read_per_minute,
-            switches=Switches(**switches),
-            faults=faults,
-            port=given.port,
-            phone_number_id=given.phone_number_id,
-            skipped_share=given.skipped_share,
-            in_progress_wait_seconds=given.in_progress_wait_seconds,
-        )
+        box = _started(given)
     except OSError as error:
         # Not made.error: what the options are is no help here.
         print(f"{made.prog}: {_refused_port(error, given.port)}", file=sys.stderr)
@@ -205,6 +182,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(file=sys.stderr)
         print(f"closed after {len(box.requests()):,} requests", flush=True)
     return 0
+
+
+def _started(given: argparse.Namespace) -> Sandbox:
+    switches = {
+        name: next(v for v in values if _word(v) == getattr(given, name))
+        for name, values in choices(Switches).items()
+    }
+    faults = Faults(
+        rates={name: float(rate) for name, rate in map(_pair, given.fault)},
+        script={int(number): _scripted(what) for number, what in map(_pair, given.script)},
+        events={int(number): _event(what) for number, what in map(_pair, given.event)},
+        seed=given.fault_seed,
+        on=given.faults_on,
+        others_per_minute=given.others_per_minute,
+    )
+    return start(
+        given.contacts,
+        seed=given.seed,
+        write_per_minute=given.write_per_minute,
+        read_per_minute=given.read_per_minute,
+        switches=Switches(**switches),
+        faults=faults,
+        port=given.port,
+        phone_number_id=given.phone_number_id,
+        skipped_share=given.skipped_share,
+        in_progress_wait_seconds=given.in_progress_wait_seconds,
+    )
 
 
 def _refused_port(error: OSError, port: int) -> str:

@@ -194,9 +194,7 @@ class Service:
                 self.pause(stall_seconds)
             with self.store.transaction():
                 try:
-                    if fail:
-                        raise Refusal(500, "internal_error", "Something went wrong.")
-                    reply = self._execute(content, request.path, organization, request_id)
+                    reply = self._execute(content, request.path, organization, request_id, fail)
                 except Refusal as refusal:
                     reply = refusal.reply(request_id)
                 if name and (reply.executed or fail or self.switches.cache_failures):
@@ -206,7 +204,11 @@ class Service:
             if name:
                 self.idempotency.release(organization, name)
 
-    def _execute(self, content: Any, path: str, organization: str, request_id: str) -> Reply:
+    def _execute(
+        self, content: Any, path: str, organization: str, request_id: str, fail: bool
+    ) -> Reply:
+        if fail:
+            raise Refusal(500, "internal_error", "Something went wrong.")
         if path.endswith("/labels"):
             return self._create_label(content, organization, request_id)
         call = read_bulk_call(content, self.switches)

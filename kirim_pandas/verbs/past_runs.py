@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -66,24 +65,30 @@ def runs(*, journal: str | Path | None = None) -> pd.DataFrame:
         from kirim_pandas.journal.store import Journal
 
         with closing(Journal(plain(journal))) as store:
-            records = store.runs()
-            states = [_state(store, record) for record in records]
-    figures = [record.summary or {} for record in records]
+            rows = [_summed_up(store, record) for record in store.runs()]
+    return _table(rows, _RUN_COLUMNS)
+
+
+_RUN_COLUMNS = {
+    **dict.fromkeys(("run_id", "state", "label", "operation"), "string"),
+    "started_at": "datetime64[s]",
+    **dict.fromkeys(("rows", *STATUSES, "requests"), "Int64"),
+    **dict.fromkeys(("label_id", "target"), "string"),
+}
+
+
+def _summed_up(store: Journal, record: RunRecord) -> tuple[object, ...]:
+    """Return what the journal remembers of a run, in the order of the columns."""
+    label = record.label_name or record.label_id
     # Local and without a zone, as people read it, and as Excel takes it.
-    started = [datetime.fromtimestamp(int(record.started_at)) for record in records]
-    columns = {
-        "run_id": _text([record.run_id for record in records]),
-        "state": _text(states),
-        "label": _text([record.label_name or record.label_id for record in records]),
-        "operation": _text([record.operation for record in records]),
-        "started_at": pd.DatetimeIndex(started, dtype="datetime64[s]"),
-        "rows": _whole([record.rows for record in records]),
-    }
-    for name in (*STATUSES, "requests"):
-        columns[name] = _whole([figure.get(name) for figure in figures])
-    columns["label_id"] = _text([record.label_id for record in records])
-    columns["target"] = _text([record.target for record in records])
-    return pd.DataFrame(columns)
+    started = datetime.fromtimestamp(int(record.started_at))
+    figures = map((record.summary or {}).get, (*STATUSES, "requests"))
+    about = (record.run_id, _state(store, record), label, record.operation, started, record.rows)
+    return *about, *figures, record.label_id, record.target
+
+
+def _table(rows: list[tuple[object, ...]], dtypes: dict[str, str]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(dtypes), dtype=object).astype(dtypes)
 
 
 def result(run_id: str, *, journal: str | Path | None = None) -> pd.DataFrame:
@@ -213,9 +218,7 @@ def calls(run_id: str, *, journal: str | Path | None = None) -> pd.DataFrame:
 
         with closing(Journal(journal)) as store:
             _record, made = store.load(run_id)
-    columns = list(_CALL_COLUMNS)
-    rows = pd.DataFrame([_told(past) for past in made], columns=columns, dtype=object)
-    return rows.astype(_CALL_COLUMNS)
+    return _table([_told(past) for past in made], _CALL_COLUMNS)
 
 
 _CALL_COLUMNS = {
@@ -296,11 +299,3 @@ def _state(store: Journal, record: RunRecord) -> str:
     from kirim_pandas.journal.writer import lock_path
 
     return "running" if is_locked(lock_path(store, record.run_id)) else "interrupted"
-
-
-def _text(values: Sequence[str | None]) -> pd.api.extensions.ExtensionArray:
-    return pd.array(values, dtype="string")
-
-
-def _whole(values: Sequence[int | None]) -> pd.api.extensions.ExtensionArray:
-    return pd.array(values, dtype="Int64")

@@ -174,8 +174,7 @@ def run_of(result: pd.DataFrame) -> RunFacts:
     if run_id is not None:
         return _facts(run_id)
     figures = Counter(result_column(result, "status").dropna().astype(str))
-    runs = [run for run in _known_runs() if figures <= run.figures and contacts]
-    runs = [run for run in runs if contacts <= set(run.contacts())]
+    runs = [run for run in _known_runs() if run.may_be_of(figures, contacts)]
     whole = [run for run in runs if run.figures == figures]
     return _in_common([run.facts() for run in whole or runs])
 
@@ -194,6 +193,10 @@ class _Run:
     figures: Counter[str]
     contacts: Callable[[], Iterable[str]]
     facts: Callable[[], RunFacts]
+
+    def may_be_of(self, figures: Counter[str], contacts: set[str]) -> bool:
+        """Whether a result of these rows by status and these contacts may be a part of it."""
+        return bool(contacts) and figures <= self.figures and contacts <= set(self.contacts())
 
 
 def _known_runs() -> list[_Run]:
@@ -262,10 +265,13 @@ def _in_common(runs: list[RunFacts]) -> RunFacts:
         return RunFacts(note=_NOT_FOUND)
     if len(runs) == 1:
         return replace(runs[0], note=_FOUND)
-    labels, operations = {run.label_id for run in runs}, {run.operation for run in runs}
     return RunFacts(
-        label_id=labels.pop() if len(labels) == 1 else None,
-        operation=operations.pop() if len(operations) == 1 else None,
+        label_id=_only({run.label_id for run in runs}),
+        operation=_only({run.operation for run in runs}),
         note=f"The result carries no run id, and {len(runs)} runs have its contacts and outcomes: "
         f"{listed([str(run.run_id) for run in runs])}.",
     )
+
+
+def _only(values: set[str | None]) -> str | None:
+    return values.pop() if len(values) == 1 else None
