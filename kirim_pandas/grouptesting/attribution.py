@@ -287,6 +287,8 @@ class Attribution:
         ]
         # A guess that fits every count is most likely right: then only confirming calls are left.
         search = 0.0 if self._checks else self._frontier.expected_probes()
+        if self._halving:
+            search += probes_for_counts(self._halving.size, self._halving.counts)
         known = search + self._confirmer.expected(self._mixed)
         return known + len(self._recount.probes()) + bool(waiting) + sum(waiting)
 

@@ -69,7 +69,7 @@ CATALOGUE = """
 53 400 at one id, and at too many: faults::53_54_one_bad_id_costs_its_row faults::53_a_wrong_column_stops_the_run resume::53_a_lost_call_that_is_refused resume::53_the_only_open_contact_is_refused
 54 400 that points nowhere: faults::53_54_one_bad_id_costs_its_row
 55 400 for the whole request: faults::55_400_for_the_whole_request
-56 413: faults::56_413 resume::56_a_resumed_run_remembers_the_size run::56_a_size_once_refused_is_not_sent_again run::56_a_size_that_is_refused_in_other_words_is_found_out run::56_probes_that_are_too_large_are_asked_in_parts run::56_a_single_contact_too_large_ends_the_run run::56_a_413_does_not_undo_a_lost_try run::56_a_run_cut_small_goes_on_where_it_stood
+56 413: faults::56_413 resume::56_a_resumed_run_remembers_the_size run::56_a_size_once_refused_is_not_sent_again run::56_a_size_that_is_refused_in_other_words_is_found_out run::56_what_let_a_body_through_does_not_find_it_too_large run::56_what_refuses_everything_is_not_asked_down_to_one run::56_probes_that_are_too_large_are_asked_in_parts run::56_a_single_contact_too_large_ends_the_run run::56_a_413_does_not_undo_a_lost_try run::56_a_run_cut_small_goes_on_where_it_stood
 57 409 in progress: faults::14_read_timeout_server_still_working retry::in_progress_is_waited_for
 58 a key used for something else: faults::58_a_key_used_for_something_else
 59 a 4xx nobody knows: faults::a_lasting_fault_stops_the_run_and_resume_ends_it
