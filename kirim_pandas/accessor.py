@@ -61,6 +61,8 @@ class KirimAccessor:
         op: str,
         *,
         id_column: Hashable | None = None,
+        phone: Hashable | None = None,
+        email: Hashable | None = None,
         team_id: str | None = None,
         hint: Hint = "auto",
         reads: bool = True,
@@ -86,6 +88,11 @@ class KirimAccessor:
         id_column
             Name of the column or index level that holds the contact ids; by default the one whose
             values are contact ids.
+        phone, email
+            Instead of `id_column`: name of the column or index level to look the contacts up by, as
+            :meth:`match_contacts` does with its defaults.  A row without exactly one contact is
+            ``not_sent`` (``not_found``, ``ambiguous``, ``malformed_phone``, ``malformed_email``,
+            ``missing_id``).
         team_id
             Chooses among labels of one name in several teams.
         hint
@@ -153,6 +160,8 @@ class KirimAccessor:
                 label_id,
                 op,
                 id_column=id_column,
+                phone=phone,
+                email=email,
                 team_id=team_id,
                 hint=hint,
                 reads=reads,
@@ -160,6 +169,7 @@ class KirimAccessor:
                 max_requests=max_requests,
                 client=client,
                 journal=journal,
+                progress=progress,
             )
             return labeling.bulk_label(ordered, progress=progress)
 
@@ -175,8 +185,9 @@ class KirimAccessor:
 
         Parameters
         ----------
-        label_id, op, id_column, team_id, hint, reads, resolve, max_requests, client, journal
-            As for :meth:`bulk_label`.
+        label_id, op, id_column, phone, email, team_id, hint, reads, resolve, max_requests, \
+        client, journal
+            As for :meth:`bulk_label`; look-ups are done before the cell returns.
 
         Returns
         -------
@@ -223,14 +234,18 @@ class KirimAccessor:
         progress: ProgressChoice = True,  # noqa: ARG002 - the same arguments as bulk_label
         **options: Unpack[LabelOptions],
     ) -> Plan:
-        """Tell what :meth:`bulk_label` would do and cost, without sending anything.
+        """Tell what :meth:`bulk_label` would do and cost; labels nobody.
+
+        Nothing is sent but the reads that a label's name and look-ups by phone or e-mail need;
+        what was read is used again by the run within a quarter of an hour.
 
         Parameters
         ----------
-        label_id, op, id_column, team_id, hint, reads, resolve, max_requests, client, progress, \
-        journal
+        label_id, op, id_column, phone, email, team_id, hint, reads, resolve, max_requests, \
+        client, progress, journal
             As for :meth:`bulk_label`, so that a call can be planned by changing its verb.  No
-            client and no key are needed but for a label's name; with one, its known rate is used.
+            client and no key are needed but for a label's name and look-ups; with one, its known
+            rate is used.
 
         Returns
         -------

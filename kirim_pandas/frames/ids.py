@@ -15,7 +15,7 @@ What is decided here, and why:
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -44,11 +44,51 @@ from kirim_pandas.frames.shapes import (
 )
 from kirim_pandas.frames.values import MALFORMED_CODE, MISSING_CODE, Reading, read_ids, readable
 
-__all__ = ["MALFORMED", "MISSING", "USABLE", "ContactIds", "collect_ids", "id_places"]
+__all__ = [
+    "MALFORMED",
+    "MISSING",
+    "NO_CONTACT",
+    "UNMATCHED",
+    "USABLE",
+    "ContactIds",
+    "collect_ids",
+    "collect_matched",
+    "id_places",
+]
 
 USABLE: Final = 0
 MISSING: Final = 1
 MALFORMED: Final = 2
+NOT_FOUND: Final = 3
+AMBIGUOUS: Final = 4
+MALFORMED_PHONE: Final = 5
+MALFORMED_EMAIL: Final = 6
+
+NO_CONTACT: Final = {
+    MISSING: "missing_id",
+    MALFORMED: "malformed_id",
+    NOT_FOUND: "not_found",
+    AMBIGUOUS: "ambiguous",
+    MALFORMED_PHONE: "malformed_phone",
+    MALFORMED_EMAIL: "malformed_email",
+}
+"""Reasons of rows without a contact."""
+
+UNMATCHED: Final = {
+    "phone": {
+        "missing": MISSING,
+        "not_found": NOT_FOUND,
+        "ambiguous": AMBIGUOUS,
+        "malformed": MALFORMED_PHONE,
+    },
+    "email": {
+        "missing": MISSING,
+        "not_found": NOT_FOUND,
+        "ambiguous": AMBIGUOUS,
+        "malformed": MALFORMED_EMAIL,
+    },
+}
+"""What a look-up says of rows without a contact, by what was looked up."""
 
 _SAMPLE_ROWS = 200
 """Rows that show whether a long column is worth reading: of a column that is half contact ids,
@@ -67,7 +107,7 @@ class ContactIds:
     position : ndarray of int64, shape (rows,)
         Where in `ids` the row's contact stands; -1 for a row without one.
     unusable : ndarray of int8, shape (rows,)
-        ``USABLE`` (0), ``MISSING`` (1) or ``MALFORMED`` (2).
+        ``USABLE`` (0), or one of `NO_CONTACT`.
     text : string array, shape (rows,)
         The row's id as it is sent; NA where there is none, also for malformed ones.
     groups : ndarray of int64, shape (contacts,), or None
@@ -84,6 +124,10 @@ class ContactIds:
         How many rows have each.
     hint : tuple of str
         The columns of the hint, as a message names them; empty without a hint.
+    looked_up : str
+        ``"phone"`` or ``"email"`` where the contacts were looked up; else empty.
+    reads : int
+        Requests that the look-up took.
     """
 
     ids: NDArray[np.object_]
@@ -97,6 +141,8 @@ class ContactIds:
     odd: list[object]
     odd_rows: list[int]
     hint: tuple[str, ...]
+    looked_up: str = ""
+    reads: int = 0
 
     @property
     def rows(self) -> int:
@@ -110,13 +156,27 @@ class ContactIds:
 
     @property
     def missing(self) -> int:
-        """Rows without an id."""
-        return int(np.count_nonzero(self.unusable == MISSING))
+        """Rows without an id, or without what was to be looked up."""
+        return self.count(MISSING)
 
     @property
     def malformed(self) -> int:
-        """Rows whose value is no contact id."""
-        return int(np.count_nonzero(self.unusable == MALFORMED))
+        """Rows whose value is no contact id, or nothing that could be looked up."""
+        return self.count(MALFORMED, MALFORMED_PHONE, MALFORMED_EMAIL)
+
+    @property
+    def not_found(self) -> int:
+        """Rows whose look-up found nobody."""
+        return self.count(NOT_FOUND)
+
+    @property
+    def ambiguous(self) -> int:
+        """Rows whose look-up found several contacts."""
+        return self.count(AMBIGUOUS)
+
+    def count(self, *kinds: int) -> int:
+        """Count the rows of some kinds."""
+        return int(np.isin(self.unusable, kinds).sum())
 
     @cached_property  # judging a column of other things takes a while, and only a plan asks
     def malformed_kinds(self) -> tuple[Kind, ...]:
@@ -126,7 +186,7 @@ class ContactIds:
     @property
     def duplicates(self) -> int:
         """Rows whose contact stands in an earlier row too."""
-        return self.rows - self.contacts - self.missing - self.malformed
+        return self.count(USABLE) - self.contacts
 
     def __repr__(self) -> str:
         return (
@@ -187,6 +247,47 @@ stripped=0)
         raise InvalidInputError("\n".join(problems))
     labels = _hint_labels(hint)
     return _in_sending_order(reading, groups, frame.index, str(place or "no column"), labels)
+
+
+def collect_matched(
+    frame: pd.DataFrame,
+    matched: pd.DataFrame,
+    *,
+    looked_up: str,
+    source: str,
+    reads: int = 0,
+    hint: Hashable | list[Hashable] | None = None,
+) -> ContactIds:
+    """Take the contacts of a frame from a look-up.
+
+    Parameters
+    ----------
+    frame
+        What the caller has.
+    matched
+        One row for each of `frame`: contact_id and match.
+    looked_up
+        ``"phone"`` or ``"email"``.
+    source
+        Where that was found, such as ``"column 'phone'"``.
+    reads
+        Requests it took.
+    hint
+        As for `collect_ids`.
+
+    Raises
+    ------
+    InvalidInputError
+        The hint is not usable.
+    """
+    groups, labels = _hint_codes(frame, hint), _hint_labels(hint)
+    told = f"{source}, looked up"
+    ids = _in_sending_order(
+        read_ids(matched["contact_id"].array), groups, frame.index, told, labels
+    )
+    for word, kind in UNMATCHED[looked_up].items():
+        ids.unusable[(matched["match"] == word).to_numpy()] = kind
+    return replace(ids, looked_up=looked_up, reads=reads)
 
 
 def _as_frame(obj: object) -> tuple[pd.DataFrame, Place | None]:

@@ -62,6 +62,12 @@ class Plan:
         Whether the service has told its limit; else the free plan's is reckoned with.
     label_id, label_name, operation : str or None
         What would be done.
+    looked_up : str
+        ``"phone"`` or ``"email"`` where the contacts were looked up by it; else empty.
+    reads : int
+        Read requests that the look-up took; they were made for this plan.
+    not_found, ambiguous : int
+        Rows for which it found nobody, or several contacts; not to be sent.
     """
 
     rows: int
@@ -83,6 +89,10 @@ class Plan:
     label_id: str | None = None
     label_name: str | None = None
     operation: str | None = None
+    looked_up: str = ""
+    reads: int = 0
+    not_found: int = 0
+    ambiguous: int = 0
 
     @property
     def minutes(self) -> float:
@@ -97,11 +107,20 @@ class Plan:
 
     def _rows_in_words(self) -> list[str]:
         padded, twice = _count(self.stripped, "row"), _count(self.duplicates, "row")
+        what = {"phone": "phone number", "email": "e-mail address"}.get(self.looked_up, "id")
+        # What was asked for is told also where it cost nothing: the list had been read.
+        reads = f"Looked up with {_count(self.reads, 'read request')}, of a limit of their own."
         lines = {
+            reads: bool(self.looked_up),
+            f"{_count(self.not_found, 'row')} whose {what} no contact has, not to be "
+            "sent.": self.not_found,
+            f"{_count(self.ambiguous, 'row')} whose {what} several contacts have, not to be "
+            "sent.": self.ambiguous,
             f"{padded} with white space around the id, which is taken off.": self.stripped,
-            f"{_count(self.malformed, 'row')} with a malformed id, not to be sent:": self.malformed,
+            f"{_count(self.malformed, 'row')} with a malformed {what}, not to be sent"
+            f"{':' if self.malformed_kinds else '.'}": self.malformed,
             **{f"- {_told(kind)}": kind.rows for kind in self.malformed_kinds},
-            f"{_count(self.missing, 'row')} without an id, not to be sent.": self.missing,
+            f"{_count(self.missing, 'row')} without {_an(what)}, not to be sent.": self.missing,
             f"{twice} of a contact that an earlier row has: "
             "sent once, all its rows share the outcome.": self.duplicates,
         }
@@ -268,6 +287,10 @@ def plan_frame(
         label_id=label_id,
         label_name=label_name,
         operation=operation,
+        looked_up=ids.looked_up,
+        reads=ids.reads,
+        not_found=ids.not_found,
+        ambiguous=ids.ambiguous,
     )
 
 
@@ -309,6 +332,10 @@ def _cost(requests: int, minutes: float, noun: str = "request") -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _an(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aei' else 'a'} {noun}"
 
 
 def _duration(minutes: float) -> str:

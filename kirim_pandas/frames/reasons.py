@@ -80,13 +80,33 @@ REASONS: Final = {
     ),
     "missing_id": Reason(
         "not_sent",
-        "The row has no contact id.",
-        "Fill the id in, or leave the row out.",
+        "The row has no contact id, or nothing to look the contact up by.",
+        "Fill it in, or leave the row out.",
     ),
     "malformed_id": Reason(
         "not_sent",
         "The value is no contact id (ctc_ and 26 upper-case letters and digits).",
         "Take the id from its source again; spreadsheets and copying tend to change ids.",
+    ),
+    "not_found": Reason(
+        "not_sent",
+        "No contact of the organisation has this phone number or e-mail address.",
+        "Correct it, or have the person added as a contact in Kirim.",
+    ),
+    "ambiguous": Reason(
+        "not_sent",
+        "Several contacts have this phone number or e-mail address.",
+        "Choose among them in kirim_pandas.contacts(), and give the contact id.",
+    ),
+    "malformed_phone": Reason(
+        "not_sent",
+        "The value is no single phone number that is certain.",
+        "Take the number from its source again, one a row, as text.",
+    ),
+    "malformed_email": Reason(
+        "not_sent",
+        "The value is no single e-mail address.",
+        "Take the address from its source again, one a row.",
     ),
 }
 """Reason to its words; the empty reason is that of ``applied``."""

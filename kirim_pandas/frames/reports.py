@@ -19,6 +19,7 @@ from markupsafe import Markup, escape
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.charts import Bars, bars, plot, svg_chart
 from kirim_pandas.frames.exports import spreadsheet_safe
+from kirim_pandas.frames.ids import NO_CONTACT
 from kirim_pandas.frames.pairing import Source, result_column
 from kirim_pandas.frames.reasons import REASONS, STATUS_MEANINGS, Reason, reason_for
 from kirim_pandas.frames.results import RUN_ID_ATTR, STATUSES
@@ -236,7 +237,7 @@ def _headline(counts: pd.DataFrame, operation: str | None) -> str:
     """Count customers, not rows: a contact is one, however many rows it has."""
     if not counts["rows"].sum():
         return "The segment is empty: the frame had no rows, and nothing was sent."
-    nobody = counts["reason"].isin(["missing_id", "malformed_id"])
+    nobody = counts["reason"].isin(NO_CONTACT.values())
     people = counts[~nobody].groupby("status", observed=False)["contacts"].sum()
     total, applied = int(people.sum()), int(people["applied"])
     rows = int(counts.loc[nobody, "rows"].sum())

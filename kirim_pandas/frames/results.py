@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kirim_pandas.frames.ids import MALFORMED, MISSING, ContactIds
+from kirim_pandas.frames.ids import NO_CONTACT, ContactIds
 from kirim_pandas.grouptesting.outcomes import SKIPS, Outcome, Outcomes
 
 __all__ = [
@@ -51,8 +51,7 @@ _OWN_REASONS: Final = (
     "undetermined",
     "no_reply",
     "stopped",
-    "missing_id",
-    "malformed_id",
+    *NO_CONTACT.values(),
 )
 _REASON: Final = {reason: code for code, reason in enumerate(_OWN_REASONS)}
 
@@ -87,8 +86,8 @@ def result_frame(ids: ContactIds, outcomes: Outcomes, *, run_id: str) -> pd.Data
     # Position -1, a row without a contact, reads the appended last entry.
     codes = {name: np.append(code, -1)[ids.position] for name, code in _codes(outcomes).items()}
     codes["status"][ids.position < 0] = _NOT_SENT
-    codes["reason"][ids.unusable == MISSING] = _REASON["missing_id"]
-    codes["reason"][ids.unusable == MALFORMED] = _REASON["malformed_id"]
+    for kind, reason in NO_CONTACT.items():
+        codes["reason"][ids.unusable == kind] = _REASON[reason]
     # A new index object: renaming the result's index must not rename the input's.
     return _frame(ids.text, outcomes, codes, ids.index.copy(deep=False), run_id)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.columns import Place, check_label, find_place, grouped, listed
+from kirim_pandas.frames.ids import NO_CONTACT
 from kirim_pandas.frames.pairing import Source, checked_source, pair, result_column
 from kirim_pandas.frames.reasons import REASONS, reason_for
 from kirim_pandas.frames.results import STATUS_DTYPE, STATUSES
@@ -244,7 +245,7 @@ def summary(result: pd.DataFrame, by: By = None, *, data: Source | None = None) 
 def _contact_codes(result: pd.DataFrame) -> NDArray[np.int64]:
     """Number the contacts; -1 for a row without a usable id, whatever stands in its place."""
     codes = pd.factorize(result_column(result, "contact_id"))[0]
-    nobody = result_column(result, "reason").isin(["missing_id", "malformed_id"])
+    nobody = result_column(result, "reason").isin(NO_CONTACT.values())
     return np.where(nobody, -1, codes)
 
 

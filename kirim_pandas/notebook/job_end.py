@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from kirim_pandas.errors import RunInterrupted
 from kirim_pandas.frames.charts import COLOURS
+from kirim_pandas.frames.ids import NO_CONTACT
 from kirim_pandas.frames.results import RUN_ID_ATTR, STATUSES
 from kirim_pandas.notebook.texts import (
     EMPTY,
@@ -25,7 +26,7 @@ from kirim_pandas.run.progress import Progress
 
 __all__ = ["Ending", "cap_note", "contacts_by_status"]
 
-_WITHOUT_CONTACT = ("missing_id", "malformed_id")
+_WITHOUT_CONTACT = tuple(NO_CONTACT.values())
 """Reasons of rows that mean no contact."""
 
 

@@ -43,6 +43,8 @@ class LabelOptions(TypedDict, total=False):
     """What ``bulk_label``, ``bulk_label_job`` and ``plan`` take beside label and operation."""
 
     id_column: Hashable | None
+    phone: Hashable | None
+    email: Hashable | None
     team_id: str | None
     hint: Hint
     reads: bool

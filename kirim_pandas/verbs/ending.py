@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from kirim_pandas.errors import KirimError, RunInterrupted
+from kirim_pandas.frames.ids import NO_CONTACT
 from kirim_pandas.frames.results import STATUSES
 from kirim_pandas.run.events import EndState, RunEnded
 
@@ -23,7 +24,7 @@ SO_FAR = {
     "undetermined": "sent, but who of them was skipped is not known yet",
     "no_reply": "sent without an answer, so perhaps {done}",
     "stopped": "not sent",
-    "missing_id": "without a usable id",
+    "no_contact": "without a usable id",
 }
 """Status, or the reason where it says more, in words for a message."""
 
@@ -96,7 +97,7 @@ class Ending:
         status = self.frame["status"].astype(str)
         reason = self.frame["reason"].astype(object).fillna("")
         kinds = status.where(~status.isin(["unknown", "not_sent"]), reason)
-        counts = kinds.replace("malformed_id", "missing_id").value_counts()
+        counts = kinds.where(~kinds.isin(NO_CONTACT.values()), "no_contact").value_counts()
         so_far = ", ".join(
             f"{counts[kind]:,} {words.format(done=DONE[self.order.operation])}"
             for kind, words in SO_FAR.items()

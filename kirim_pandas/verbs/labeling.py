@@ -18,7 +18,7 @@ from kirim_pandas.frames.reports import RunFacts
 from kirim_pandas.grouptesting.attribution import expected_probes_for
 from kirim_pandas.run.progress import Tally
 from kirim_pandas.run.stop import StopButton, stop_on_signals
-from kirim_pandas.verbs.door import plain, progress_problems, refuse
+from kirim_pandas.verbs.door import plain
 from kirim_pandas.verbs.execution import Watcher, execute, warn_not_shown
 from kirim_pandas.verbs.order import Order, ready
 
@@ -46,8 +46,7 @@ DOCUMENTED_WRITES_PER_MINUTE = 60
 
 def bulk_label(order: Order, *, progress: ProgressChoice = True) -> pd.DataFrame:
     """Carry a new order out; documented where people look, at ``df.kirim.bulk_label``."""
-    refuse(progress_problems(progress := plain(progress)))
-    order = ready(order)
+    order, progress = ready(order), plain(progress)
     with written_down(order, warn) as writer:
         return run_watched(order, writer, progress)
 

@@ -12,18 +12,26 @@ from kirim_pandas import session
 from kirim_pandas.api.protocol import operation_problems
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.features import features_of
-from kirim_pandas.frames.ids import ContactIds, collect_ids
+from kirim_pandas.frames.ids import ContactIds, collect_ids, collect_matched
 from kirim_pandas.frames.pairing import keep
 from kirim_pandas.guesses.columns import Column
 from kirim_pandas.journal.files import located
 from kirim_pandas.run.spec import Job, Resolve
-from kirim_pandas.verbs.door import client_problems, journal_problems, plain, refuse, shown
+from kirim_pandas.verbs.door import (
+    client_problems,
+    journal_problems,
+    plain,
+    progress_problems,
+    refuse,
+    shown,
+)
 from kirim_pandas.verbs.lookups.label_names import name_problems, resolved
 
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
     from kirim_pandas.run.calls import PastCall
-    from kirim_pandas.verbs.arguments import Hint, JournalChoice, Pandas
+    from kirim_pandas.verbs.arguments import Hint, JournalChoice, Pandas, ProgressChoice
+    from kirim_pandas.verbs.lookups.matching import Found, Question
 
 __all__ = ["Order", "option_problems", "prepare", "ready"]
 
@@ -90,6 +98,8 @@ def prepare(
     op: str,
     *,
     id_column: Hashable | None = None,
+    phone: Hashable | None = None,
+    email: Hashable | None = None,
     team_id: str | None = None,
     hint: Hint = "auto",
     reads: bool = True,
@@ -97,14 +107,16 @@ def prepare(
     max_requests: int | None = None,
     client: Client | None = None,
     journal: JournalChoice = None,
+    progress: ProgressChoice = True,
 ) -> Order:
-    """Check all arguments and the frame; labels nobody, and reads only for a label's name.
+    """Check all arguments and the frame; labels nobody, and reads only for names and look-ups.
 
     Parameters
     ----------
     obj
         The contacts.
-    label_id, op, id_column, team_id, hint, reads, resolve, max_requests, client, journal
+    label_id, op, id_column, phone, email, team_id, hint, reads, resolve, max_requests, client, \
+    journal, progress
         As for ``df.kirim.bulk_label``.
 
     Raises
@@ -120,16 +132,18 @@ def prepare(
         *option_problems(resolve, max_requests),
         *client_problems(client),
         *journal_problems(journal),
+        *progress_problems(plain(progress)),
     ]
     hint = plain(hint)
     try:
-        ids = collect_ids(obj, plain(id_column), hint=None if is_auto(hint) else hint)
+        rows = Rows(obj, plain(id_column), plain(phone), plain(email), hint=hint)
     except InvalidInputError as error:
         problems.append(str(error))
     refuse(problems)
     label_name = None
-    if ids.contacts:  # else nobody is labeled, and no key is needed
-        label_id, label_name = resolved(label_id, team_id, client)
+    if rows.has_contacts:  # else nobody is labeled, and no key is needed
+        label_id, label_name = resolved(label_id, team_id, client, rows.known_ids)
+    ids = rows.ids(client, progress=progress is True)
     return Order(
         run_id=f"run_{time.strftime('%Y%m%d')}_{secrets.token_hex(5)}",  # people know the day
         label_id=label_id,
@@ -149,6 +163,81 @@ def prepare(
         journal=journal if journal is None or journal is False else located(journal),
         label_name=label_name,
     )
+
+
+class Rows:
+    """The rows of a frame and what says which contact each means; checked when it is made.
+
+    Parameters
+    ----------
+    obj, id_column, phone, email, hint
+        As for ``df.kirim.bulk_label``.
+
+    Raises
+    ------
+    InvalidInputError
+        The frame or a column is not usable.
+    """
+
+    def __init__(
+        self,
+        obj: Pandas,
+        id_column: Hashable | None,
+        phone: Hashable | None,
+        email: Hashable | None,
+        *,
+        hint: Hint,
+    ) -> None:
+        self._obj = obj
+        self._hint = None if is_auto(hint) else hint
+        self._question: Question | None = None
+        if phone is None and email is None:
+            self._ids = collect_ids(obj, id_column, hint=self._hint)
+            return
+        if id_column is not None:
+            raise InvalidInputError(
+                "id_column= names contact ids, phone= and email= look them up: give one of them."
+            )
+        from kirim_pandas.verbs.lookups.matching import Question
+
+        self._question = Question.of(obj, phone=phone, email=email)
+        self._ids = self._matched({}, 0)
+
+    @property
+    def has_contacts(self) -> bool:
+        """Whether there is anybody to label, as far as can be told before a look-up."""
+        return bool(self._question.wanted) if self._question else self._ids.contacts > 0
+
+    @property
+    def known_ids(self) -> Sequence[str]:
+        """The contacts, as far as they are known."""
+        return tuple(self._ids.ids)
+
+    def ids(self, client: Client | None, *, progress: bool) -> ContactIds:
+        """Give the contacts; looks them up where that was asked for.
+
+        Raises
+        ------
+        KirimError
+            The service cannot be asked.
+        RunInterrupted
+            It was stopped; nobody was labeled.
+        """
+        if self._question and self._question.wanted:
+            client = client or session.current_client()
+            self._ids = self._matched(*self._question.ask(client, progress=progress))
+        return self._ids
+
+    def _matched(self, found: Found, reads: int) -> ContactIds:
+        assert self._question is not None
+        return collect_matched(
+            self._obj,  # type: ignore[arg-type]  # a question is asked of a DataFrame only
+            self._question.frame(found),
+            looked_up=self._question.by,
+            source=self._question.source,
+            reads=reads,
+            hint=self._hint,
+        )
 
 
 def is_auto(hint: object) -> bool:

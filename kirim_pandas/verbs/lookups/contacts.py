@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kirim_pandas import session
 from kirim_pandas.api.client import PAGE_LIMIT
 from kirim_pandas.errors import InvalidInputError, RunInterrupted
 from kirim_pandas.frames.contacts import Metadata, contacts_table
 from kirim_pandas.run.stop import StopButton, stop_on_signals
-from kirim_pandas.verbs.door import ShortTraceback
+from kirim_pandas.verbs.door import ShortTraceback, used_client
 from kirim_pandas.verbs.lookups.listing import Listing, PageReader, reading_bar
 
 if TYPE_CHECKING:
@@ -80,9 +79,7 @@ def contacts(
         if problems:
             raise InvalidInputError("\n".join(problems))
         listing = Listing()
-        interrupted = _read(
-            client or session.current_client(), listing, search, phone, limit, progress
-        )
+        interrupted = _read(used_client(client), listing, search, phone, limit, progress)
         found = list(listing.contacts.values())[:limit]
         frame = contacts_table(found, metadata)
         if interrupted:
@@ -128,7 +125,7 @@ def accounts(*, client: Client | None = None) -> pd.DataFrame:
     ['phone_number_id', 'phone_number', 'name', 'status']
     """
     with ShortTraceback():
-        known = list((client or session.current_client()).accounts())
+        known = list(used_client(client).accounts())
     columns = ("phone_number_id", "phone_number", "name", "status")
     return pd.DataFrame(
         {name: pd.array([getattr(one, name) for one in known], "string") for name in columns}

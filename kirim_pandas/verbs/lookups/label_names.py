@@ -7,6 +7,7 @@ that fits no label, or labels of several teams, is an error that lists what ther
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from kirim_pandas import session
 from kirim_pandas.api.protocol import label_problems
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.verbs.door import shown
+from kirim_pandas.verbs.lookups.listing import known_listing
 
 if TYPE_CHECKING:
     from kirim_pandas.api.models import Label
@@ -45,7 +47,9 @@ def name_problems(label: object, team_id: object) -> list[str]:
     return problems
 
 
-def resolved(label: str, team_id: str | None, client: Client | None) -> tuple[str, str | None]:
+def resolved(
+    label: str, team_id: str | None, client: Client | None, contact_ids: Sequence[str] = ()
+) -> tuple[str, str | None]:
     """Find the id and the name of a label.
 
     A name costs one read, whose answer is remembered for the session; it is read again where
@@ -59,6 +63,8 @@ def resolved(label: str, team_id: str | None, client: Client | None) -> tuple[st
         Chooses among labels of several teams.
     client
         Reads; by default the one of the session.
+    contact_ids
+        The contacts to label; a message says which numbers they belong to, where that is known.
 
     Raises
     ------
@@ -80,7 +86,7 @@ def resolved(label: str, team_id: str | None, client: Client | None) -> tuple[st
     if len(found) > 1:
         raise InvalidInputError(
             f"{len(found)} labels are called {shown(label)}: {_listed(found)}. Choose one with "
-            "team_id=, or pass its id."
+            f"team_id=, or pass its id. {_whose(client, contact_ids)}"
         )
     return found[0].id, found[0].name
 
@@ -105,6 +111,25 @@ def _no_label(name: str, team_id: str | None, labels: Sequence[Label]) -> str:
     if not labels:
         return f"{told}The organisation has no labels."
     return f"{told}There are: {_listed(labels)}. kirim_pandas.labels() lists all."
+
+
+def _whose(client: Client, contact_ids: Sequence[str]) -> str:
+    """Say which connected numbers the contacts belong to: a number's contacts are of one team."""
+    told = (
+        "The service does not tell the team of a contact; its contacts are those of its connected "
+        "numbers (kirim_pandas.accounts())"
+    )
+    listing = known_listing(client)
+    if listing is None:
+        return f"{told}, which kirim_pandas.contacts() shows for each contact."
+    known = [listing.contacts[one].account for one in contact_ids if one in listing.contacts]
+    counts = Counter(account for account in known if account)
+    numbers = ", ".join(f"{number}: {count:,}" for number, count in counts.most_common(_LISTED))
+    rest = len(contact_ids) - counts.total()
+    return (
+        f"{told}. Contacts of this frame by number: {numbers or 'none is known'}"
+        f"{f'; of {rest:,} it is not known' if rest else ''}."
+    )
 
 
 def _listed(labels: Sequence[Label]) -> str:

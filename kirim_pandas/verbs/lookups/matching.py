@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from kirim_pandas.frames.columns import find_place
 from kirim_pandas.frames.phones import GIVEN, MISSING, check_country, read_emails, read_phones
 from kirim_pandas.frames.shapes import CONTACT_ID
 from kirim_pandas.run.stop import StopButton, stop_on_signals
-from kirim_pandas.verbs.door import ShortTraceback
+from kirim_pandas.verbs.door import ShortTraceback, client_problems, refuse
 from kirim_pandas.verbs.lookups.listing import (
     MAX_AGE_SECONDS,
     Listing,
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from kirim_pandas.api.models import Contact
     from kirim_pandas.verbs.arguments import Pandas
 
-__all__ = ["MATCHES", "match_contacts"]
+__all__ = ["MATCHES", "Question", "match_contacts"]
 
 MATCHES = ("found", "not_found", "ambiguous", "malformed", "missing")
 
@@ -50,37 +52,90 @@ def match_contacts(
 ) -> pd.DataFrame:
     """Find the contact of each row; documented at ``df.kirim.match_contacts``."""
     with ShortTraceback():
-        values, by = _asked(obj, phone, email)
-        region = check_country(country)
         if not (isinstance(max_age, int | float) and max_age >= 0):
             raise InvalidInputError(f"max_age: found {max_age!r:.40}, expected seconds from 0 up")
+        refuse(client_problems(client))
+        question = Question.of(obj, phone=phone, email=email, country=country)
+        if not question.wanted:
+            return question.frame({})
+        client = client or session.current_client()
+        found, _ = question.ask(client, progress=progress, max_age=max_age)
+        return question.frame(found)
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What is to be looked up for the rows of a frame; nothing was read yet.
+
+    Attributes
+    ----------
+    by : str
+        ``"phone"`` or ``"email"``.
+    source : str
+        Where it stands, such as ``"column 'phone'"``.
+    texts, kinds : ndarray, shape (rows,)
+        As of `read_phones`.
+    index : Index
+        Of the frame.
+    """
+
+    by: str
+    source: str
+    texts: NDArray[np.object_]
+    kinds: NDArray[Any]
+    index: pd.Index[Any]
+
+    @classmethod
+    def of(
+        cls, obj: Pandas, *, phone: Hashable | None, email: Hashable | None, country: str = "ID"
+    ) -> Question:
+        """Check what is asked.
+
+        Raises
+        ------
+        InvalidInputError
+            There is no such column, or nothing in it can be looked up.
+        """
+        values, by, source = _asked(obj, phone, email)
+        region = check_country(country)
         texts, kinds = read_phones(values, region) if by == "phone" else read_emails(values)
         _check_column(values, kinds, by)
-        wanted = list(dict.fromkeys(texts[kinds == GIVEN].tolist()))
-        found: Found = {}
-        if wanted:
-            client = client or session.current_client()
-            found = _look_up(client, wanted, by, progress=progress, max_age=max_age)
-        return _frame(obj, texts, kinds, found, by)
+        index = obj if isinstance(obj, pd.Index) else obj.index
+        return cls(by, source, texts, kinds, index)
+
+    @cached_property
+    def wanted(self) -> list[str]:
+        """Each text to look up once, in order of appearance."""
+        return list(dict.fromkeys(self.texts[self.kinds == GIVEN].tolist()))
+
+    def ask(
+        self, client: Client, *, progress: bool, max_age: float = MAX_AGE_SECONDS
+    ) -> tuple[Found, int]:
+        """Find the contacts of each text, and count the requests it took."""
+        return _look_up(client, self.wanted, self.by, progress=progress, max_age=max_age)
+
+    def frame(self, found: Found) -> pd.DataFrame:
+        """Give each row what was found for it; documented at ``df.kirim.match_contacts``."""
+        return _frame(self.index, self.texts, self.kinds, found, self.by)
 
 
-def _asked(obj: Pandas, phone: Hashable, email: Hashable) -> tuple[pd.Series[Any], str]:
-    """Return the values to look up, and what they are."""
+def _asked(obj: Pandas, phone: Hashable, email: Hashable) -> tuple[pd.Series[Any], str, str]:
+    """Return the values to look up, what they are and where they stand."""
     if not isinstance(obj, pd.DataFrame) and phone is None and email is None:
-        return pd.Series(obj.array, dtype=obj.dtype), "phone"
+        return pd.Series(obj.array, dtype=obj.dtype), "phone", "values"
     if (phone is None) == (email is None):
         raise InvalidInputError(
-            "match_contacts: name one column, phone='…' or email='…'; found "
+            "Name one column to look contacts up by, phone='…' or email='…'; found "
             f"{'neither' if phone is None else 'both'}."
         )
     if not isinstance(obj, pd.DataFrame):
         raise InvalidInputError(
-            "match_contacts: a Series or an Index has no columns; call it without phone= and "
-            "email= where its values are phone numbers, or on a DataFrame."
+            "A Series or an Index has no columns to look contacts up by. Call match_contacts "
+            "without phone= and email= where its values are phone numbers; all else on a DataFrame."
         )
     by = "phone" if email is None else "email"
     place = find_place(obj, phone if email is None else email, argument=by)
-    return pd.Series(place.array), by
+    return pd.Series(place.array), by, str(place)
 
 
 def _check_column(values: pd.Series[Any], kinds: NDArray[Any], by: str) -> None:
@@ -105,8 +160,8 @@ def _check_column(values: pd.Series[Any], kinds: NDArray[Any], by: str) -> None:
 
 def _look_up(
     client: Client, wanted: list[str], by: str, *, progress: bool, max_age: float
-) -> Found:
-    """Find the contacts of each text.
+) -> tuple[Found, int]:
+    """Find the contacts of each text, and count the requests.
 
     A list costs a request for each 100 contacts of the organisation, which nobody knows before;
     single look-ups cost one for each number.  So the list is read for as many requests as there
@@ -114,7 +169,7 @@ def _look_up(
     """
     listing = known_listing(client, max_age)
     if listing is not None:
-        return _found_in(listing, wanted, by)
+        return _found_in(listing, wanted, by), 0
     button = StopButton()
     with stop_on_signals(button), reading_bar("contacts", shown=progress) as show:
         most_pages = len(wanted) if by == "phone" else None  # no look-up by e-mail
@@ -125,29 +180,33 @@ def _look_up(
             is_stopped=lambda: bool(button.presses),
         )
         found: Found = {}
+        requests = listing.pages
         if not listing.is_complete and not button.presses:
-            found = _one_by_one(client, wanted, button, show)
+            found, more = _one_by_one(client, wanted, button, show)
+            requests += more
     if button.presses:
         raise RunInterrupted(
             f"Stopped after {listing.pages:,} pages of contacts and {len(found):,} look-ups; no "
             "row was matched and nothing was changed. Call again to begin anew."
         )
-    return found if not listing.is_complete else _found_in(listing, wanted, by)
+    return found if not listing.is_complete else _found_in(listing, wanted, by), requests
 
 
 def _one_by_one(
     client: Client, wanted: list[str], button: StopButton, show: Callable[..., None]
-) -> Found:
+) -> tuple[Found, int]:
     found: Found = {}
+    pages = 0
     for done, number in enumerate(wanted, start=1):
         contacts: list[Contact] = []
         for page in PageReader(client, phone=number):
             contacts += page or []
+            pages += page is not None
         if button.presses:
             break
         found[number] = _of_key(contacts, number)
         show(done, len(wanted), unit="numbers")
-    return found
+    return found, pages
 
 
 def _of_key(contacts: Iterable[Contact], number: str) -> list[Contact]:
@@ -172,7 +231,7 @@ def _digits(text: str | None) -> str:
 
 
 def _frame(
-    obj: Pandas, texts: NDArray[np.object_], kinds: NDArray[Any], found: Found, by: str
+    index: pd.Index[Any], texts: NDArray[np.object_], kinds: NDArray[Any], found: Found, by: str
 ) -> pd.DataFrame:
     given = kinds == GIVEN
     ids = np.full(len(texts), None, dtype=object)
@@ -191,7 +250,7 @@ def _frame(
             "phone_number" if by == "phone" else "email": pd.array(texts, dtype="string"),
             "account": pd.array(accounts, dtype="string"),
         },
-        index=obj if isinstance(obj, pd.Index) else obj.index,
+        index=index,
     )
 
 
