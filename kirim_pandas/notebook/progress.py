@@ -131,6 +131,6 @@ def resolve_note(
     state = {"attach": "set", "detach": "removed"}[operation]
     return (
         f"All batches are sent. To name the skipped among {many(event.contacts, 'contact')} takes "
-        f"about {many(requests, 'more request')} ({duration} at {requests_per_minute:,.0f} a "
+        f"up to about {many(requests, 'more request')} ({duration} at {requests_per_minute:,.0f} a "
         f"minute). You can stop at any time without loss: the labels are already {state}."
     )

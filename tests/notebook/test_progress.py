@@ -84,7 +84,7 @@ def test_a_whole_run(terminal):
         "960 applied, 40 skipped, request 1 of about 2",
         "so far, under 1 s left",
         "waiting: rate limit of 60 requests a minute",
-        "the skipped among 1,000 contacts takes about 40 more requests (under a minute",
+        "the skipped among 1,000 contacts takes up to about 40 more requests (under a minute",
         "finding the skipped:",
         "600 of 1,000 settled",
         "100%",
