@@ -231,8 +231,8 @@ class KirimFrameAccessor(KirimAccessor):
         -------
         Panel
             Shows itself in a notebook.  ``.choose_label(name_or_id)``, ``.choose_operation()``,
-            ``.choose_id_column()``, ``.choose_hint(*columns)``, ``.plan()``, ``.confirm()``,
-            ``.run()``, ``.result()``, ``.report()``.
+            ``.choose_id_column()``, ``.choose_phone_column()``, ``.choose_hint(*columns)``,
+            ``.plan()``, ``.confirm()``, ``.run()``, ``.result()``, ``.report()``.
 
         Raises
         ------

@@ -12,7 +12,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kirim_pandas.errors import InvalidInputError
-from kirim_pandas.frames.shapes import CONTACT_ID, described, held_by, name_of
+from kirim_pandas.frames.shapes import (
+    CALLS_ITSELF_PHONE,
+    CONTACT_ID,
+    PHONES,
+    described,
+    held_by,
+    name_of,
+    shape_of,
+)
 from kirim_pandas.frames.values import codes_of, readable
 
 __all__ = [
@@ -26,6 +34,7 @@ __all__ = [
     "hint_columns",
     "id_columns",
     "listed",
+    "phone_columns",
     "places_of",
 ]
 
@@ -241,6 +250,24 @@ def id_columns(frame: pd.DataFrame) -> list[IdChoice]:
         if place.label is not None and held_by(place.array.dtype) is None:
             choices.setdefault(place.label, IdChoice(place.label, _looks_like_ids(place.array)))
     return sorted(choices.values(), key=lambda choice: not choice.likely)
+
+
+def phone_columns(frame: pd.DataFrame) -> list[Hashable]:
+    """List the columns and levels that hold phone numbers, those that are called so first."""
+    found: dict[Hashable, bool] = {}
+    for place in places_of(frame):
+        named = bool(CALLS_ITSELF_PHONE.search(str(place.label)))
+        if place.label is not None and _looks_like_phones(place.array, named):
+            found.setdefault(place.label, named)
+    return sorted(found, key=lambda label: not found[label])
+
+
+def _looks_like_phones(array: Any, named: bool) -> bool:
+    held = held_by(array.dtype)
+    if held is not None:  # a phone number that lost its zero is a number like any other
+        return named and held == "numbers"
+    array = readable(array)
+    return shape_of(array[np.flatnonzero(~np.asarray(pd.isna(array)))[:_LOOKED_AT]]) in PHONES
 
 
 def _looks_like_ids(array: Any) -> bool:

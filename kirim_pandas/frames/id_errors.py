@@ -10,7 +10,9 @@ from typing import Final
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.columns import Place, listed
 from kirim_pandas.frames.shapes import (
+    CALLS_ITSELF_PHONE,
     NOTHING,
+    PHONES,
     examples_of,
     name_of,
     remedy_for,
@@ -57,7 +59,9 @@ def no_text_in(place: Place, held: str) -> InvalidInputError:
     held
         What it holds, such as ``"numbers"``.
     """
-    if held == "numbers":
+    if held == "numbers" and _calls_itself_phone(place):
+        remedy = _remedy("phone numbers", place)
+    elif held == "numbers":
         remedy = (
             "A number cannot keep an id (a float loses digits from the 16th on): if the file has "
             f"ids there, read it again with {_read_as_text(place.label)}. {_right_one(place)}"
@@ -86,7 +90,7 @@ def no_id_among(place: Place, reading: Reading) -> InvalidInputError:
     return InvalidInputError(
         f"{place}: none of its {reading.present:,} values is a contact id; found "
         f"{told_shape(reading.odd)}{such}; expected ctc_ and 26 characters of 0-9 and A-Z without "
-        f"I, L, O, U. {remedy_for(shape) or _right_one(place)}"
+        f"I, L, O, U. {_remedy(shape, place) or _right_one(place)}"
     )
 
 
@@ -124,15 +128,17 @@ def _advice(found: list[Found]) -> str:
     called_ids = [one for one in named if _CALLS_ITSELF_ID.search(str(one.place.label))]
     advice = [
         *_shape_advices(found, _LIKE_IDS),
+        *(_name_advice(one) for one in called_ids if _is_of_contacts(one.place)),
+        *_shape_advices(found, *PHONES),
+        *map(_number_advice, named),
         *map(_name_advice, called_ids),
-        *_shape_advices(found, *_LEAD_TO_IDS),
+        *_shape_advices(found, "e-mail addresses"),
         "Add the contact ids first, as Kirim has them, for example with df.merge().",
     ]
     return next(filter(None, advice))
 
 
 _LIKE_IDS: Final = ("contact ids", "several contact ids")
-_LEAD_TO_IDS: Final = ("phone numbers", "long numbers, perhaps phone numbers", "e-mail addresses")
 
 
 def _shape_advices(found: list[Found], *shapes: str | tuple[str, ...]) -> list[str]:
@@ -141,7 +147,35 @@ def _shape_advices(found: list[Found], *shapes: str | tuple[str, ...]) -> list[s
 
 
 def _shape_advice(one: Found) -> str:
-    return f"{_head(one.place)}: {remedy_for(one.shape)}"
+    return f"{_head(one.place)}: {_remedy(one.shape, one.place)}"
+
+
+def _number_advice(one: Found) -> str:
+    """Say what helps with a column of numbers that calls itself phone."""
+    if one.shape != "numbers" or not _calls_itself_phone(one.place):
+        return ""
+    return f"{_head(one.place)}: {_remedy('phone numbers', one.place)}"
+
+
+def _calls_itself_phone(place: Place) -> bool:
+    return place.label is not None and bool(CALLS_ITSELF_PHONE.search(str(place.label)))
+
+
+def _is_of_contacts(place: Place) -> bool:
+    """Whether a column promises Kirim's own ids, and not those of another system."""
+    says_so = re.search("(?i:contact|kontak)", str(place.label))
+    return bool(says_so) and not _calls_itself_phone(place)
+
+
+def _remedy(shape: str, place: Place) -> str:
+    """Say what to do about a shape, with the column's own name where there is one."""
+    remedy = remedy_for(shape)
+    if place.kind == "values" and "match_contacts" in remedy:
+        return "Look the contacts up: series.kirim.match_contacts() gives their ids."
+    if place.label is None:
+        return remedy
+    name = name_of(place.label)
+    return remedy.replace("=column", f"={name}").replace("[column]", f"[{name}]")
 
 
 def _name_advice(one: Found) -> str:

@@ -92,7 +92,19 @@ _STRIP: Final = (
     r"Take the ids out with df[column].str.extract(r'(ctc_[0-9A-Z]{26})', expand=False)."
 )
 _BYTES: Final = "contact ids as bytes"
-_BY_PHONE: Final = "look the contacts up by phone number first, and merge their ids."
+_BY_PHONE: Final = (
+    "look the contacts up by phone number: df.kirim.match_contacts(phone=column), or at once with "
+    "bulk_label(..., phone=column)."
+)
+
+CALLS_ITSELF_PHONE: Final = re.compile(
+    r"(?i:phone|mobile|msisdn|whatsapp|telp|telepon|handphone|ponsel|(?:^|[\W_])(?:hp|wa|tel|nomor)"
+    r"(?:$|[\W_]))"
+)
+"""A label that promises phone numbers."""
+
+PHONES: Final = ("phone numbers", "long numbers, perhaps phone numbers")
+"""Shapes that may be looked up by phone."""
 
 _YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
 _MONTH_NAME = "[A-Za-z]{3,9}"
@@ -174,7 +186,9 @@ _SHAPES: Final = (
     _shape(
         "e-mail addresses",
         r"\S+@\S+\.\S+",
-        "Merge the contact ids from the export first.",
+        _BY_PHONE.replace("phone number", "e-mail address")
+        .replace("phone=", "email=")
+        .capitalize(),
         _masked,
     ),
     _shape("dates", _DATE),  # before phone numbers: it looks like one

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from kirim_pandas.errors import InvalidInputError
-from kirim_pandas.frames.columns import hint_columns, id_columns
+from kirim_pandas.frames.columns import hint_columns, id_columns, phone_columns
 from kirim_pandas.frames.ids import collect_ids
 from kirim_pandas.frames.plan import Plan
 from kirim_pandas.frames.reports import Report
@@ -27,7 +27,8 @@ __all__ = ["HOW_TO_USE", "Choices", "Panel", "PanelBackend", "PanelLabel", "Pane
 HOW_TO_USE = (
     "Without its widgets the panel is used by its methods: .labels,\n"
     ".choose_label(name_or_id), .choose_operation('attach'), .choose_id_column(name),\n"
-    ".choose_hint(*names), .plan(), .confirm(), .run(), .result(), .report()."
+    ".choose_phone_column(name), .choose_hint(*names), .plan(), .confirm(), .run(),\n"
+    ".result(), .report()."
 )
 
 
@@ -56,6 +57,7 @@ class Choices:
     """What was picked so far."""
 
     id_column: Hashable | None = None
+    phone: Hashable | None = None
     label: PanelLabel | None = None
     operation: str = "attach"
     hint: tuple[Hashable, ...] = ()
@@ -113,6 +115,7 @@ class Panel:
         self, frame: pd.DataFrame, backend: PanelBackend, *, view: Callable[[Panel], PanelView]
     ) -> None:
         self.id_columns = id_columns(frame)
+        self.phone_columns = phone_columns(frame)
         self.hint_columns = hint_columns(frame)
         self.rows = len(frame)
         self._frame = frame
@@ -169,7 +172,16 @@ class Panel:
                 f"{label!r} is no column or index level that can hold ids; found: {names}."
             )
         collect_ids(self._frame, label)  # refuses a column of phone numbers here, not at the plan
-        self._choose(id_column=label)
+        self._choose(id_column=label, phone=None)
+
+    def choose_phone_column(self, label: Hashable) -> None:
+        """Say which column or index level holds phone numbers to look the contacts up by."""
+        if label not in self.phone_columns:
+            names = ", ".join(map(repr, self.phone_columns[:10])) or "none"
+            raise InvalidInputError(
+                f"{label!r} is no column or index level of phone numbers; found: {names}."
+            )
+        self._choose(id_column=None, phone=label)
 
     def choose_label(self, label: str) -> None:
         """Choose a label by its id, or by its name where only one team has such a label."""
@@ -199,7 +211,7 @@ class Panel:
     # -- see, confirm, run -----------------------------------------------------------------
 
     def plan(self) -> Plan:
-        """Reckon what the run would touch and cost; sends nothing.
+        """Reckon what the run would touch and cost; sends nothing but look-ups by phone.
 
         Returns
         -------
@@ -214,8 +226,8 @@ class Panel:
         missing = []
         if self._chosen.label is None:
             missing.append("a label")
-        if self._chosen.id_column is None:
-            missing.append("the column of contact ids")
+        if self._chosen.id_column is None and self._chosen.phone is None:
+            missing.append("the column of contact ids, or of phone numbers")
         if missing:
             raise InvalidInputError(f"Choose {' and '.join(missing)} first.")
         plan = self._backend.plan(self._chosen)
@@ -326,7 +338,8 @@ class Panel:
         chosen = self._chosen
         label = chosen.label.name if chosen.label else None
         return (
-            f"Panel({self.rows:,} rows, id_column={chosen.id_column!r}, label={label!r}, "
+            f"Panel({self.rows:,} rows, id_column={chosen.id_column!r}, "
+            f"phone={chosen.phone!r}, label={label!r}, "
             f"operation={chosen.operation!r}, hint={chosen.hint!r}).\n{HOW_TO_USE}"
         )
 

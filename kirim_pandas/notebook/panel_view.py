@@ -5,7 +5,8 @@ All of them are built once, in the thread of the cell; later only their traits c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
 
@@ -51,6 +52,13 @@ ERROR: Final = Markup(
     '<p role="alert" style="border-left: 4px solid var(--jp-error-color1, #d32f2f); '
     'padding: 4px 10px; white-space: pre-wrap">{}</p>'
 )
+
+
+@dataclass(frozen=True)
+class LookUp:
+    """The choice of a column to look contacts up by, beside the columns of ids."""
+
+    label: Hashable
 
 
 class PanelWidgets:
@@ -128,7 +136,7 @@ class PanelWidgets:
         whom = widgets.VBox(
             [
                 titled("Operation", self._operation),
-                titled("Column of contact ids", self._id_column),
+                titled("Column of contact ids or phones", self._id_column),
                 titled("Columns that may decide who is skipped", self._hint, hint_note),
             ],
             layout=layout(**column),
@@ -182,8 +190,10 @@ class PanelWidgets:
             )
             options: list[tuple[str, object]] = [("choose …", None)]
             options += [(str(choice.label), choice.label) for choice in panel.id_columns]
+            options += [(f"look up by phone: {name}", LookUp(name)) for name in panel.phone_columns]
             self._id_column.options = options
-            self._id_column.value = chosen.id_column
+            by_phone = None if chosen.phone is None else LookUp(chosen.phone)
+            self._id_column.value = chosen.id_column if by_phone is None else by_phone
             self._show_labels()
             self._operation.value = chosen.operation
             self._hint.value = [name for name in chosen.hint if name in panel.hint_columns]
@@ -225,7 +235,7 @@ class PanelWidgets:
 
     def _connect(self) -> None:
         panel = self._panel
-        self._on(self._id_column, panel.choose_id_column)
+        self._on(self._id_column, self._choose_column)
         self._on(self._label, panel.choose_label)
         self._on(self._operation, panel.choose_operation)
         self._on(self._hint, lambda value: panel.choose_hint(*value))
@@ -234,6 +244,12 @@ class PanelWidgets:
         self._reload.on_click(lambda _button: self._try(panel.load_labels))
         self._plan_button.on_click(lambda _button: self._try(panel.plan))
         self._run.on_click(lambda _button: self._try(panel.run))
+
+    def _choose_column(self, value: Hashable) -> None:
+        if isinstance(value, LookUp):
+            self._panel.choose_phone_column(value.label)
+        else:
+            self._panel.choose_id_column(value)
 
     def _on(self, control: Any, act: Callable[[Any], object]) -> None:
         def changed(change: dict[str, Any]) -> None:

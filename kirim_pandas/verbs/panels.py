@@ -63,6 +63,7 @@ class _Backend:
             chosen.label.id,
             chosen.operation,
             id_column=chosen.id_column,
+            phone=chosen.phone,
             hint=list(chosen.hint) or "auto",
             client=self._client(),
         )

@@ -179,7 +179,11 @@ def test_text_is_called_what_it_is(values: list[str], words: str) -> None:
         ({"valid": 1.5, "phone": "+628120000001"}, "Column 'phone': Look the contacts up"),
         ({"ref": C.lower(), "phone": "+628120000001"}, "Column 'ref': Ids are upper case"),
         ({"contact_id": None, "spend": 1.5}, "Column 'contact_id' has no value in any row: fill"),
-        ({"mail": "a@example.com"}, "Column 'mail': Merge the contact ids"),
+        ({"mail": "a@example.com"}, "df.kirim.match_contacts(email='mail')"),
+        ({"phone": "0812-3456-7890"}, "df.kirim.match_contacts(phone='phone')"),
+        ({"customer_id": 7, "hp": "0812-3456-7890"}, "df.kirim.match_contacts(phone='hp')"),
+        ({"No HP": 81234567890, "spend": 1.5}, "df.kirim.match_contacts(phone='No HP')"),
+        ({"contact_phone": 81234567890}, "df.kirim.match_contacts(phone='contact_phone')"),
     ],
 )
 def test_advice_fits_what_was_found(columns: dict[str, object], advice: str) -> None:
@@ -268,7 +272,7 @@ def test_unrelated_repeated_labels_do_no_harm() -> None:
         (pd.to_timedelta([1]), "durations"),
         (pd.Series([1, 2]).astype("category"), "numbers"),
         ([LABEL, LABEL], "A label id is the first argument"),
-        (["+628120000001"], "by phone number"),
+        (["+628120000001"], "df.kirim.match_contacts(phone='who')"),
         ([C.lower()], "not changed here"),
         (["\ufeff" + C], "invisible"),
         ([C + "\n\u200b"], "invisible"),

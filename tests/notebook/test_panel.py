@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import kirim_pandas as kp
-from kirim_pandas.frames.columns import hint_columns, id_columns
+from kirim_pandas.frames.columns import hint_columns, id_columns, phone_columns
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,61 @@ def test_mistakes_are_named(panel, act, message):
     """Every mistake is an InvalidInputError that says what to do."""
     with pytest.raises(kp.InvalidInputError, match=message):
         act(panel)
+
+
+def test_contacts_can_be_looked_up_by_phone(box):
+    """A column of phone numbers is offered; the plan tells its reads, the run labels the same."""
+    frame = box.contacts.drop(columns="contact_id").head(200)
+    with box.client() as client:
+        panel = frame.kirim.panel(client=client)
+        assert panel.phone_columns == ["phone_number"]
+        assert panel.chosen.id_column is None
+        panel.choose_label("Newsletter")
+        with pytest.raises(kp.InvalidInputError, match="or of phone numbers"):
+            panel.plan()
+        with pytest.raises(kp.InvalidInputError, match="found: 'phone_number'"):
+            panel.choose_phone_column("name")
+        panel.choose_phone_column("phone_number")
+        before = box.requests()
+        plan = panel.plan()
+        made = box.requests().iloc[len(before) :]
+        assert set(made["method"]) == {"GET"}
+        assert f"{len(made)} read requests" in repr(plan)
+        assert panel.confirm().endswith("200 customers of Sandbox")
+        panel.run()
+        assert (panel.result()["contact_id"] == box.contacts["contact_id"].head(200)).all()
+        panel.choose_phone_column("phone_number")
+        assert "phone='phone_number'" in repr(panel)
+
+
+def test_looking_up_is_a_choice_of_column(box):
+    """The list of columns offers to look up by phone; choosing it and going back are shown."""
+    from kirim_pandas.notebook.panel_view import PanelWidgets
+
+    panel = box.contacts.head(20).kirim.panel(client=box.client())
+    view = PanelWidgets(panel)
+    offered = dict(view._id_column.options)
+    choice = offered["look up by phone: phone_number"]
+    panel._view = view
+    view._id_column.value = choice
+    assert (panel.chosen.phone, panel.chosen.id_column) == ("phone_number", None)
+    view.refresh()
+    assert view._id_column.value == choice
+    view._id_column.value = "contact_id"
+    assert (panel.chosen.phone, panel.chosen.id_column) == (None, "contact_id")
+
+
+def test_columns_of_phone_numbers_are_found():
+    """Phone numbers as text, or as numbers in a column that is called so; those named so first."""
+    frame = pd.DataFrame(
+        {
+            "reached at": ["0812-3456-7890", "+62 812 3456 7891"],
+            "No HP": [81234567890, 81234567891],
+            "spend": [81234567890, 81234567891],
+            "name": ["Ayu", "Bima"],
+        }
+    )
+    assert phone_columns(frame) == ["No HP", "reached at"]
 
 
 def test_never_asks_for_a_key(box, monkeypatch):

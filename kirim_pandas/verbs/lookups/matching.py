@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ __all__ = ["MATCHES", "Question", "match_contacts"]
 MATCHES = ("found", "not_found", "ambiguous", "malformed", "missing")
 
 Found = dict[str, list["Contact"]]
+
+_NOTE = "looked up"
 
 
 def match_contacts(
@@ -170,6 +173,9 @@ def _look_up(
     listing = known_listing(client, max_age)
     if listing is not None:
         return _found_in(listing, wanted, by), 0
+    asked = client.notes.get(_NOTE)
+    if isinstance(asked, _Asked) and by == "phone" and asked.answers(wanted, max_age):
+        return asked.found, 0
     button = StopButton()
     with stop_on_signals(button), reading_bar("contacts", shown=progress) as show:
         most_pages = len(wanted) if by == "phone" else None  # no look-up by e-mail
@@ -184,12 +190,25 @@ def _look_up(
         if not listing.is_complete and not button.presses:
             found, more = _one_by_one(client, wanted, button, show)
             requests += more
+            client.notes[_NOTE] = _Asked(found, listing.read_at)
     if button.presses:
         raise RunInterrupted(
             f"Stopped after {listing.pages:,} pages of contacts and {len(found):,} look-ups; no "
             "row was matched and nothing was changed. Call again to begin anew."
         )
     return found if not listing.is_complete else _found_in(listing, wanted, by), requests
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What single look-ups found, so that a plan and its run ask once."""
+
+    found: Found
+    read_at: float
+
+    def answers(self, wanted: list[str], max_age: float) -> bool:
+        """Whether it holds all that is wanted, and is not too old."""
+        return time.monotonic() - self.read_at <= max_age and self.found.keys() >= set(wanted)
 
 
 def _one_by_one(
