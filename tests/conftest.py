@@ -8,6 +8,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
 
+import kirim_pandas as kp
 from kirim_pandas import session
 
 HOW_TO_GET_LIBREOFFICE = "needs LibreOffice: apt-get install -y libreoffice-calc-nogui"
@@ -31,3 +32,16 @@ def _alone(monkeypatch, tmp_path_factory):
     session.disconnect()
     yield
     session.disconnect()
+
+
+@pytest.fixture
+def box():
+    """A sandbox of two batches with few skipped; modules that need another define their own."""
+    with kp.sandbox.start(1200, write_per_minute=60_000, skipped_share=0.006, seed=4) as box:
+        yield box
+
+
+@pytest.fixture
+def label(box):
+    """The first label of the sandbox."""
+    return box.labels["id"].iloc[0]

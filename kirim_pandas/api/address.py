@@ -49,15 +49,18 @@ def read_address(
         raise ConfigurationError(
             f"base_url is not usable: {problem}; expected something like {DEFAULT_BASE_URL}"
         )
+    number = _read_number(phone_number_id)
+    return Address(text.rstrip("/"), parts.netloc, _is_loopback(parts.hostname or ""), number)
+
+
+def _read_number(phone_number_id: object) -> str | None:
     number = "" if phone_number_id is None else str(phone_number_id).strip()
     if number and not _PHONE_NUMBER_ID.fullmatch(number):
         raise ConfigurationError(
             f"phone_number_id is not usable: found {len(number)} characters, expected 6 to 20 "
             "digits (not the phone number itself): see Client.accounts()"
         )
-    return Address(
-        text.rstrip("/"), parts.netloc, _is_loopback(parts.hostname or ""), number or None
-    )
+    return number or None
 
 
 def _split(text: str) -> SplitResult | None:

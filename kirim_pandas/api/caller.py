@@ -100,7 +100,7 @@ def shared_gate(base_url: str, secret: Secret) -> Gate:
 
 @dataclass(slots=True, eq=False)
 class _Call(Generic[T]):
-    """One call while it is being settled."""
+    """One call while it is being carried out."""
 
     request: Request
     make: Callable[[Answer], T]
@@ -120,7 +120,7 @@ class _Call(Generic[T]):
 
 @dataclass(slots=True)
 class Caller:
-    """What settles calls: paced, retried, logged.
+    """What carries calls out: paced, retried, logged.
 
     Attributes
     ----------
@@ -146,7 +146,7 @@ class Caller:
     is_closed: bool = False
     was_reached: bool = False
 
-    def settle(
+    def carry_out(
         self,
         request: Request,
         make: Callable[[Answer], T],

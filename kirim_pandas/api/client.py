@@ -248,19 +248,17 @@ class Client:
 
         key = idempotency_key or str(uuid4())
         is_new = idempotency_key is None or not sent_before
-        outcome = self._caller.settle(
+        outcome = self._caller.carry_out(
             request, make, key=key, is_new=is_new, on_wait=on_wait, stop=stop
         )
         if idempotency_key is None and isinstance(outcome, ApiError) and _is_stored(outcome):
             # The service keeps bringing the failure it has stored under our own key. A second
             # one is safe: attaching twice, or detaching twice, is the same as once.
             key = str(uuid4())
-            outcome = self._caller.settle(
+            outcome = self._caller.carry_out(
                 request, make, key=key, is_new=True, on_wait=on_wait, stop=stop
             )
-        if isinstance(outcome, KirimError):
-            raise outcome
-        return outcome
+        return _given(outcome)
 
     def me(self) -> Me:
         """Ask whose key this is and what its plan allows; costs one read.
@@ -329,15 +327,14 @@ class Client:
         request = protocol.create_label_request(
             self._address, name=name, color=color, team_id=team_id
         )
-        outcome = self._caller.settle(
-            request,
-            lambda answer: Label.read(answer.data, self._secret),
-            key=str(uuid4()),
-            is_new=True,
+        return _given(
+            self._caller.carry_out(
+                request,
+                lambda answer: Label.read(answer.data, self._secret),
+                key=str(uuid4()),
+                is_new=True,
+            )
         )
-        if isinstance(outcome, KirimError):
-            raise outcome
-        return outcome
 
     def contacts(self, *, search: str | None = None, phone: str | None = None) -> Iterator[Contact]:
         """Go through the organisation's contacts, a page of 100 at a time as needed.
@@ -382,10 +379,7 @@ class Client:
     def _read(self, path: str, make: Callable[[Answer], T], **query: str | int | None) -> T:
         request = protocol.read_request(self._address, path, **query)
         with _told_when_slow(self._address.host):
-            outcome = self._caller.settle(request, make)
-        if isinstance(outcome, KirimError):
-            raise outcome
-        return outcome
+            return _given(self._caller.carry_out(request, make))
 
     def _items(self, path: str, **query: str | None) -> Iterator[Mapping[str, Any]]:
         return chain.from_iterable(page for page, _ in self._pages(path, **query))
@@ -414,6 +408,12 @@ class Client:
                     f"{size / 2**20:,.0f} MiB, expected at most {most_pages:,} pages and "
                     f"{most_bytes / 2**20:,.0f} MiB; the items before this can be used"
                 )
+
+
+def _given(outcome: T | KirimError) -> T:
+    if isinstance(outcome, KirimError):
+        raise outcome
+    return outcome
 
 
 @contextmanager

@@ -105,15 +105,8 @@ def translated(
     maybe_applied
         Whether the request may have been carried out: a byte of its body had left.
     """
-    causes = _causes(failure)
     name = _name_of(failure)
-    meaning = (
-        _about_certificates(causes)
-        or _about_tls(causes)
-        or _about_names(causes, proxy)
-        or (_about_proxy(str(failure)) if name == "ProxyError" else None)
-        or _Meaning(MEANINGS[name])
-    )
+    meaning = _meaning_of(failure, name, proxy)
     way = ": check base_url or the network"
     if proxy:
         way = f" through the proxy {proxy}: check HTTPS_PROXY, NO_PROXY or the network"
@@ -158,15 +151,31 @@ def _about_certificates(causes: Sequence[BaseException]) -> _Meaning | None:
     return _Meaning(text, tries_allowed=1)
 
 
-def _about_tls(causes: Sequence[BaseException]) -> _Meaning | None:
-    """Say why there is no encryption; a handshake that was only cut may go well the next time."""
+def _meaning_of(failure: BaseException, name: str, proxy: str | None) -> _Meaning:
+    causes = _causes(failure)
+    return (
+        _about_certificates(causes)
+        or _about_tls(causes)
+        or _about_names(causes, proxy)
+        or (_about_proxy(str(failure)) if name == "ProxyError" else None)
+        or _Meaning(MEANINGS[name])
+    )
+
+
+def _reason_of_tls(causes: Sequence[BaseException]) -> str:
+    """Return OpenSSL's reason in capitals; empty if there is none, or the line was cut."""
     cut = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
     found = next(
         (c for c in causes if isinstance(c, ssl.SSLError) and not isinstance(c, cut)), None
     )
     # Python knows a name for most reasons, OpenSSL a sentence for all of them.
     reason = getattr(found, "reason", None) or str(found or "")
-    reason = re.sub(r" ?\[[^]]*\] ?|\(_ssl.*", "", reason).strip().upper().replace(" ", "_")
+    return re.sub(r" ?\[[^]]*\] ?|\(_ssl.*", "", reason).strip().upper().replace(" ", "_")
+
+
+def _about_tls(causes: Sequence[BaseException]) -> _Meaning | None:
+    """Say why there is no encryption; a handshake that was only cut may go well the next time."""
+    reason = _reason_of_tls(causes)
     if not reason or "EOF" in reason or "INTERNAL_ERROR" in reason:
         return None
     text = next(text for part, text in TLS_REASONS if re.search(part, reason))

@@ -178,7 +178,20 @@ def bulk_label_request(
         No id or more than 1000, a malformed or repeated id, a malformed label id, another
         operation than attach and detach.
     """
-    problems = order_problems(label_id, operation)
+    problems = [*order_problems(label_id, operation), *_id_problems(contact_ids)]
+    if problems:
+        raise InvalidInputError("; ".join(problems))
+    body = {"contact_ids": list(contact_ids), "label_id": label_id, "operation": operation}
+    return Request(
+        "POST",
+        address.url("/contacts/bulk_label", with_number=True),
+        json.dumps(body, separators=(",", ":")).encode("ascii"),
+        contact_count=len(contact_ids),
+    )
+
+
+def _id_problems(contact_ids: Sequence[str]) -> list[str]:
+    problems = []
     if not 1 <= len(contact_ids) <= MAX_CONTACTS_PER_CALL:
         problems.append(
             f"contact ids: found {len(contact_ids):,}, expected 1 to {MAX_CONTACTS_PER_CALL}: "
@@ -192,15 +205,7 @@ def bulk_label_request(
         )
     elif len(set(contact_ids)) < len(contact_ids):
         problems.append("contact ids: some are repeated, expected each once")
-    if problems:
-        raise InvalidInputError("; ".join(problems))
-    body = {"contact_ids": list(contact_ids), "label_id": label_id, "operation": operation}
-    return Request(
-        "POST",
-        address.url("/contacts/bulk_label", with_number=True),
-        json.dumps(body, separators=(",", ":")).encode("ascii"),
-        contact_count=len(contact_ids),
-    )
+    return problems
 
 
 def create_label_request(
@@ -219,12 +224,7 @@ def create_label_request(
     of_team = f"{text(MAX_TEAM_CHARACTERS)}, or None"
     expected = [
         ("name", name, _is_text(name, MAX_LABEL_CHARACTERS), text(MAX_LABEL_CHARACTERS)),
-        (
-            "color",
-            color,
-            color is None or (isinstance(color, str) and color in LABEL_COLOURS),
-            colours,
-        ),
+        ("color", color, color is None or _is_colour(color), colours),
         ("team_id", team_id, team_id is None or _is_text(team_id, MAX_TEAM_CHARACTERS), of_team),
     ]
     problems = [

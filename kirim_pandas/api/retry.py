@@ -191,9 +191,12 @@ class Retries:
         self._failures += 1
         if self._is_hopeless(error, was_reached=was_reached):
             return None
-        out_of_patience = now - self._failing_since > self._patience_seconds
-        if self._tries >= self._max_tries or out_of_patience:
+        if self._tries >= self._max_tries or now - self._failing_since > self._patience_seconds:
             return None
+        return self._after_a_while(error)
+
+    def _after_a_while(self, error: KirimError) -> Again | None:
+        """Wait for longer after each failure, or as long as the server asks."""
         asked = getattr(error, "retry_after_seconds", None) or 0.0
         if asked > self._patience_seconds:
             error.args = (f"the server asks to wait {_spoken(asked)}: go on later. {error}",)

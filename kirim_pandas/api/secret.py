@@ -63,15 +63,11 @@ class Secret:
         surrogates and anything like the key are taken out; what is longer than `limit` is cut.
         Other text is returned as it is.
         """
-        if len(text) <= limit and text.isprintable():
-            kept = text  # nearly always
-        else:
+        if len(text) > limit or not text.isprintable():  # hardly ever
             # An escape may swallow the first letter of a key, or stand in the midst of one.
-            kept = _ESCAPES.sub("", self._without_keys(text[: 20 * limit]))
-            kept = "".join(
-                c if c.isprintable() or c in _JOINERS else " " if c.isspace() else "" for c in kept
-            ).strip()
-        kept = self._without_keys(kept)
+            text = _ESCAPES.sub("", self._without_keys(text[: 20 * limit]))
+            text = "".join(map(_printable, text)).strip()
+        kept = self._without_keys(text)
         return kept if len(kept) <= limit else kept[: limit - 1] + "…"
 
     def _without_keys(self, text: str) -> str:
@@ -164,6 +160,12 @@ def _oddity(text: str) -> str | None:
     if len(text) < _SHORTEST_KEY:
         return "it does not begin as a key does"
     return "that is too long" if len(text) > _LONGEST_KEY else None
+
+
+def _printable(character: str) -> str:
+    if character.isprintable() or character in _JOINERS:
+        return character
+    return " " if character.isspace() else ""
 
 
 def _kind(character: str) -> str:

@@ -94,12 +94,13 @@ def bars(
     np.add.at(counts, (numbers.ravel(), status), 1)
     order = np.argsort(-counts.sum(axis=1), kind="stable")
     names, counts = [names[i] for i in order], counts[order]
-    if len(names) > max_bars:
-        rest = len(names) - (max_bars - 1)
-        other = counts[max_bars - 1 :].sum(axis=0, keepdims=True)
-        names = [*names[: max_bars - 1], f"other {rest} groups"]
-        counts = np.concatenate([counts[: max_bars - 1], other])
-    return Bars(names, counts, " · ".join(_name(group.name) for group in found))
+    of = " · ".join(_name(group.name) for group in found)
+    if len(names) <= max_bars:
+        return Bars(names, counts, of)
+    kept = max_bars - 1
+    other = counts[kept:].sum(axis=0, keepdims=True)
+    names = [*names[:kept], f"other {len(names) - kept} groups"]
+    return Bars(names, np.concatenate([counts[:kept], other]), of)
 
 
 def _name(value: Any) -> str:
@@ -107,6 +108,19 @@ def _name(value: Any) -> str:
         return "(missing)"
     text = "".join(c if c.isprintable() else " " for c in str(value))
     return text if len(text) <= _MAX_NAME else f"{text[: _MAX_NAME - 1]}…"
+
+
+def _new_axes(*, height_inches: float) -> Axes:
+    try:
+        from matplotlib import pyplot as plt
+    except ImportError as error:
+        raise ConfigurationError(
+            "plot() needs matplotlib, which is not installed. Install it with "
+            "pip install matplotlib, or use report(), which draws without it."
+        ) from error
+    figure, ax = plt.subplots(figsize=(8, height_inches), layout="constrained")
+    figure.patch.set_alpha(0)
+    return ax
 
 
 def plot(
@@ -139,17 +153,7 @@ def plot(
         matplotlib is not installed.
     """
     drawn = bars(result, by, data=data)
-    try:
-        from matplotlib import pyplot as plt
-    except ImportError as error:
-        raise ConfigurationError(
-            "plot() needs matplotlib, which is not installed. Install it with "
-            "pip install matplotlib, or use report(), which draws without it."
-        ) from error
-    if ax is None:
-        height_inches = 1.3 + 0.32 * len(drawn.names)
-        figure, ax = plt.subplots(figsize=(8, height_inches), layout="constrained")
-        figure.patch.set_alpha(0)
+    ax = ax or _new_axes(height_inches=1.3 + 0.32 * len(drawn.names))
     ax.patch.set_alpha(0)
     totals = drawn.counts.sum(axis=1)
     shares = drawn.counts / np.maximum(totals, 1)[:, np.newaxis]

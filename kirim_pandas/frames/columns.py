@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -249,7 +250,7 @@ def id_columns(frame: pd.DataFrame) -> list[IdChoice]:
     for place in places_of(frame):
         if place.label is not None and held_by(place.array.dtype) is None:
             choices.setdefault(place.label, IdChoice(place.label, _looks_like_ids(place.array)))
-    return sorted(choices.values(), key=lambda choice: not choice.likely)
+    return sorted(choices.values(), key=attrgetter("likely"), reverse=True)
 
 
 def phone_columns(frame: pd.DataFrame) -> list[Hashable]:

@@ -142,14 +142,12 @@ def _guarded_value(value: Any, guard: Callable[[str], str]) -> Any:
 
 def _guarded_labels(labels: pd.Index[Any], guard: Callable[[str], str]) -> pd.Index[Any]:
     names = [_guarded_value(name, guard) for name in labels.names]
-    if isinstance(labels, pd.MultiIndex):
-        levels = [labels.get_level_values(i) for i in range(labels.nlevels)]
-        guarded = [_guarded(level.array, guard) for level in levels]
-        if any(level is not None for level in guarded):
-            arrays = [old if new is None else new for new, old in zip(guarded, levels, strict=True)]
-            return pd.MultiIndex.from_arrays(arrays, names=names)
+    guarded = [_guarded(labels.get_level_values(i).array, guard) for i in range(labels.nlevels)]
+    if all(level is None for level in guarded):
         return labels.set_names(names)
-    values = _guarded(labels.array, guard)
-    if values is None:
-        return labels.set_names(names)
-    return pd.Index(values, dtype=object, name=names[0], tupleize_cols=False)
+    if not isinstance(labels, pd.MultiIndex):
+        return pd.Index(guarded[0], dtype=object, name=names[0], tupleize_cols=False)
+    arrays = [
+        labels.get_level_values(i) if level is None else level for i, level in enumerate(guarded)
+    ]
+    return pd.MultiIndex.from_arrays(arrays, names=names)

@@ -349,7 +349,7 @@ def _the_candidate(frame: pd.DataFrame) -> tuple[Place, Reading]:
     for place in places_of(frame):
         reading, told = _looked_at(place)
         found.append(told)
-        if reading is not None and reading.usable and 2 * reading.usable >= reading.present:
+        if reading is not None and reading.is_mostly_ids:
             candidates.append((place, reading))
     repeated = frame.columns[frame.columns.duplicated()]
     for place, _ in candidates:

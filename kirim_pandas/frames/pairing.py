@@ -197,7 +197,7 @@ def pair(result: pd.DataFrame, source: Source, *, what: str = "data") -> Pairing
     """
     contact = result_column(result, "contact_id").astype("string")
     frame = source.frame if isinstance(source, Kept) else source
-    columns = list(_id_columns(source, contact)) if contact.notna().any() else []
+    columns = list(_id_columns(source, contact))
     for find in (_in_order, _by_labels, _by_contact):
         found = [find(one, result.index, frame.index, what) for one in columns]
         pairings = [pairing for pairing in found if pairing is not None]
@@ -228,11 +228,13 @@ class _Ids:
 
 
 def _id_columns(source: Source, contact: pd.Series[str]) -> Iterator[_Ids]:
+    if contact.isna().all():
+        return
     if isinstance(source, Kept):
         columns = [("contact ids", source.contact_id, True)]
     else:
         columns = [
-            (str(place), reading.text, 2 * reading.usable >= reading.present)
+            (str(place), reading.text, reading.is_mostly_ids)
             for place, reading in id_places(source)
         ]
     for name, ids, likely in columns:

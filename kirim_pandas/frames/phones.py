@@ -123,13 +123,9 @@ def _phone(text: str, country: str) -> str | None:
     )
 
     text = text.removeprefix("tel:").removesuffix(".0")  # a float before it became text
-    if any(character.isalpha() for character in text):  # libphonenumber would dial the letters
+    if not _may_be_one(text):
         return None
-    several = [part for part in _SEVERAL.split(text) if _digits(part) >= LEAST_DIGITS]
-    if len(several) > 1:
-        return None
-    if re.match(r"00[1-9]", text):  # the international prefix of most countries
-        text = f"+{text[2:]}"
+    text = re.sub(r"\A00(?=[1-9])", "+", text)  # the international prefix of most countries
     try:
         number = parse(text, country)
     except NumberParseException:
@@ -138,6 +134,12 @@ def _phone(text: str, country: str) -> str | None:
     if number.extension or not is_possible_number(number):
         return None
     return str(format_number(number, PhoneNumberFormat.E164))
+
+
+def _may_be_one(text: str) -> bool:
+    """Whether a text is not several numbers, and no letters, which libphonenumber would dial."""
+    numbers = sum(_digits(part) >= LEAST_DIGITS for part in _SEVERAL.split(text))
+    return numbers <= 1 and not any(map(str.isalpha, text))
 
 
 def _digits(text: str) -> int:

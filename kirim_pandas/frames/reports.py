@@ -243,24 +243,32 @@ def _headline(counts: pd.DataFrame, operation: str | None) -> str:
     rows = int(counts.loc[nobody, "rows"].sum())
     parts = [f"{int(people[s]):,} {s.replace('_', ' ')}" for s in STATUSES[1:] if people[s]]
     parts += [f"{rows:,} row{'s' * (rows != 1)} without a usable id"] if rows else []
+    told = _share_told(applied, total, operation, is_known=not people["unknown"])
+    return f"{'; '.join([told, ', '.join(parts)] if parts else [told])}."
+
+
+def _share_told(applied: int, total: int, operation: str | None, *, is_known: bool) -> str:
+    """Say how many are done; where some are unknown, a share would say that they are without."""
     are, be = _STATES.get(operation or "", ("are done", "be done"))
     customers = f"{total:,} customer{'s' * (total != 1)}"
-    text = f"{applied:,} of {customers} ({applied / max(total, 1):.1%}) {are}"
-    if people["unknown"]:  # then a share would say that the unknown are without
-        text = f"At least {applied:,} of {customers} are known to {be}"
-        if not applied:
-            text = f"None of {customers} is known yet to {be}"
-    return f"{'; '.join([text, ', '.join(parts)] if parts else [text])}."
+    if is_known:
+        return f"{applied:,} of {customers} ({applied / max(total, 1):.1%}) {are}"
+    if applied:
+        return f"At least {applied:,} of {customers} are known to {be}"
+    return f"None of {customers} is known yet to {be}"
+
+
+def _label_told(facts: RunFacts) -> str | None:
+    if facts.label_name and facts.label_id:
+        return f"{facts.label_name} ({facts.label_id})"
+    return facts.label_name or facts.label_id
 
 
 def _facts(result: pd.DataFrame, facts: RunFacts) -> Markup:
     contacts = int(result_column(result, "contact_id").nunique())
     when = facts.started.strftime("%Y-%m-%d %H:%M %Z").strip() if facts.started else None
-    label = facts.label_id
-    if facts.label_name:
-        label = f"{facts.label_name} ({label})" if label else facts.label_name
     entries: dict[str, Any] = {
-        "Label": label,
+        "Label": _label_told(facts),
         "Operation": facts.operation,
         "When": when,
         "Run": facts.run_id or result.attrs.get(RUN_ID_ATTR),

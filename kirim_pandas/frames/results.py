@@ -119,7 +119,7 @@ def _codes(known: Outcomes) -> _Codes:
     A known outcome wins over a refusal, a refusal over a lost reply; what was sent and is none of
     these is ``unknown``, never a guess.
     """
-    # Lowest claim first: each line overwrites the ones above it.
+    # The weakest first: each line overwrites the ones above it.
     status = np.full(len(known.outcome), _NOT_SENT)
     reason = np.full(len(known.outcome), _REASON["stopped"])
     sent = known.batch >= 0
@@ -133,9 +133,9 @@ def _codes(known: Outcomes) -> _Codes:
     for skip in SKIPS:
         rows = known.outcome == skip
         status[rows], reason[rows] = _SKIPPED, _REASON[skip.name.lower()]
-    settled = known.outcome != Outcome.UNDETERMINED
-    evidence = np.where(settled | refused, _BATCH, -1)
-    evidence[settled & known.probed] = _PROBE
+    named = known.outcome != Outcome.UNDETERMINED
+    evidence = np.where(named | refused, _BATCH, -1)
+    evidence[named & known.probed] = _PROBE
     return {"status": status, "reason": reason, "evidence": evidence, "batch": known.batch}
 
 

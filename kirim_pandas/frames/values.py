@@ -63,6 +63,11 @@ class Reading:
         """Rows that are not missing."""
         return int(np.count_nonzero(self.codes != MISSING_CODE))
 
+    @property
+    def is_mostly_ids(self) -> bool:
+        """Whether at least half of the values are contact ids."""
+        return self.usable > 0 and self.present <= 2 * self.usable
+
 
 def readable(array: Any) -> Any:
     """Give the values of a column in a form that pandas can take apart.

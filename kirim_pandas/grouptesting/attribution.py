@@ -3,13 +3,13 @@
 The service answers a batch with two skip counts and no names. A *probe* is one more call on
 contacts that were all sent before: it changes nothing and its counts tell a little. The steps:
 
-1. A batch whose counts one outcome explains is settled. Any other is a *node*: contacts with
+1. A batch whose counts one outcome explains is known. Any other is a *node*: contacts with
    known counts. Nodes are asked about in *designs* (`designs`), many to a probe, and in
    *clusters* (`clusters`), which carry several explanations along; `planning` picks the mixture
    that brings most bits for a request.
 2. Replies that contradict each other tell that a contact changed its team meanwhile. All that
    is open is counted afresh (`recount`), and the search goes on from these counts.
-3. When all is settled, what probes found is sent once more, outcome by outcome (`confirming`).
+3. When all is known, what probes found is sent once more, outcome by outcome (`confirming`).
    A confirming call that does not come back pure is sought again from its fresh counts.
 4. A contact that passed in an early call and moved out later is skipped at the end, with the
    label on. All replies of the run are compared with what was found (`late_skips`): where they
@@ -95,7 +95,7 @@ class Attribution:
         self._frontier = Frontier(probe_size, groups)
         self._batches: list[Batch] = []
         self._batch_of: NDArray[np.int32] = np.full(contact_count, -1, dtype=np.int32)
-        self._settled: NDArray[np.bool_] = np.zeros(contact_count, dtype=np.bool_)
+        self._known: NDArray[np.bool_] = np.zeros(contact_count, dtype=np.bool_)
         # Batches with a remainder, until it is known what it means; and batches to be probed.
         self._waiting: list[Batch] = []
         self._mixed: list[Batch] = []
@@ -105,7 +105,7 @@ class Attribution:
         self._take: Take | None = None
         self._log = ReplyLog(self._batch_of)
         self._confirmer = Confirmer(
-            self.outcomes, self.probed, self._settled, self._batch_of, probe_size
+            self.outcomes, self.probed, self._known, self._batch_of, probe_size
         )
         # Of a guess: leaves of one outcome, a node to be halved, and calls that check it.
         self._pure: list[Node] = []
@@ -221,7 +221,7 @@ class Attribution:
 
     def suppose(self, groups: Sequence[tuple[Positions, Outcome]]) -> None:
         """Ask next whether contacts of open leaves have the outcomes supposed of them."""
-        open_groups = [(group[~self._settled[group]], outcome) for group, outcome in groups]
+        open_groups = [(group[~self._known[group]], outcome) for group, outcome in groups]
         self._checks = Checks(open_groups, self._probe_size)
 
     def halve(self, leaf: Leaf, order: NDArray[np.int64]) -> None:
@@ -250,21 +250,21 @@ class Attribution:
         for positions, outcome in checks.tell(self._read(probes, replies)):
             self.outcomes[positions] = outcome
             self.probed[positions] = True
-            self._settled[positions] = True
+            self._known[positions] = True
             self._confirmer.vouch(positions)
         if checks.probes():
             return
         self._checks = None
         for node in self._frontier.nodes():
-            if self._settled[node.positions].any():
+            if self._known[node.positions].any():
                 self._frontier.remove(node.positions)
                 self._put_rest(node)
 
     def _put_rest(self, node: Node) -> None:
-        """Go on with what is open of a node, now that some of its contacts are settled."""
-        settled = self._settled[node.positions]
-        found = self.outcomes[node.positions[settled]]
-        rest = node.positions[~settled]
+        """Go on with what is open of a node, now that some of its contacts are known."""
+        known = self._known[node.positions]
+        found = self.outcomes[node.positions[known]]
+        rest = node.positions[~known]
         counts = tuple(
             count - int((found == skip).sum())
             for count, skip in zip(node.counts, SKIPS, strict=True)
@@ -305,12 +305,12 @@ class Attribution:
         self._put(node, probed=False)
 
     def _put(self, node: Node, *, probed: bool = True) -> None:
-        """Settle a node that one outcome explains; else keep it to be asked about."""
+        """Name the contacts of a node that one outcome explains; else keep it to be asked about."""
         self.probed[node.positions] |= probed
         if node.bits > 0:
             self._frontier.add(node)
             return
-        self._settled[node.positions] = True
+        self._known[node.positions] = True
         if not self._frontier.has_clusters:
             self._pure.append(node)
         if not any(node.counts):

@@ -97,7 +97,11 @@ class Cluster:
     @property
     def size(self) -> int:
         """Number of contacts."""
-        return sum(len(cell) for cell in self.cells)
+        return sum(map(len, self.cells))
+
+    @property
+    def _sizes(self) -> NDArray[np.int64]:
+        return np.array([len(cell) for cell in self.cells], dtype=np.int64)
 
     @property
     def bits(self) -> float:
@@ -196,7 +200,7 @@ class Cluster:
 
     def choose(self, rng: np.random.Generator, probe_size: int, tries: int) -> None:
         """Find cells whose counts together tell most; sets the attributes."""
-        sizes = np.array([len(cell) for cell in self.cells], dtype=np.int64)
+        sizes = self._sizes
         spreads = [
             spread_of(hypotheses, odds)
             for hypotheses, odds in zip(self._hypotheses, self._odds, strict=True)
@@ -272,7 +276,7 @@ class Cluster:
 
     def _exclude(self) -> None:
         """Use that the kinds share the room: a cell full of one kind holds none of another."""
-        sizes = np.array([len(cell) for cell in self.cells])
+        sizes = self._sizes
         before: list[int] = []
         while before != self.hypothesis_counts:
             before = self.hypothesis_counts
@@ -283,7 +287,7 @@ class Cluster:
 
     def _all_missing(self) -> list[float]:
         """Return the expected missing bits of every cell."""
-        sizes = np.array([len(cell) for cell in self.cells], dtype=np.int64)
+        sizes = self._sizes
         bits = np.zeros(len(sizes))
         for hypotheses, odds in zip(self._hypotheses, self._odds, strict=True):
             bits += (odds[:, np.newaxis] * log2_choose(sizes, hypotheses.astype(np.int64))).sum(
@@ -293,7 +297,7 @@ class Cluster:
 
     def _hypotheses_if_halved(self) -> NDArray[np.int64]:
         """Return for every cell the hypotheses, in the worst kind, if it were halved."""
-        sizes = np.array([len(cell) for cell in self.cells], dtype=np.int64)
+        sizes = self._sizes
         left = sizes // 2
         after = [
             (np.minimum(hypotheses, left) - np.maximum(0, hypotheses - (sizes - left)) + 1).sum(

@@ -44,7 +44,7 @@ class Confirmer:
 
     Parameters
     ----------
-    outcomes, probed, settled
+    outcomes, probed, known
         What was found for each position, where it took probes, and where the search is over;
         kept up to date by the caller.
     batch_of
@@ -57,13 +57,13 @@ class Confirmer:
         self,
         outcomes: NDArray[np.int8],
         probed: Mask,
-        settled: Mask,
+        known: Mask,
         batch_of: NDArray[np.int32],
         probe_size: int,
     ) -> None:
         self._outcomes = outcomes
         self._probed = probed
-        self._settled = settled
+        self._known = known
         self._batch_of = batch_of
         self._probe_size = probe_size
         self._confirmed: Mask = np.zeros(len(outcomes), dtype=np.bool_)
@@ -73,7 +73,7 @@ class Confirmer:
     def give_up(self, positions: Positions) -> None:
         """Leave contacts undetermined for good."""
         self._given_up[positions] = True
-        self._settled[positions] = False
+        self._known[positions] = False
         self._outcomes[positions] = Outcome.UNDETERMINED
 
     def take_back(self, positions: Positions) -> None:
@@ -82,7 +82,7 @@ class Confirmer:
 
     def open(self) -> Mask:
         """Return where the search is neither over nor given up."""
-        return ~self._settled & ~self._given_up
+        return ~self._known & ~self._given_up
 
     def vouch(self, positions: Positions) -> None:
         """Take in that a pure call has proved what was found of these contacts."""
@@ -94,7 +94,7 @@ class Confirmer:
 
     def calls(self) -> list[Positions]:
         """Return the calls to send, of one outcome each."""
-        rows = np.flatnonzero(self._probed & self._settled & ~self._confirmed)
+        rows = np.flatnonzero(self._probed & self._known & ~self._confirmed)
         return [
             part
             for outcome in Outcome
@@ -111,7 +111,7 @@ class Confirmer:
             if count == tuple(len(positions) * int(found == skip) for skip in SKIPS):
                 self._confirmed[positions] = True
             else:
-                self._settled[positions] = False
+                self._known[positions] = False
                 self._outcomes[positions] = Outcome.UNDETERMINED
                 impure.append(Impure(positions, count))
         self._impure_rounds += bool(impure)
@@ -129,7 +129,7 @@ class Confirmer:
         Contacts found applied need their confirming call. Those found skipped need that of
         their whole batch, for any of them may have passed in the batch's own call.
         """
-        sure = self._settled & (self._confirmed | ~self._probed)
+        sure = self._known & (self._confirmed | ~self._probed)
         open_rows = (self._batch_of >= 0) & ~sure
         given_up = np.bincount(self._batch_of[self._given_up], minlength=len(batches)) > _FEW
         unsound = np.array([not batch.sound for batch in batches], dtype=np.bool_)

@@ -206,7 +206,7 @@ class Design:
         residue = sums.astype(np.int64)
         for blocks in self._blocks_by_size:
             transform = _hadamard(self.bits) @ residue
-            settled: list[int] = []
+            decoded: list[int] = []
             for block in blocks:
                 number, odd = divmod(
                     int(transform[block]), self.probe_count >> int(self._sizes[block])
@@ -217,10 +217,10 @@ class Design:
                         value, number = divmod(number, self._weights[question])
                         odd |= not 0 <= value < span
                         values[question] = value
-                        settled.append(question)
+                        decoded.append(question)
                 if odd or number:
                     raise Contradiction
-            residue = residue - matrix[:, settled] @ values[settled]
+            residue = residue - matrix[:, decoded] @ values[decoded]
         if residue.any():
             raise Contradiction
         return values

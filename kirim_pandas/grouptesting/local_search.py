@@ -31,6 +31,10 @@ def spread_of(hypotheses: NDArray[np.int16], odds: Floats) -> Floats:
     return spread
 
 
+def _log_spread(spreads: Floats) -> Floats:
+    return np.log(np.maximum(spreads, 0.0) + _SPREAD_FLOOR)
+
+
 def climb(
     spreads: list[Floats], sizes: NDArray[np.int64], start: NDArray[np.bool_], probe_size: int
 ) -> NDArray[np.bool_]:
@@ -45,12 +49,12 @@ def climb(
     slopes = [spread[:, asked].sum(axis=1) for spread in spreads]
     values = [float(slope[asked].sum()) for slope in slopes]
     diagonals = [spread.diagonal() for spread in spreads]
-    best = sum(float(np.log(max(value, 0.0) + _SPREAD_FLOOR)) for value in values)
+    best = float(_log_spread(np.array(values)).sum())
     for _ in range(3 * len(sizes)):
         signs = 1 - 2 * asked.astype(np.int64)
         gains = np.zeros(len(sizes))
         for value, slope, diagonal in zip(values, slopes, diagonals, strict=True):
-            gains += np.log(np.maximum(value + 2 * signs * slope + diagonal, 0.0) + _SPREAD_FLOOR)
+            gains += _log_spread(value + 2 * signs * slope + diagonal)
         gains[~asked & (held + sizes > probe_size)] = -np.inf
         cell = int(gains.argmax())
         if gains[cell] <= best + 1e-9:

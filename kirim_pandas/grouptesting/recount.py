@@ -3,7 +3,7 @@
 When a contact changes its team in the middle of a run, replies from before and after the move
 are decoded together, and they contradict each other at once or a few rounds later. Where the
 first wrong conclusion lies cannot be told from that. So all that is open is counted afresh, in
-as few probes as hold it; what was settled wrongly meanwhile fails its confirming call.
+as few probes as hold it; what was concluded wrongly meanwhile fails its confirming call.
 
 A probe that is not answered is halved and asked again, down to the one contact with which no
 probe is answered (the service refuses a contact that was deleted).

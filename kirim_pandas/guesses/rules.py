@@ -124,6 +124,10 @@ def _families(columns: Sequence[Column]) -> Iterator[Column]:
     names = [c for c in columns if not c.ordered and 2 <= c.values <= MAX_VALUES]
     yield from sorted(names, key=attrgetter("values"))
     yield from (column for column in columns if column.ordered and column.values > 1)
+    yield from _pairs(names)
+
+
+def _pairs(names: Sequence[Column]) -> Iterator[Column]:
     pairs = [pair for pair in combinations(names, 2) if _cells(pair) <= 4 * MAX_VALUES]
     joined = starmap(pair_of, sorted(pairs, key=_cells)[:MAX_PAIRS])
     yield from (pair for pair in joined if pair.values <= MAX_VALUES)

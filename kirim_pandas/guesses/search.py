@@ -160,8 +160,8 @@ class Guesser:
         world = Leaves(leaves)
         columns = [column.of(world.positions) for column in self._columns]
         passing = world.sizes - world.counts.sum(axis=1)
-        wanted = [(SKIPS[kind], world.counts[:, kind]) for kind in kinds]
-        wanted.sort(key=lambda item: -item[1].sum())
+        most_first = sorted(kinds, key=world.counts.sum(axis=0).__getitem__, reverse=True)
+        wanted = [(SKIPS[kind], world.counts[:, kind]) for kind in most_first]
         if len(kinds) > 1:
             wanted.append((Outcome.APPLIED, passing))
         found = [
@@ -186,10 +186,7 @@ class Guesser:
     ) -> bool:
         """Advise, and tell whether there may be more advice later."""
         if self._splits_allowed is None:
-            expected = attribution.expected_probes()
-            share = SPLIT_SHARE * expected / len(mixed)
-            allowed = int(np.clip(share, LEAST_SPLITS, MOST_SPLITS))
-            self._splits_allowed = allowed if expected > WORTH_PROBES else 0
+            self._splits_allowed = _splits_worth(attribution.expected_probes(), len(mixed))
         world = Leaves(leaves)
         columns = [column.of(world.positions) for column in self._columns]
         kind = int(world.counts.sum(axis=0).argmax())
@@ -238,6 +235,13 @@ class Guesser:
             if spread > 0:
                 score += np.sqrt(model.weight) * (rates - rates.mean()) / spread
         return score
+
+
+def _splits_worth(expected_probes: float, mixed: int) -> int:
+    """Return how many halvings of so many leaves it is worth to learn from."""
+    if expected_probes <= WORTH_PROBES:
+        return 0
+    return int(np.clip(SPLIT_SHARE * expected_probes / mixed, LEAST_SPLITS, MOST_SPLITS))
 
 
 def _is_mixed(leaf: Leaf) -> bool:

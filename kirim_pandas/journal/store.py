@@ -18,6 +18,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 
 from kirim_pandas.errors import InvalidInputError, JournalError
@@ -189,7 +190,7 @@ class Journal:
         for row in rows:
             with self._whole(row[0]):
                 found.append(records.read_run(row))
-        return sorted(found, key=lambda record: record.order, reverse=True)
+        return sorted(found, key=attrgetter("order"), reverse=True)
 
     def contact_ids(self, run_id: str) -> list[str]:
         """Read the contacts of a run; none where there is no such run."""

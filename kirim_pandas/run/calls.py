@@ -67,3 +67,13 @@ class PastCall:
     reply: Reply | None = None
     code: str | None = None
     request_id: str | None = None
+
+    @property
+    def refused_contact(self) -> bool:
+        """Whether the service refused the one contact that the call was about."""
+        return self.state == "refused" and len(self.call.positions) == 1
+
+    @property
+    def tells(self) -> bool:
+        """Whether it says what was sent for its contacts, or what the service made of them."""
+        return self.reply is not None or self.state == "sent" or self.refused_contact

@@ -110,7 +110,7 @@ class Run:
             learnt=job.learnt,
             past=past,
             source=source,
-            stopped=lambda: bool(stop.presses),
+            stopped=stop.is_pressed,
         )
         self._outbox = Outbox(past, job.max_requests, new_key)
         self._requests_before = self._outbox.requests

@@ -5,7 +5,7 @@ Of the calls about a contact the last one counts, so calls are looked at backwar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -47,27 +47,18 @@ def recall_batches(
         if known.state == "stale" or (known.state == "sent" and superseded):
             # Its key was given up, and it may have been carried out for all that.
             ledger.lost(call)
-            continue
-        if superseded:
-            continue
-        if known.reply is not None:
+        elif known.tells and not superseded:
+            covered[positions] = True
             ledger.sent(positions, call.batch)
-            ledger.answered(positions, known.reply.counts)
-        elif known.state == "refused" and len(positions) == 1:
-            ledger.sent(positions, call.batch)
-            ledger.refused(positions, known.code or "")
-        elif known.state == "sent":
-            ledger.sent(positions, call.batch)
-            open_calls.append(call)
-        else:
-            continue
-        covered[positions] = True
-    rest = [
-        (batch, positions[~covered[positions]])
-        for batch, positions in enumerate(cut_batches(contact_count))
-        if not covered[positions].all()
-    ]
-    return open_calls[::-1], rest
+            if known.reply is not None:
+                ledger.answered(positions, known.reply.counts)
+            elif known.refused_contact:
+                ledger.refused(positions, known.code or "")
+            else:
+                open_calls.append(call)
+    batches = enumerate(cut_batches(contact_count))
+    left = [(batch, positions[~covered[positions]]) for batch, positions in batches]
+    return open_calls[::-1], [(batch, rest) for batch, rest in left if len(rest)]
 
 
 def recall_probes(
@@ -92,9 +83,8 @@ def recall_probes(
         Slot and contacts of what is to be asked in new calls.
     """
     by_slot: dict[int, list[PastCall]] = {}
-    for known in past:
-        if (known.call.phase, known.call.round) == ("resolve", number):
-            by_slot.setdefault(known.call.slot, []).append(known)
+    for known in _of_round(past, number):
+        by_slot.setdefault(known.call.slot, []).append(known)
     open_calls: list[Call] = []
     rest: list[tuple[int, Positions]] = []
     for slot, left in enumerate(asked.probes):
@@ -118,7 +108,8 @@ def recall_probes(
 
 def round_budget(past: Sequence[PastCall], number: int, otherwise: int | None) -> int | None:
     """Return what a round of probes was planned with, so that it is planned alike."""
-    for known in past:
-        if (known.call.phase, known.call.round) == ("resolve", number):
-            return known.call.budget
-    return otherwise
+    return next((known.call.budget for known in _of_round(past, number)), otherwise)
+
+
+def _of_round(past: Sequence[PastCall], number: int) -> Iterator[PastCall]:
+    return (p for p in past if (p.call.phase, p.call.round) == ("resolve", number))

@@ -21,7 +21,7 @@ PATIENCE_PRESSES = 3
 class StopButton:
     """Counts how often somebody asked to stop; safe to press from any thread.
 
-    Once: calls in flight are settled within a bounded time.  Twice: the run leaves at once.
+    Once: the run waits a bounded time for calls in flight.  Twice: it leaves at once.
     """
 
     def __init__(self) -> None:
@@ -30,6 +30,10 @@ class StopButton:
     def press(self) -> None:
         """Ask the run to stop."""
         self.presses += 1
+
+    def is_pressed(self) -> bool:
+        """Whether anybody asked."""
+        return self.presses > 0
 
 
 @contextmanager

@@ -50,7 +50,7 @@ class Idempotency:
         self._changed = threading.Condition()
         self._closed = False
 
-    def claim(self, organization: str, key: str, fingerprint: str) -> Reply | None:
+    def begin(self, organization: str, key: str, fingerprint: str) -> Reply | None:
         """Take the key, or give the reply of the call that had it before.
 
         Returns
@@ -67,25 +67,25 @@ class Idempotency:
         if not 0 < len(key) <= MAX_KEY_LENGTH:
             message = f"Idempotency-Key must have 1 to {MAX_KEY_LENGTH} characters."
             raise Refusal(400, "invalid_field_value", message, param="Idempotency-Key")
-        holder = (organization, key)
+        full_key = (organization, key)
         with self._changed:
             self._changed.wait_for(
                 lambda: (
                     self._closed
-                    or self._in_progress.get(holder, fingerprint) != fingerprint
-                    or holder not in self._in_progress
+                    or self._in_progress.get(full_key, fingerprint) != fingerprint
+                    or full_key not in self._in_progress
                 ),
                 self._wait_seconds,
             )
-            if holder in self._in_progress:
-                self._check_same(self._in_progress[holder], fingerprint)
+            if full_key in self._in_progress:
+                self._check_same(self._in_progress[full_key], fingerprint)
                 message = "A request with this Idempotency-Key is still in progress."
                 raise Refusal(409, "idempotency_in_progress", message)
             kept = self._store.find_reply(organization, key)
             if kept and self._clock.monotonic_ns() - kept[4] < KEPT_NS:
                 self._check_same(kept[0], fingerprint)
                 return Reply(kept[1], kept[2], request_id=kept[3], replayed=True)
-            self._in_progress[holder] = fingerprint
+            self._in_progress[full_key] = fingerprint
             return None
 
     def keep(self, organization: str, key: str, fingerprint: str, reply: Reply) -> None:

@@ -176,14 +176,8 @@ class Service:
         self, request: Request, key: Key, request_id: str, stall_seconds: float, fail: bool
     ) -> Reply:
         organization = key.organization
-        name = request.headers.get("idempotency-key")
-        try:
-            content = parse_json(request.body)
-            fingerprint = fingerprint_of(request.method, request.path, content)
-            kept = self.idempotency.claim(organization, name, fingerprint) if name else None
-        except Refusal:
-            self.limits.spend(organization, "writes")
-            raise
+        name = request.headers.get("idempotency-key", "")
+        content, fingerprint, kept = self._begin(request, organization, name)
         if kept is not None:
             if self.switches.replay_costs:
                 self.limits.spend(organization, "writes")
@@ -203,6 +197,19 @@ class Service:
         finally:
             if name:
                 self.idempotency.release(organization, name)
+
+    def _begin(
+        self, request: Request, organization: str, name: str
+    ) -> tuple[Any, str, Reply | None]:
+        """Read the body, and mark the key as in progress; or give the reply kept under it."""
+        try:
+            content = parse_json(request.body)
+            fingerprint = fingerprint_of(request.method, request.path, content)
+            kept = self.idempotency.begin(organization, name, fingerprint) if name else None
+        except Refusal:
+            self.limits.spend(organization, "writes")
+            raise
+        return content, fingerprint, kept
 
     def _execute(
         self, content: Any, path: str, organization: str, request_id: str, fail: bool

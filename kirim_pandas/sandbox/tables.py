@@ -108,6 +108,13 @@ def fill(
         " created_at, updated_at, account) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         table.itertuples(index=False, name=None),
     )
+    _insert_accounts(store, teams, own, seed, phone_number_id)
+    _insert_labels(store, teams, own, seed)
+
+
+def _insert_accounts(
+    store: Store, teams: list[str], own: str, seed: int, phone_number_id: str | None
+) -> None:
     store.insert(
         "INSERT INTO account VALUES (?, ?, ?, ?, ?, ?, ?)",
         [
@@ -123,6 +130,9 @@ def fill(
             for number, team in enumerate(teams, start=1)
         ],
     )
+
+
+def _insert_labels(store: Store, teams: list[str], own: str, seed: int) -> None:
     rows = [
         (
             derive_id("lbl_", seed, f"{team} {name}"),

@@ -91,32 +91,39 @@ def read_new_label(content: Any, teams: Mapping[str, str]) -> tuple[str, str, st
     if not isinstance(content, dict):
         raise Refusal(400, "invalid_field_value", "The body must be an object.")
     name, color = content.get("name"), content.get("color", COLORS[0])
-    team_id = content.get("team_id")
     if name is None:
         raise Refusal(400, "missing_required_field", "name is required.", param="name")
     if not (isinstance(name, str) and 1 <= len(name) <= MAX_NAME_LENGTH):
         raise _refusal("name", f"name must have 1 to {MAX_NAME_LENGTH} characters.")
     if color not in COLORS:
         raise _refusal("color", f"color must be one of {', '.join(COLORS)}.")
+    return name, color, _read_team(content.get("team_id"), teams)
+
+
+def _read_team(team_id: Any, teams: Mapping[str, str]) -> str:
     if team_id is None:
         if len(teams) != 1:
             message = "team_id is required where there are several teams."
             raise Refusal(400, "missing_required_field", message, param="team_id")
-        (team_id,) = teams
+        return next(iter(teams))
     if not isinstance(team_id, str) or team_id not in teams:
         raise _refusal("team_id", "No such team.")
-    return name, color, team_id
+    return team_id
 
 
 def _refusal(param: str | None, message: str) -> Refusal:
     return Refusal(400, "invalid_field_value", message, param=param)
 
 
+def _is_contact_id(value: object) -> bool:
+    return isinstance(value, str) and CONTACT_ID.fullmatch(value) is not None
+
+
 def _read_ids(contact_ids: Any, switches: Switches) -> list[str]:
     if not isinstance(contact_ids, list) or not 1 <= len(contact_ids) <= MAX_CONTACTS:
         raise _refusal("contact_ids", f"contact_ids must be a list of 1 to {MAX_CONTACTS} ids.")
     for position, contact_id in enumerate(contact_ids):
-        if not (isinstance(contact_id, str) and CONTACT_ID.fullmatch(contact_id)):
+        if not _is_contact_id(contact_id):
             raise _refusal(param_at(switches, position), "An id is not a contact id.")
     distinct = list(dict.fromkeys(contact_ids))
     if switches.duplicates == "refused" and len(distinct) < len(contact_ids):

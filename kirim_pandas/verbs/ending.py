@@ -94,10 +94,7 @@ class Ending:
         interrupted = self.state == "stopped"
         if not (self.ended.outcomes.batch >= 0).any() and not interrupted:
             return "No customer was touched: put this right and call again."
-        status = self.frame["status"].astype(str)
-        reason = self.frame["reason"].astype(object).fillna("")
-        kinds = status.where(~status.isin(["unknown", "not_sent"]), reason)
-        counts = kinds.where(~kinds.isin(NO_CONTACT.values()), "no_contact").value_counts()
+        counts = self._rows_by_kind()
         so_far = ", ".join(
             f"{counts[kind]:,} {words.format(done=DONE[self.order.operation])}"
             for kind, words in SO_FAR.items()
@@ -115,6 +112,13 @@ class Ending:
             "kirim_pandas.last_result() hold every row with what is known of it. "
             f"{when} {go_on}."
         )
+
+    def _rows_by_kind(self) -> pd.Series[int]:
+        """Count rows by status, or by reason where nothing is known or sent."""
+        status = self.frame["status"].astype(str)
+        reason = self.frame["reason"].astype(object).fillna("")
+        kinds = status.where(~status.isin(["unknown", "not_sent"]), reason)
+        return kinds.where(~kinds.isin(NO_CONTACT.values()), "no_contact").value_counts()
 
     def _counted(self) -> str:
         answered = int(self.ended.outcomes.answered.sum())

@@ -93,15 +93,18 @@ def compare(
             recall(given, None).frame if isinstance(given, str) else given
             for given in (result_a, result_b)
         )
-        facts = [_facts_of_its_own(result) for result in (result_a, result_b)]
-        for what in ("operation", "label_id"):
-            a, b = (getattr(known, what) for known in facts)
-            if a and b and a != b:
-                raise InvalidInputError(
-                    f"The first result is of {what} {a}, the second of {b}, so applied does not "
-                    "mean the same in both: compare two results of one label and operation."
-                )
+        _check_same_meaning(_facts_of_its_own(result_a), _facts_of_its_own(result_b))
         return reports.compare(result_a, result_b, unchanged=unchanged)
+
+
+def _check_same_meaning(first: RunFacts, second: RunFacts) -> None:
+    for what in ("operation", "label_id"):
+        a, b = getattr(first, what), getattr(second, what)
+        if a and b and a != b:
+            raise InvalidInputError(
+                f"The first result is of {what} {a}, the second of {b}, so applied does not "
+                "mean the same in both: compare two results of one label and operation."
+            )
 
 
 def plot(

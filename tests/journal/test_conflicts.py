@@ -9,19 +9,6 @@ import pytest
 import kirim_pandas as kp
 from kirim_pandas.journal.locks import RunLock
 
-FAST = 60_000
-
-
-@pytest.fixture
-def box():
-    with kp.sandbox.start(1200, write_per_minute=FAST, skipped_share=0.006, seed=4) as box:
-        yield box
-
-
-@pytest.fixture
-def label(box):
-    return box.labels["id"].iloc[0]
-
 
 def send(box, frame, label, op, **options):
     settings = {"client": box.client(), "progress": False} | options

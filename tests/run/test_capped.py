@@ -19,11 +19,6 @@ def box():
         yield box
 
 
-@pytest.fixture
-def label(box):
-    return box.labels["id"].iloc[0]
-
-
 def last_line(box, frame, label, **options):
     said = io.StringIO()
     with redirect_stdout(said), warnings.catch_warnings():

@@ -26,11 +26,6 @@ def box():
         yield sandbox
 
 
-@pytest.fixture(scope="module")
-def label(box):
-    return box.labels["id"].iloc[0]
-
-
 @pytest.fixture
 def client(box):
     with box.client() as client:

@@ -30,11 +30,6 @@ def box():
         yield sandbox
 
 
-@pytest.fixture
-def label(box):
-    return box.labels["id"].iloc[0]
-
-
 @pytest.mark.parametrize(
     ("value", "expected"),
     [

@@ -17,11 +17,6 @@ def box():
         yield sandbox
 
 
-@pytest.fixture
-def label(box):
-    return box.labels["id"].iloc[0]
-
-
 def test_runs_lead_with_what_is_asked_first(box, label):
     """State and label stand at the left, what is wide at the right; times fit a spreadsheet."""
     box.contacts.kirim.bulk_label(label, "attach", client=box.client(), progress=False)

@@ -19,17 +19,6 @@ from kirim_pandas.sandbox import Faults, Switches
 FAST = 60_000
 
 
-@pytest.fixture
-def box():
-    with kp.sandbox.start(1200, write_per_minute=FAST, skipped_share=0.006, seed=4) as box:
-        yield box
-
-
-@pytest.fixture
-def label(box):
-    return box.labels["id"].iloc[0]
-
-
 def start(box, label, **options):
     """A run with a cap: it ends in order, with work left."""
     settings = {"client": box.client(), "progress": False} | options

@@ -183,7 +183,7 @@ def _look_up(
             client,
             most_pages=most_pages,
             on_page=lambda now: show(len(now.contacts)),
-            is_stopped=lambda: bool(button.presses),
+            is_stopped=button.is_pressed,
         )
         found: Found = {}
         requests = listing.pages
