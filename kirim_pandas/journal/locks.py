@@ -10,7 +10,6 @@ import sys
 import time
 from io import FileIO
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from kirim_pandas.errors import JournalError
@@ -139,12 +138,7 @@ class RunLock:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
 

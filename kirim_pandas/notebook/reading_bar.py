@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
@@ -55,12 +54,7 @@ class ReadingBar:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._drawn_at > self._began_at + QUIET_SECONDS:
             self._draw()
             if self._front is Front.LINE and sys.stdout is not None:
