@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 from typing import Final
@@ -217,7 +217,6 @@ def plan_frame(
     requests_for: Callable[[int, float], float],
     write_per_minute: int,
     batch_size: int = MAX_CONTACTS_PER_CALL,
-    skip_shares: Sequence[float] = SKIP_SHARES,
     resolve: str = "rows",
     max_requests: int | None = None,
     limit_is_known: bool = True,
@@ -238,8 +237,6 @@ def plan_frame(
         The known or the documented limit of write requests.
     batch_size
         Contacts of one call.
-    skip_shares
-        Shares to reckon with.
     resolve
         With ``"batches"`` no probes are reckoned.
     max_requests
@@ -259,7 +256,7 @@ def plan_frame(
     hint_values = 0 if ids.groups is None else len(np.unique(ids.groups))
     asks = ids.contacts > 0 and resolve != "batches"
     lines: list[tuple[float, str, int, float]] = []
-    for share in skip_shares:
+    for share in SKIP_SHARES:
         probes = ceil(requests_for(ids.contacts, share)) if asks and share > 0 else 0
         hinted = min(probes, PROBES_PER_HINT_VALUE * max(2, hint_values))
         for hint, extra in ((_NO_HINT, probes), (_PERFECT_HINT, hinted)):
