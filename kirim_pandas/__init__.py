@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kirim_pandas.verbs.past_runs import calls, forget, keep_history, result, runs
     from kirim_pandas.verbs.reporting import compare
     from kirim_pandas.verbs.resuming import resume
+    from kirim_pandas.verbs.segments.undoing import undo
 
     __version__: str
 
@@ -69,6 +70,7 @@ __all__ = [
     "runs",
     "sandbox",
     "spreadsheet_safe",
+    "undo",
 ]
 
 # Importing this package costs hardly more than importing pandas: what needs more is imported
@@ -90,6 +92,7 @@ _LAZY = {
     "resume": "verbs.resuming",
     "runs": "verbs.past_runs",
     "spreadsheet_safe": "frames.exports",
+    "undo": "verbs.segments.undoing",
 }
 
 register()

@@ -33,6 +33,7 @@ def check_module(client: Client) -> None:
     assert_type(kp.resume("run"), pd.DataFrame)
     assert_type(kp.runs(), pd.DataFrame)
     assert_type(kp.result("run"), pd.DataFrame)
+    assert_type(kp.undo("run"), pd.DataFrame)
     assert_type(client.bulk_label([], LABEL, "attach"), BulkLabelReply)
     assert_type(client.me(), Me)
     assert_type(client.labels(), Iterator[Label])

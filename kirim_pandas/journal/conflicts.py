@@ -16,7 +16,7 @@ from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.journal.locks import is_locked
 from kirim_pandas.journal.store import Journal, RunRecord
 
-__all__ = ["refuse_opposites", "refuse_undoing"]
+__all__ = ["refuse_opposites", "refuse_undoing", "same_label"]
 
 DOING = {"attach": "attaching this label to", "detach": "detaching this label from"}
 DOES = {"attach": "attaches this label", "detach": "detaches this label"}
@@ -75,11 +75,16 @@ def refuse_undoing(journal: Journal, record: RunRecord) -> None:
             )
 
 
-def _opposites(journal: Journal, record: RunRecord) -> Iterator[RunRecord]:
+def same_label(journal: Journal, record: RunRecord) -> Iterator[RunRecord]:
+    """Go through the other runs of a run's label, newest first."""
     for other in journal.runs():
         same = other.label_id == record.label_id and _may_be_one_place(other, record)
-        if same and other.operation != record.operation:
+        if same and other.run_id != record.run_id:
             yield other
+
+
+def _opposites(journal: Journal, record: RunRecord) -> Iterator[RunRecord]:
+    return (run for run in same_label(journal, record) if run.operation != record.operation)
 
 
 def _may_be_one_place(one: RunRecord, other: RunRecord) -> bool:

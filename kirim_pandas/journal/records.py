@@ -89,6 +89,8 @@ class RunRecord:
     sequence : int
         Its place in the journal, from 1, given when it is written down; clocks may be set back.
         0 in journals of earlier versions, which did not number runs.
+    undoes : str or None
+        The run that this one takes back.
     """
 
     run_id: str
@@ -107,6 +109,7 @@ class RunRecord:
     key_mark: str | None = None
     label_name: str | None = None
     sequence: int = 0
+    undoes: str | None = None
     columns: tuple[Column, ...] = ()
     learnt: dict[int, tuple[Column, ...]] = field(default_factory=dict)
 
@@ -137,7 +140,7 @@ def run_row(record: RunRecord) -> Row:
         "rows": record.rows,
         "started_at": record.started_at,
     }
-    for name in ("organization", "key_mark", "label_name", "sequence"):
+    for name in ("organization", "key_mark", "label_name", "sequence", "undoes"):
         if (known := getattr(record, name)) not in (None, 0):
             detail[name] = known
     return end_row(record.run_id, json.dumps(detail, default=_plain), "open", {}, None)

@@ -103,6 +103,7 @@ def written_down(order: Order, warn: Callable[[str], None]) -> Iterator[RunWrite
                 organization=[known.id, known.name or ""] if known else None,
                 key_mark=client.key_mark(order.run_id),
                 label_name=order.label_name,
+                undoes=order.undoes,
             )
         )
         with session.at_work(order.run_id, written_down=True):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from kirim_pandas.verbs.arguments import Hint, JournalChoice, Pandas, ProgressChoice
     from kirim_pandas.verbs.lookups.matching import Found, Question
 
-__all__ = ["Order", "option_problems", "prepare", "ready"]
+__all__ = ["Order", "new_run_id", "option_problems", "prepare", "ready"]
 
 RESOLVE = ("rows", "batches")
 
@@ -69,6 +69,8 @@ class Order:
         Whether a resumed run goes on under the key it was started with.
     label_name : str or None
         Shown beside the label's id.
+    undoes : str or None
+        The run that this one takes back.
     """
 
     run_id: str
@@ -85,6 +87,7 @@ class Order:
     past: Sequence[PastCall] = ()
     own_key: bool = False
     label_name: str | None = None
+    undoes: str | None = None
 
     @property
     def rows(self) -> int:
@@ -145,7 +148,7 @@ def prepare(
         label_id, label_name = resolved(label_id, team_id, client, rows.known_ids)
     ids = rows.ids(client, progress=progress is True)
     return Order(
-        run_id=f"run_{time.strftime('%Y%m%d')}_{secrets.token_hex(5)}",  # people know the day
+        run_id=new_run_id(),
         label_id=label_id,
         operation=op,
         contact_ids=ids.ids.tolist(),
@@ -163,6 +166,11 @@ def prepare(
         journal=journal if journal is None or journal is False else located(journal),
         label_name=label_name,
     )
+
+
+def new_run_id() -> str:
+    """Make up the id of a new run; people know the day."""
+    return f"run_{time.strftime('%Y%m%d')}_{secrets.token_hex(5)}"
 
 
 class Rows:

@@ -45,6 +45,7 @@ def runs(*, journal: str | Path | None = None) -> pd.DataFrame:
         known), ``operation`` (string), ``started_at`` (datetime, local time, to the second),
         ``rows`` (Int64), the rows by status ``applied``, ``skipped``, ``failed``, ``unknown``,
         ``not_sent`` and ``requests`` (Int64, NA for a run that has not ended in order),
+        ``undoes`` (string: the run that this one takes back, if any),
         ``label_id`` (string), and ``target`` (string), the address it was sent to.
 
     Raises
@@ -73,7 +74,7 @@ _RUN_COLUMNS = {
     **dict.fromkeys(("run_id", "state", "label", "operation"), "string"),
     "started_at": "datetime64[s]",
     **dict.fromkeys(("rows", *STATUSES, "requests"), "Int64"),
-    **dict.fromkeys(("label_id", "target"), "string"),
+    **dict.fromkeys(("undoes", "label_id", "target"), "string"),
 }
 
 
@@ -84,7 +85,7 @@ def _summed_up(store: Journal, record: RunRecord) -> tuple[object, ...]:
     started = datetime.fromtimestamp(int(record.started_at))
     figures = map((record.summary or {}).get, (*STATUSES, "requests"))
     about = (record.run_id, _state(store, record), label, record.operation, started, record.rows)
-    return *about, *figures, record.label_id, record.target
+    return *about, *figures, record.undoes, record.label_id, record.target
 
 
 def _table(rows: list[tuple[object, ...]], dtypes: dict[str, str]) -> pd.DataFrame:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from kirim_pandas.run.events import RunEnded
     from kirim_pandas.verbs.arguments import Client, Pandas, ProgressChoice
 
-__all__ = ["Recalled", "Resumption", "go_on", "recall", "resume", "taken_up"]
+__all__ = ["Recalled", "Resumption", "check_same_place", "go_on", "recall", "resume", "taken_up"]
 
 
 def resume(
@@ -141,7 +141,7 @@ def taken_up(asked: Resumption, warn: Callable[[str], None]) -> Iterator[tuple[O
         idle = order.client is None and over and not has_work(order)
         order = ready(order, sends=not idle)
         if order.client is not None:
-            _check_same_place(record, order.client)
+            check_same_place(record, order.client)
             own_key = order.client.key_mark(order.run_id) == record.key_mark
             order = replace(order, own_key=own_key)
         try:
@@ -185,7 +185,7 @@ def _order(asked: Resumption, record: RunRecord, past: list[PastCall]) -> Order:
     )
 
 
-def _check_same_place(record: RunRecord, client: Client) -> None:
+def check_same_place(record: RunRecord, client: Client) -> None:
     """Refuse to go on with a run at another address, or in another organisation."""
     if client.target != record.target:
         raise InvalidInputError(

@@ -216,6 +216,7 @@ def test_tracebacks_show_the_callers_lines_only(box, label):
         lambda: kp.labels(client=broken),
         lambda: kp.compare(result, None),
         lambda: kp.result("run_none"),
+        lambda: kp.undo("run_none", client=box.client()),
         lambda: kp.keep_history(0),
         lambda: box.contacts.kirim.bulk_label(
             label, "attach", client=broken, progress=False, journal=False

@@ -1,0 +1,1 @@
+"""Labels that keep in step with segments, and runs that take another back."""
