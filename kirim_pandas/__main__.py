@@ -31,13 +31,14 @@ def main() -> int:
         df = kp.sandbox.messy(sandbox.contacts, seed=7)
         segment = df[df["spend"] > RICH]
         label = sandbox.labels.iloc[0]
+        sales = sandbox.team_id("Sales")
         print(f"A sandbox of the Kirim API listens on {sandbox.base_url}.")
         print(f"{len(df):,} sample rows, of which {len(segment):,} with spend over {RICH:,}.")
-        print(f"Attaching the label {label['name']!r} of team {label['team']} to them:\n")
-        print('  segment.kirim.bulk_label(label_id, "attach")\n')
+        print(f"Attaching the label {label['name']!r} of the team Sales to them:\n")
+        print('  segment.kirim.bulk_label("VIP", "attach", team_id=sales)\n')
 
         result = segment.kirim.bulk_label(
-            label["id"], "attach", client=sandbox.client(), journal=False
+            label["name"], "attach", team_id=sales, client=sandbox.client(), journal=False
         )
 
         print("\nresult.kirim.summary()")

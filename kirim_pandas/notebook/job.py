@@ -216,10 +216,13 @@ class LabelJob:
             return self._ending.text
         now = self.progress
         left = time_left_text(now, self.requests_per_minute(), self.facts.seconds)
+        goes_on = f"{left} for this step"
+        if self._stop.presses:
+            goes_on = "stopping: calls under way are waited for"
         waiting = f" Waiting: {now.waiting}." if now.waiting else ""
         return (
             f"{self.facts.sentence}. Run {self.run_id}.\n"
-            f"{state_text(now).capitalize()}, {left} for this step.{waiting}\n{HOW_TO_ASK}"
+            f"{state_text(now).capitalize()}, {goes_on}.{waiting}\n{HOW_TO_ASK}"
         )
 
     def _ipython_display_(self) -> None:

@@ -115,6 +115,7 @@ def carry_out(
 ) -> pd.DataFrame:
     """Carry an order out in this thread, and let the process remember what came of it."""
     started = datetime.now().astimezone()
+    earlier = sum(past.call.number >= 0 for past in order.past)
     tally = Tally(len(order.contact_ids))
     result: pd.DataFrame | None = None
     try:
@@ -130,7 +131,7 @@ def carry_out(
                 label_name=order.label_name,
                 operation=order.operation,
                 started=started,
-                requests=tally.progress.requests,
+                requests=earlier + tally.progress.requests,
             )
             session.remember(result, order.run_id, order.source, facts)
     return result
