@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import combinations_with_replacement, product
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ LABELED = 0  # passes, and had the label before the run
 STANDING = (1, 2, 3)  # passes, another organisation's, another team's
 ALL = (1, 2, 3, 4)  # also: counted nowhere, as an unknown id
 SHARE = 0.6180339887  # steps of the golden ratio fall everywhere evenly
+Move = tuple[int, int, int]  # before which call, which contact, to which state
 
 
 @dataclass
@@ -78,18 +79,18 @@ def fits_a_still_world(service: RecordingService) -> bool:
     )
 
 
-def pairs_of_moves(contacts: int, states: tuple[int, ...]) -> list[dict]:
+def pairs_of_moves(contacts: int, states: tuple[int, ...]) -> list[tuple[Move, Move]]:
     """Return all pairs of moves, each before one of the calls that a run of that size makes."""
     instants = range(2, 3 * contacts + 5)
-    moves = list(product(instants, range(contacts), states))
-    pairs = []
-    for first, second in product(moves, repeat=2):
-        if first <= second:
-            pair: dict[int, list[tuple[int, int]]] = {}
-            for when, contact, state in (first, second):
-                pair.setdefault(when, []).append((contact, state))
-            pairs.append(pair)
-    return pairs
+    return list(combinations_with_replacement(product(instants, range(contacts), states), 2))
+
+
+def by_call(pair: tuple[Move, Move]) -> dict[int, list[tuple[int, int]]]:
+    """Return who moves where before which call."""
+    moves: dict[int, list[tuple[int, int]]] = {}
+    for when, contact, state in pair:
+        moves.setdefault(when, []).append((contact, state))
+    return moves
 
 
 def worlds(contacts: int, states: tuple[int, ...], moved: tuple[int, ...]) -> Iterator[tuple]:
@@ -104,7 +105,7 @@ def worlds(contacts: int, states: tuple[int, ...], moved: tuple[int, ...]) -> It
         number, size = divmod(number, len(sizes))
         number, pair = divmod(number, len(pairs))
         first = [states[number // len(states) ** place % len(states)] for place in range(contacts)]
-        yield np.array(first), pairs[pair], sizes[size]
+        yield np.array(first), by_call(pairs[pair]), sizes[size]
 
 
 @pytest.mark.parametrize("contacts", [2, 3, 4, 5])
