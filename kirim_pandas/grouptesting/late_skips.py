@@ -83,6 +83,8 @@ class _Lack:
 
         They may hide or feign others in a call that holds contacts of several batches.
         """
+        if moved.keys().isdisjoint(self.batches):
+            return self
         counts = np.array([moved.get(batch, 0) for batch in self.batches])
         came, left = int(counts.clip(min=0).sum()), int(counts.clip(max=0).sum())
         return replace(self, least=self.least - came, most=self.most - left)
