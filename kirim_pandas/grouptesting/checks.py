@@ -39,7 +39,7 @@ class Checks:
             if len(positions)
             for part in cut_to_size(positions, probe_size)
         ]
-        calls.sort(key=lambda call: len(call[0]))
+        calls.sort(key=_size)
         self._rounds = [calls[:1], calls[1:]] if len(calls) > 1 else [calls]
 
     def probes(self) -> list[Positions]:
@@ -60,3 +60,7 @@ class Checks:
         elif len(counts) < len(calls):
             self._rounds.insert(0, calls[len(counts) :])
         return proved
+
+
+def _size(call: _Call) -> int:
+    return len(call[0])

@@ -237,7 +237,7 @@ class _Offer:
     ) -> None:
         self._clusters = _by_information([(c, _cluster_question(c)) for c in clusters])
         self._nodes = _by_information(nodes)
-        self._by_thrift = sorted(nodes, key=lambda pair: pair[1].rank)
+        self._by_thrift = sorted(nodes, key=_rank)
         present = {kind for kinds in {node.kinds for node, _ in nodes} for kind in kinds}
         self._counted = np.isin(np.arange(kind_count), list(present))
         self._probe_size = probe_size
@@ -308,4 +308,12 @@ def _added(asked: list[_Asked], add: Callable[[tuple[int, ...], int, int], bool]
 
 
 def _by_information(pairs: Iterable[tuple[Node | Cluster, Question]]) -> list[_Asked]:
-    return sorted(pairs, key=lambda pair: -pair[1].information)
+    return sorted(pairs, key=_told_bits, reverse=True)
+
+
+def _told_bits(asked: _Asked) -> float:
+    return asked[1].information
+
+
+def _rank(asked: _Asked) -> tuple[float, int]:
+    return asked[1].rank

@@ -55,7 +55,7 @@ def test_a_run_with_nothing_to_send_gives_its_result(box, label):
     assert len(box.requests()) == before
 
 
-def test_what_is_no_rival(box, label):
+def test_what_is_no_conflict(box, label):
     """Other contacts, labels and addresses, the same operation, and what sent nothing are none."""
     half = box.contacts.iloc[:600]
     old = send(box, half, label, "attach", max_requests=1)
