@@ -187,6 +187,18 @@ class Client:
         """Reads a minute that the organisation has, as told by the service, else the free 600."""
         return self._gate.reads.limit_per_minute
 
+    def remember_replies(self, replies: Iterable[tuple[str, str]]) -> None:
+        """Take in which replies came before: none of them is believed for another call.
+
+        Parameters
+        ----------
+        replies
+            Request ids, and the idempotency keys of the calls that they answered.
+        """
+        with self._gate.lock:
+            for request_id, key in replies:
+                self._gate.owner_of(request_id, key)
+
     def key_mark(self, run_id: str) -> str:
         """Return what tells, in the journal, whether a run goes on under the same key."""
         return self._secret.mark(run_id)

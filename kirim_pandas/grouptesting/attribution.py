@@ -214,15 +214,21 @@ class Attribution:
         asked = (self._checks, self._halving, self._waiting, self._recount.probes())
         if any(asked) or self._frontier.has_clusters:
             return []
+        nodes, held = self._frontier.nodes(), ~self._known
+        for node in reversed(self._pure):
+            if not held[node.positions].any():  # else it was sought again since, for it moved
+                held[node.positions] = True
+                nodes.append(node)
         return [
             Leaf(node.positions, node.counts, int(self._batch_of[node.positions[0]]))
-            for node in [*self._frontier.nodes(), *self._pure]
+            for node in nodes
         ]
 
     def suppose(self, groups: Sequence[tuple[Positions, Outcome]]) -> None:
         """Ask next whether contacts of open leaves have the outcomes supposed of them."""
         open_groups = [(group[~self._known[group]], outcome) for group, outcome in groups]
-        self._checks = Checks(open_groups, self._probe_size)
+        checks = Checks(open_groups, self._probe_size)
+        self._checks = checks if checks.probes() else None
 
     def halve(self, leaf: Leaf, order: NDArray[np.int64]) -> None:
         """Ask next about the first half of an open leaf, whose contacts are put in this order."""
@@ -269,9 +275,11 @@ class Attribution:
             count - int((found == skip).sum())
             for count, skip in zip(node.counts, SKIPS, strict=True)
         )
+        if not len(rest):
+            return  # all proved; that the counts were others is for `late_skips`
         if min(counts) < 0 or sum(counts) > len(rest):
             self._count_afresh(rest)
-        elif len(rest):
+        else:
             self._put(Node(rest, counts))
 
     def count_again(self, positions: Positions) -> None:
@@ -360,7 +368,7 @@ class Attribution:
     def _divide(self, node: Node, size: int, answer: tuple[int, ...]) -> None:
         left, right = node.positions[:size], node.positions[size:]
         rest = tuple(a - b for a, b in zip(node.counts, answer, strict=True))
-        if sum(answer) > len(left) or sum(rest) > len(right):
+        if min(rest) < 0 or sum(answer) > len(left) or sum(rest) > len(right):
             raise Contradiction
         self._put(Node(left, answer))
         self._put(Node(right, rest))

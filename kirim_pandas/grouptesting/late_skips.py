@@ -145,6 +145,8 @@ class ReplyLog:
             if found is None:
                 return np.zeros_like(late)
             late |= found
+            if (changes, counters.changes) == (False, None):
+                late |= self._perhaps_uncounted(outcomes, unknown)
         return late
 
     def _late(self, outcomes: NDArray[np.int8], unknown: Mask, changes: bool) -> Mask | None:
@@ -165,6 +167,12 @@ class ReplyLog:
                 # Whoever leaves a kind of skip seems to pass, and may have been deleted.
                 late |= self._movers(passing, [lack.mirrored() for lack in view])
         return late | self._began_to_pass(read, lacks[-1]) if changes else late
+
+    def _perhaps_uncounted(self, outcomes: NDArray[np.int8], unknown: Mask) -> Mask:
+        """Return who was found passing in a call that counted changes, if it counted contacts."""
+        view = SKIPS.index(Outcome.NOT_COUNTED)
+        lacks = _lacks(self._read(False), outcomes == Outcome.NOT_COUNTED, view, unknown)
+        return self._movers(outcomes == Outcome.APPLIED, [lack.mirrored() for lack in lacks])
 
     def _read(self, changes: bool) -> list[_Read]:
         """Return the calls with their counts by kind of skip and their batches."""

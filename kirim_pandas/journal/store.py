@@ -35,6 +35,9 @@ KEEP_SECONDS = 400 * 24 * 3600.0
 """A finished run is forgotten after this time, where nobody has chosen another: a year and a month,
 so that a month can be compared with the same one of the year before."""
 
+CACHED_SECONDS = 24 * 3600
+"""So old a reply may come again, out of a cache that ignores what was asked."""
+
 BROKEN = (sqlite3.Error, OSError, UnicodeError)
 """What a journal raises that cannot be used; the last where SQLite quotes damaged bytes."""
 
@@ -74,6 +77,13 @@ CREATE TABLE IF NOT EXISTS setting (
 """Made when it is first needed, too."""
 
 KEPT = "keep_seconds"
+
+ANSWERS = """
+SELECT json_extract(answer, '$[#-1]') AS request_id, key FROM call JOIN run USING (run_id)
+WHERE json_extract(detail, '$.target') = ? AND planned_at > ? AND request_id NOT NULL
+ORDER BY planned_at
+"""
+"""The request id stands last in an answer, be it counts or a refusal."""
 
 PRAGMAS = (
     "journal_mode = PERSIST",
@@ -181,6 +191,17 @@ class Journal:
         return replace(
             record, contact_ids=contact_ids, groups=groups, columns=columns, learnt=learnt
         ), calls
+
+    def answers(self, target: str) -> list[tuple[str, str]]:
+        """Read the request ids of the last day's replies, each with the key of its call.
+
+        Parameters
+        ----------
+        target
+            Of the runs that were sent to this address.
+        """
+        with self._translated("read"):
+            return self._db.execute(ANSWERS, (target, self.now() - CACHED_SECONDS)).fetchall()
 
     def runs(self) -> list[RunRecord]:
         """Read all runs, newest first, without their contacts."""

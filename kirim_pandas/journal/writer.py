@@ -116,6 +116,10 @@ class RunWriter:
                 past.append(PastCall(call, "stale"))
         return record, past
 
+    def answers(self, target: str) -> list[tuple[str, str]]:
+        """Read whose replies of `target` are: request ids, and the keys of their calls."""
+        return self._journal.answers(target)
+
     def refuse_opposites(self, record: RunRecord) -> None:
         """Refuse to send more of a run where that would undo, or mix with, what another does."""
         refuse_opposites(self._journal, record, lock_path)
@@ -153,8 +157,9 @@ class RunWriter:
                 self._note(call, "unsent", None)
             case ColumnsLearnt(before_round, columns):
                 self._flush(lambda: self._journal.learn(self._run_id, before_round, columns))
-            case CallLost(call):
-                self._note(call, "sent", None)  # to be asked again, also if it was answered before
+            case CallLost(call, _, request_id):
+                # To be asked again, also if it was answered before.
+                self._note(call, "sent", [request_id] if request_id else None)
             case _:
                 self._flush()
 

@@ -77,10 +77,14 @@ class CallRefused:
 
 @dataclass(frozen=True, slots=True)
 class CallLost:
-    """No usable answer came; the service may have carried the call out."""
+    """No usable answer came; the service may have carried the call out.
+
+    `request_id` is that of an answer that is taken back, for it may be another call's.
+    """
 
     call: Call
     reason: str
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,7 @@ class Run:
 
     def _work(self) -> Events:
         yield from self._apply()
+        self._handler.check_refused()
         if self._job.resolve != "batches":
             yield from self._resolve()
         self._handler.check_key()

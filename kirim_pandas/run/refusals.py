@@ -25,6 +25,7 @@ __all__ = [
     "TOO_LARGE",
     "Failure",
     "Said",
+    "explain_doubted_refusals",
     "explain_many_refusals",
     "explain_missing_label",
     "explain_refused_probes",
@@ -64,12 +65,13 @@ class Said(Enum):
 # the key is certainly of the organisation that the run began in.  "sent": in doubt, to be asked
 # again under its own key.  "unsent": not carried out, to be sent again.  "refused": for good.
 #
-# A refusal of ids is the key's first reply, so no earlier try under this key was carried out; but
-# another organisation does not know the key.  Any other no may come before the key is looked up.
+# Any no may come before the key is looked up, and of a body that was cut on the way.  So it does
+# not deny an earlier try: for a refusal of ids, `ReplyHandler` asks again about those left over,
+# unless it points at one.
 LEAVES: dict[tuple[Said, bool, bool], CallState] = {
     # said, earlier try, own key
     (Said.IDS, False, True): "refused",
-    (Said.IDS, True, True): "refused",
+    (Said.IDS, True, True): "sent",
     (Said.IDS, False, False): "unsent",
     (Said.IDS, True, False): "sent",
     (Said.SIZE, False, True): "refused",
@@ -123,6 +125,15 @@ class Failure:
     request_id: str | None = None
     too_large: bool = False
     replayed: bool = False
+
+    @property
+    def denies_tries(self) -> bool:
+        """Whether a refusal of ids says that no earlier try under its key was carried out.
+
+        Who points at an id was given it, not a body that was cut; and a stored refusal is the
+        key's first reply.
+        """
+        return self.index is not None or self.replayed
 
     @property
     def reason(self) -> str:
@@ -246,6 +257,16 @@ def explain_many_refusals(error: BaseException | None, refused: int, *, own_key:
             "in, and resume it. The last refusal"
         )
     error.args = (f"{text}: {error}",)
+
+
+def explain_doubted_refusals(error: BaseException | None) -> None:
+    """Say what it means that all is refused after a try that may have been carried out."""
+    if isinstance(error, ApiError):
+        error.args = (
+            "contacts were refused after an earlier try of the same request, of which no answer "
+            "came: that one may have been carried out, for something on the way may cut or change "
+            f"what is sent. The last refusal: {error}",
+        )
 
 
 def explain_refused_probes(error: BaseException | None) -> None:

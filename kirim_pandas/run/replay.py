@@ -41,7 +41,7 @@ def recall_batches(
     """
     open_calls: list[Call] = []
     covered = np.zeros(contact_count, dtype=np.bool_)
-    for known in reversed(past):
+    for known in reversed(_believed(past)):
         call, positions = known.call, known.call.positions
         superseded = bool(covered[positions].any())
         if known.state == "stale" or (known.state == "sent" and superseded):
@@ -109,6 +109,13 @@ def recall_probes(
 def round_budget(past: Sequence[PastCall], number: int, otherwise: int | None) -> int | None:
     """Return what a round of probes was planned with, so that it is planned alike."""
     return next((known.call.budget for known in _of_round(past, number)), otherwise)
+
+
+def _believed(past: Sequence[PastCall]) -> Sequence[PastCall]:
+    """Leave out refused contacts that an earlier try may have reached: they are asked again."""
+    sent = (p.call.positions for p in past if p.state == "sent")
+    reached = np.concatenate([np.zeros(0, dtype=np.int64), *sent])
+    return [p for p in past if not p.refused_contact or p.call.positions[0] not in reached]
 
 
 def _of_round(past: Sequence[PastCall], number: int) -> Iterator[PastCall]:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import TypeAlias
 
+import numpy as np
+
 from kirim_pandas.errors import ProtocolError
 from kirim_pandas.run.calls import Call, CallState, PastCall, Reply
 from kirim_pandas.run.events import CallAnswered, CallLost, CallRefused, CallUnsent, Event
@@ -22,6 +24,7 @@ from kirim_pandas.run.refusals import (
     TOO_LARGE,
     Failure,
     Said,
+    explain_doubted_refusals,
     explain_many_refusals,
     explain_missing_label,
     explain_refused_probes,
@@ -100,6 +103,12 @@ class ReplyHandler:
         # Whose answer a request id is.
         self._answers = {p.reply.request_id: p.call for p in past if p.reply is not None}
         self._aside: list[tuple[Call, Failure]] = []  # refused before the key had proved itself
+        # Calls whose ids were refused after a try that may have been carried out; contacts of
+        # them that were refused alone, and not since others were answered; and those asked since.
+        self._doubted: list[Call] = []
+        self._alone: list[tuple[Call, Failure]] = []
+        self._asked_since: set[bytes] = set()
+        self._answered_since = False
         self._singled_out: set[bytes] = set()
         self._trusts_param = True
         self._refused_contacts = 0
@@ -131,7 +140,15 @@ class ReplyHandler:
                 yield self._withdrawn(owner)
         failure = read_failure(error, len(call.positions))
         yield self._left(call, failure)
+        if failure.said is Said.IDS and call.positions.tobytes() in self._asked_since:
+            yield from self._not_doubted(call, failure)
         return failure
+
+    def check_refused(self) -> None:
+        """End the run if contacts in doubt were refused, and nothing was answered since."""
+        if self._alone:
+            explain_doubted_refusals(self._alone[-1][1].error)
+            raise Halt(self._alone[-1][1].error)
 
     def check_key(self) -> None:
         """End the run if it could ask nothing, and perhaps only for the key it was resumed with."""
@@ -157,6 +174,10 @@ class ReplyHandler:
         else:
             self.round.answered(call, reply.counts)
         yield CallAnswered(call, reply, self._ledger.answered_count)
+        self._answered_since = bool(self._doubted)
+        for alone, _ in self._alone:
+            self._ask_since(alone)
+        self._alone.clear()
         if not self._own_key:
             self._own_key = True
             for refused, failure in self._aside:
@@ -169,18 +190,26 @@ class ReplyHandler:
 
     def _left(self, call: Call, failure: Failure) -> Event:
         """Enter what a failure leaves of the call."""
-        earlier = failure.left or self.may_have_happened(call)
-        state = LEAVES[failure.said, earlier, self._own_key]
         about_ids = failure.said is Said.IDS
+        state = LEAVES[failure.said, self._left_before(call, failure), self._own_key]
         if call.phase == "apply":
             self._batch_left(call, failure, state)
-        elif about_ids and state == "refused":
+        elif about_ids and self._own_key:
             self.round.refused_calls.append(call)
         if about_ids and not self._own_key:
             self._aside.append((call, failure))
+        elif about_ids and state == "sent":
+            self._doubted.append(call)
         if state == "refused":
             return CallRefused(call, failure.code, failure.request_id)
         return CallLost(call, failure.reason) if state == "sent" else CallUnsent(call)
+
+    def _left_before(self, call: Call, failure: Failure) -> bool:
+        """Whether a try may have been carried out, for all that is said now."""
+        denies = failure.denies_tries or call.phase != "apply"  # a probe changes nothing
+        if (failure.said, self._own_key, denies) == (Said.IDS, True, True):
+            return False
+        return failure.left or self.may_have_happened(call)
 
     def _batch_left(self, call: Call, failure: Failure, state: CallState) -> None:
         if state == "sent":
@@ -189,6 +218,16 @@ class ReplyHandler:
             self._ledger.refused(call.positions, failure.code)
         elif state != "sent":
             self._ledger.unsent(call.positions)
+
+    def _not_doubted(self, call: Call, failure: Failure) -> Events:
+        """Take in that a contact is refused, for sure: no call that held it was carried out."""
+        doubts = self._doubts(call)
+        if call in doubts:  # this refusal is in doubt itself
+            return
+        for held in doubts:
+            self._doubted.remove(held)
+            self._ledger.not_lost(held)
+            yield CallRefused(held, failure.code, None)  # the request id is the later call's
 
     def _owner(self, done: Done) -> Call | None:
         """Return the other call whose answer this is, told by its request id."""
@@ -203,7 +242,12 @@ class ReplyHandler:
         self.trusts_probes = False
         if call.phase == "apply":
             self._ledger.withdrawn(call)
-        return CallLost(call, NOT_ITS_OWN)
+        named = next(named for named, owner in self._answers.items() if owner is call)
+        return CallLost(call, NOT_ITS_OWN, named)
+
+    def _doubts(self, call: Call) -> list[Call]:
+        """Return the calls in doubt that held all contacts of this one."""
+        return [held for held in self._doubted if np.isin(call.positions, held.positions).all()]
 
     # -- what to do now --------------------------------------------------------------------
 
@@ -233,11 +277,25 @@ class ReplyHandler:
         index = failure.index if self._trusts_param else None
         parts = split_refused(call.positions, index)
         if not parts:
+            self._refused_alone(call, failure)
             self._count_refused(failure)
             return
         if index is not None:
             self._singled_out.add(parts[0].tobytes())
         self._outbox.again(call, parts)
+
+    def _refused_alone(self, call: Call, failure: Failure) -> None:
+        """Ask once more about a contact in doubt, as soon as bodies are known to arrive."""
+        if call.positions.tobytes() in self._asked_since or not self._doubts(call):
+            return
+        if self._answered_since:
+            self._ask_since(call)
+        else:
+            self._alone.append((call, failure))
+
+    def _ask_since(self, call: Call) -> None:
+        self._asked_since.add(call.positions.tobytes())
+        self._outbox.again(call)
 
     def _refused_probe(self, failure: Failure) -> None:
         """Let the probe go without an answer, unless the fault is not in single contacts."""

@@ -317,7 +317,6 @@ class Sandbox:
                 key_reuse=self._switches.key_reuse,
                 wait_seconds=wait_seconds,
             ),
-            seed=self._seed,
             pause=lambda seconds: self._server.closing.wait(seconds),
         )
         return Server(port, service, faults, self._on_event)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-import threading
+import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -57,10 +57,7 @@ class Service:
     limits: Limits
     keys: dict[str, Key]
     idempotency: Idempotency
-    seed: int
     pause: Callable[[float], object]
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _requests: int = 0
 
     def answer(
         self, request: Request, *, stall_seconds: float = 0.0, fail_and_keep: bool = False
@@ -108,12 +105,8 @@ class Service:
         return self.dress(refusal.reply(self.next_request_id()), bucket)
 
     def next_request_id(self) -> str:
-        """Make a request id; the same seed gives the same sequence."""
-        with self._lock:
-            self._requests += 1
-            number = self._requests
-        digest = hashlib.sha256(f"request {self.seed} {number}".encode()).digest()
-        return make_id("req_", int.from_bytes(digest[:16], "big"))
+        """Make a request id; a sandbox that is started again repeats none, as a cache would."""
+        return make_id("req_", secrets.randbits(128))
 
     def dress(self, reply: Reply, bucket: tuple[str, Kind] | None) -> Reply:
         """Add the documented headers."""

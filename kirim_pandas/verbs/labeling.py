@@ -87,6 +87,7 @@ def written_down(order: Order, warn: Callable[[str], None]) -> Iterator[RunWrite
 
     known = client.organization
     with RunWriter(order.journal, order.run_id, warn=warn) as writer:
+        client.remember_replies(writer.answers(client.target))
         writer.begin(
             RunRecord(
                 run_id=order.run_id,

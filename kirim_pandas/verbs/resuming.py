@@ -140,9 +140,10 @@ def taken_up(asked: Resumption, warn: Callable[[str], None]) -> Iterator[tuple[O
         # Where nothing is sent no key is needed, and nobody is asked for one.
         idle = order.client is None and over and not has_work(order)
         order = ready(order, sends=not idle)
-        if order.client is not None:
-            check_same_place(record, order.client)
-            own_key = order.client.key_mark(order.run_id) == record.key_mark
+        if (sending := order.client) is not None:
+            check_same_place(record, sending)
+            sending.remember_replies(writer.answers(record.target))
+            own_key = sending.key_mark(order.run_id) == record.key_mark
             order = replace(order, own_key=own_key)
         try:
             writer.refuse_opposites(record)

@@ -9,16 +9,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import combinations_with_replacement, product
+from itertools import combinations_with_replacement, islice, product
 
 import numpy as np
 import pytest
 from support.counting_service import CountingService
 
 from kirim_pandas.grouptesting.attribution import Attribution
+from kirim_pandas.grouptesting.counters import Counters
+from kirim_pandas.grouptesting.late_skips import ReplyLog
 from kirim_pandas.grouptesting.outcomes import Counts, Outcome, Positions, cut_batches
 
 WORLDS = int(os.environ.get("KIRIM_SMALL_WORLDS", "450"))
+ADVISED = WORLDS // 3
 LABELED = 0  # passes, and had the label before the run
 STANDING = (1, 2, 3)  # passes, another organisation's, another team's
 ALL = (1, 2, 3, 4)  # also: counted nowhere, as an unknown id
@@ -48,12 +51,44 @@ class RecordingService(CountingService):
         return counts
 
 
-def run(service: RecordingService, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+def advise(attribution: Attribution, rng: np.random.Generator) -> None:
+    """Advise what to ask next, wisely or not: suppose outcomes, halve a leaf, or order the search.
+
+    What is supposed fits the counts of all mixed leaves, or none.
+    """
+    leaves = attribution.leaves()
+    mixed = [leaf for leaf in leaves if any(0 < n < len(leaf.positions) for n in leaf.counts)]
+    what = rng.integers(5)
+    if not mixed or what == 4:
+        return
+    if what == 0:
+        leaf = mixed[rng.integers(len(mixed))]
+        attribution.halve(leaf, rng.permutation(len(leaf.positions)))
+        return
+    positions = np.concatenate([leaf.positions for leaf in mixed])
+    if what == 1:
+        attribution.order(positions, rng.integers(0, 3, len(positions)))
+        return
+    kinds = [(*leaf.counts, len(leaf.positions) - sum(leaf.counts)) for leaf in mixed]
+    supposed = np.concatenate([rng.permutation(np.repeat([2, 3, 4, 1], kind)) for kind in kinds])
+    if what == 2:
+        supposed = rng.integers(1, 5, len(positions))
+    attribution.suppose([(positions[supposed == kind], Outcome(kind)) for kind in range(1, 5)])
+
+
+def run(
+    service: RecordingService, batch_size: int, advice: np.random.Generator | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Do a whole run; return the outcomes that are reported, and where probes were needed."""
     attribution = Attribution(len(service.truth), probe_size=batch_size)
     for batch in cut_batches(len(service.truth), batch_size):
         attribution.add_batch(batch, service.ask(batch))
-    while probes := attribution.next_round():
+    while True:
+        if advice is not None:
+            advise(attribution, advice)
+        probes = attribution.next_round()
+        if not probes:
+            break
         attribution.tell([service.ask(probe) for probe in probes])
     return attribution.confirmed(), attribution.probed
 
@@ -108,8 +143,7 @@ def worlds(contacts: int, states: tuple[int, ...], moved: tuple[int, ...]) -> It
         yield np.array(first), by_call(pairs[pair]), sizes[size]
 
 
-@pytest.mark.parametrize("contacts", [2, 3, 4, 5])
-@pytest.mark.parametrize(
+SORTS = pytest.mark.parametrize(
     ("changes", "states", "moved"),
     [
         (False, STANDING, STANDING),
@@ -119,6 +153,10 @@ def worlds(contacts: int, states: tuple[int, ...], moved: tuple[int, ...]) -> It
     ],
     ids=["contacts counted", "contacts counted, some unknown", "changes counted", "some deleted"],
 )
+
+
+@pytest.mark.parametrize("contacts", [2, 3, 4, 5])
+@SORTS
 def test_what_is_said_is_true_unless_a_still_world_explains_all(
     contacts: int, changes: bool, states: tuple[int, ...], moved: tuple[int, ...]
 ) -> None:
@@ -127,6 +165,66 @@ def test_what_is_said_is_true_unless_a_still_world_explains_all(
         service = RecordingService(truth.copy(), changes=changes, moves=moves)
         wrong = untrue(service, *run(service, size))
         assert not wrong.any() or fits_a_still_world(service), (truth, moves, size)
+
+
+@pytest.mark.parametrize("contacts", [3, 4, 5])
+@SORTS
+def test_no_advice_makes_anything_said_untrue(
+    contacts: int, changes: bool, states: tuple[int, ...], moved: tuple[int, ...]
+) -> None:
+    """The same holds whatever is guessed and explored on the way, and nothing is asked twice."""
+    tried = islice(worlds(contacts, states, moved), ADVISED)
+    for number, (truth, moves, size) in enumerate(tried):
+        service = RecordingService(truth.copy(), changes=changes, moves=moves)
+        wrong = untrue(service, *run(service, size, np.random.default_rng(number)))
+        assert not wrong.any() or fits_a_still_world(service), (truth, moves, size, number)
+
+
+def test_a_half_that_counts_more_than_its_whole() -> None:
+    """Where a half has a kind of skip that the whole had not, all of it is counted afresh."""
+    attribution = Attribution(6)
+    attribution.add_batch(np.arange(6), Counts(4, 2, 0))
+    (leaf,) = attribution.leaves()
+    attribution.halve(leaf, np.arange(6))
+    assert [probe.tolist() for probe in attribution.next_round()] == [[0, 1, 2]]
+    attribution.tell([Counts(2, 0, 1)])
+    assert [probe.tolist() for probe in attribution.next_round()] == [[0, 1, 2, 3, 4, 5]]
+
+
+def test_leaves_hold_each_contact_once() -> None:
+    """A part that was settled, and sought again because it moved, is no leaf beside its search."""
+    moves = {4: [(0, Outcome.CROSS_ORG)], 6: [(3, Outcome.TEAM_MISMATCH)]}
+    for seed in range(60):
+        service = RecordingService(np.array([1, 1, 2, 1, 3, 1]), moves=moves)
+        attribution = Attribution(6)
+        attribution.add_batch(np.arange(6), service.ask(np.arange(6)))
+        rng = np.random.default_rng(seed)
+        while True:
+            held = [place for leaf in attribution.leaves() for place in leaf.positions.tolist()]
+            assert len(held) == len(set(held))
+            advise(attribution, rng)
+            probes = attribution.next_round()
+            if not probes:
+                break
+            attribution.tell([service.ask(probe) for probe in probes])
+
+
+def test_who_is_not_counted_has_not_passed_where_contacts_may_be_counted() -> None:
+    """A call of two that counts one proves neither while it is open what `applied` counts."""
+    rounds = [
+        ([1], Counts(0, 0, 1)),
+        ([1, 3], Counts(1, 0, 0)),  # by now contact 1 is deleted
+        ([0, 1, 2, 3], Counts(1, 0, 2)),
+        ([1, 3], Counts(1, 0, 0)),
+        ([0, 2], Counts(0, 0, 2)),
+    ]
+    log, counters = ReplyLog(np.zeros(4, dtype=np.int32)), Counters()
+    log.add_batch(np.arange(4), Counts(1, 0, 3))
+    for contacts, reply in rounds:
+        log.add_round([np.array(contacts)], [reply])
+        counters.notice([np.array(contacts)], [reply])
+    found = np.array([3, 1, 3, 1], dtype=np.int8)
+    assert log.late(found, np.zeros(4, dtype=np.bool_), counters)[1]
 
 
 def test_a_late_skip_beside_a_change_of_kind() -> None:

@@ -142,3 +142,12 @@ def test_a_probe_that_is_refused_ends_no_search():
     known = found != Outcome.UNDETERMINED
     assert (found[known] == truth[known]).all()
     assert known.sum() >= 1990
+
+
+def test_a_rule_about_whom_all_is_known_ends_no_search():
+    """Where a column explains only what is settled already, the rest is searched as ever."""
+    random = np.random.default_rng(3)
+    team = np.repeat([0, 1, 2], 1000).astype(np.int32)
+    truth = np.where(team == 1, Outcome.TEAM_MISMATCH, 1 + (random.random(3000) < 0.05))
+    found, _, _ = search(truth.astype(np.int8), [Column("team", team)])
+    assert (found == truth).all()

@@ -130,12 +130,12 @@ def copied(error, *, maybe_applied):
 def test_what_may_have_happened_is_in_doubt_and_nothing_else(name, earlier, own_key, size):
     """Only the service's own no, with no earlier try, and a body that never left deny a call.
 
-    A refusal of ids denies earlier tries, too, under the key they were made with: it is that
-    key's first reply. The same holds for the parts of a call that is cut.
+    Nor does a refusal of ids deny an earlier try, unless it points at an id: the body may have been
+    cut on the way. The same holds for the parts of a call that is cut.
     """
     answer = ANSWERS[name]
     service = ModelService(np.full(size, Outcome.APPLIED, dtype=np.int8))
-    believed = answer.about_ids and own_key
+    believed = answer.about_ids and own_key and (earlier == "no try" or name == "ids")
     tried_before = earlier != "no try" and not believed
     first = Call(0, "apply", np.arange(size), "A", 0)
     past = [PastCall(first, "sent")] if earlier == "another session" else []
@@ -165,6 +165,37 @@ def test_what_may_have_happened_is_in_doubt_and_nothing_else(name, earlier, own_
         assert ended.outcomes.outcome.tolist() == [Outcome.APPLIED] * size
     if expected and past and "413" not in name and name != "too large":
         assert {call.key for call in service.calls[:1]} == {"A"}
+
+
+@pytest.mark.parametrize("param", ["index", "wrong", None])
+@pytest.mark.parametrize("bad", [[], [0], [7], [3, 4]])
+def test_a_bad_id_behind_a_lost_reply_is_told_from_bodies_that_are_cut(param, bad):
+    """Refused for good is who is refused alone while others are answered, and again then.
+
+    Labeled contacts are never called refused, though all is refused for a while.
+    """
+    for cut in (0, 1, 3, 40):
+        service = ModelService(np.full(8, Outcome.APPLIED, np.int8), frozenset(bad), param)
+
+        def fault(number, call, cut=cut, service=service):
+            if number == 0:  # the first try may have been carried out, for a reply was lost
+                if not service.bad:
+                    service._commit(call)
+                error = own(InvalidRequestError, 400, "missing_required_field", "contact_ids")
+                return copied(error, maybe_applied=True)
+            return cut_body(number, call) if number <= cut else None
+
+        service.fault = fault
+        ended, journal = session(service)
+        told = np.flatnonzero(ended.outcomes.refusal >= 0).tolist()
+        assert not service.labeled.intersection(told)
+        if ended.state != "finished":
+            assert cut == 40
+            service.fault = lambda number, call: None
+            ended, _ = session(service, past=journal)
+        outcome = np.where(np.isin(range(8), bad), Outcome.UNDETERMINED, Outcome.APPLIED)
+        assert ended.outcomes.outcome.tolist() == outcome.tolist()
+        assert np.flatnonzero(ended.outcomes.refusal >= 0).tolist() == bad
 
 
 def test_the_table_is_whole():

@@ -4,13 +4,16 @@ import shutil
 import time
 import warnings
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 from support.kill_harness import faulty_requests, lies
+from support.scripted_server import ScriptedServer, reply
 
 import kirim_pandas as kp
+from kirim_pandas.api import caller
 from kirim_pandas.journal.records import REPLAY_SECONDS, Entry
 from kirim_pandas.journal.store import Journal
 from kirim_pandas.run.calls import Call
@@ -389,3 +392,30 @@ def test_every_ending_says_where_the_customers_stand(box, label):
     with pytest.raises(kp.AuthenticationError) as caught:
         start(box, label)
     assert "No customer was touched: put this right and call again." in str(caught.value)
+
+
+def test_a_reply_of_an_earlier_run_is_not_believed(tmp_path):
+    """What the journal knows as the reply to one call is no other's, in any later run or process.
+
+    Not even once the run that had it has found it to be of doubtful origin.
+    """
+    ids = [f"ctc_{number:026d}" for number in range(3000)]
+    label, stale = "lbl_" + "0" * 26, {"applied": 1000, "skipped_cross_org": 0}
+    body = {"data": {**stale, "skipped_team_mismatch": 0}, "request_id": "req_of_the_first"}
+
+    def client(server):
+        caller._gates.clear()  # what another client has learnt is not known, as in a new process
+        return kp.Client("kdv_live_" + "A" * 24, base_url=server.base_url, max_tries=1)
+
+    steps = [reply(200, body), reply(502, b"<html>"), reply(200, body)]
+    with ScriptedServer(steps) as server:
+        settings = {"progress": False, "journal": tmp_path}
+        with pytest.raises(kp.KirimError) as caught:
+            pd.Series(ids).kirim.bulk_label(label, "attach", client=client(server), **settings)
+        assert caught.value.result["status"].value_counts()["applied"] == 1000
+        others = pd.Series(ids).str.replace("ctc_0", "ctc_1")
+        anew = partial(others.kirim.bulk_label, label, "attach")
+        for go in (anew, partial(kp.resume, caught.value.run_id), anew):
+            with pytest.raises(kp.ProtocolError, match="cache") as found:
+                go(client=client(server), **settings)
+            assert not (found.value.result["status"] == "applied").any()
