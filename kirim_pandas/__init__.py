@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kirim_pandas.frames.exports import spreadsheet_safe
     from kirim_pandas.run.progress import Progress
     from kirim_pandas.session import connect, last_result
+    from kirim_pandas.verbs.lookups.checking import check
     from kirim_pandas.verbs.lookups.contacts import accounts, contacts
     from kirim_pandas.verbs.lookups.labels import create_label, labels
     from kirim_pandas.verbs.past_runs import calls, forget, keep_history, result, runs
@@ -57,6 +58,7 @@ __all__ = [
     "TransportError",
     "accounts",
     "calls",
+    "check",
     "compare",
     "connect",
     "contacts",
@@ -80,6 +82,7 @@ _LAZY = {
     "Progress": "run.progress",
     "accounts": "verbs.lookups.contacts",
     "calls": "verbs.past_runs",
+    "check": "verbs.lookups.checking",
     "compare": "verbs.reporting",
     "connect": "session",
     "contacts": "verbs.lookups.contacts",

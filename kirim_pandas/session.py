@@ -36,6 +36,7 @@ __all__ = [
     "recent",
     "remember",
     "remembered_labels",
+    "somebody_is_there",
 ]
 
 KEPT_RUNS = 8
@@ -233,11 +234,16 @@ def recent() -> dict[str, Remembered]:
     return dict(reversed(_recent.items()))
 
 
-def _ask_for_key() -> str | None:
-    """Ask a person, if there is one; what is typed is neither shown nor saved."""
+def somebody_is_there() -> bool:
+    """Whether a person may be there who can answer a question."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
-    if shell is None and not (sys.stdin and sys.stdin.isatty()):
+    return shell is not None or bool(sys.stdin and sys.stdin.isatty())
+
+
+def _ask_for_key() -> str | None:
+    """Ask a person, if there is one; what is typed is neither shown nor saved."""
+    if not somebody_is_there():
         return None
     import getpass
 

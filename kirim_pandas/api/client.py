@@ -213,6 +213,7 @@ class Client:
         sent_before: bool = True,
         on_wait: OnWait | None = None,
         stop: threading.Event | None = None,
+        repeats: bool = False,
     ) -> BulkLabelReply:
         """Attach a label to up to 1000 contacts, or detach it, in one call.
 
@@ -220,6 +221,8 @@ class Client:
         ----------
         contact_ids
             Distinct contact ids.
+        repeats
+            Whether an id may be sent twice, to see what the service makes of it.
         label_id
             ``lbl_…``
         operation
@@ -248,7 +251,7 @@ class Client:
         """
         ids = [contact_ids] if isinstance(contact_ids, str) else list(contact_ids)
         request = protocol.bulk_label_request(
-            self._address, ids, label_id=label_id, operation=operation
+            self._address, ids, label_id=label_id, operation=operation, repeats=repeats
         )
         if idempotency_key is not None and not protocol.is_usable_key(idempotency_key):
             raise InvalidInputError(
@@ -387,6 +390,13 @@ class Client:
     def accounts(self) -> Iterator[Account]:
         """Go through the organisation's connected numbers."""
         return (Account.read(item, self._secret) for item in self._items("/accounts"))
+
+    def answer(self, path: str, **query: str | int | None) -> Answer:
+        """Read a path, such as ``/me``, and give the JSON as it came; costs one read.
+
+        Nothing of it is checked or cleaned: it is for looking at, not for showing.
+        """
+        return self._read(path, lambda answer: answer, **query)
 
     def _read(self, path: str, make: Callable[[Answer], T], **query: str | int | None) -> T:
         request = protocol.read_request(self._address, path, **query)

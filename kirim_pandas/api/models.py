@@ -87,6 +87,7 @@ class Answer:
     request_id: str | None = None
     replayed: bool = False
     size: int = 0  # bytes
+    header_names: frozenset[str] = frozenset()
 
     @property
     def data(self) -> Mapping[str, Any]:

@@ -168,15 +168,20 @@ def operation_problems(operation: object) -> list[str]:
 
 
 def bulk_label_request(
-    address: Address, contact_ids: Sequence[str], *, label_id: str, operation: str
+    address: Address,
+    contact_ids: Sequence[str],
+    *,
+    label_id: str,
+    operation: str,
+    repeats: bool = False,
 ) -> Request:
     """Check everything, then build the call that labels contacts.
 
     Raises
     ------
     InvalidInputError
-        No id or more than 1000, a malformed or repeated id, a malformed label id, another
-        operation than attach and detach.
+        No id or more than 1000, a malformed id, a repeated one unless `repeats`, a malformed
+        label id, another operation than attach and detach.
     """
     problems = [*order_problems(label_id, operation), *_id_problems(contact_ids)]
     if problems:
@@ -203,7 +208,7 @@ def _id_problems(contact_ids: Sequence[str]) -> list[str]:
             f"contact ids: {len(bad):,} are malformed, the first is {_shown(bad[0])}; expected "
             "ctc_ and 26 upper-case letters and digits"
         )
-    elif len(set(contact_ids)) < len(contact_ids):
+    elif not repeats and len(set(contact_ids)) < len(contact_ids):
         problems.append("contact ids: some are repeated, expected each once")
     return problems
 
@@ -356,7 +361,8 @@ def read_reply(reply: Reply, request: Request, secret: Secret) -> Answer:
     if parsed is not None:
         _check_fresh(reply)
         request_id = _request_id(parsed, reply, secret)
-        return Answer(parsed, request_id, reply.is_replay, size=len(body))
+        names = frozenset(reply.headers)
+        return Answer(parsed, request_id, reply.is_replay, len(body), names)
     if body.lstrip()[:1] == b"<":
         raise not_understood(
             f"{_BETWEEN} answered with a web page{_title(body, secret)}: log in to the network, "
