@@ -120,6 +120,17 @@ def test_never_more_than_twice_the_cheaper_way(box, wanted):
     assert reads(box) <= 2 * min(pages, len(frame))
 
 
+@pytest.mark.parametrize("wanted", [1, 2, 9])
+def test_where_paths_name_a_number_the_connected_numbers_are_read_once(wanted):
+    """A look-up asks at each connected number; still never more than twice the cheaper way."""
+    with kp.sandbox.start(contacts=6000, seed=5, **READS) as box:
+        frame = own(box).head(wanted)
+        client = box.client(phone_number_id=box.phone_number_id)
+        found = frame.kirim.match_contacts(phone="phone_number", client=client, progress=False)
+        assert found["contact_id"].tolist() == frame["contact_id"].tolist()
+        assert reads(box) <= 1 + 2 * wanted * len(box.accounts)
+
+
 def test_a_list_that_was_read_is_used_again(box):
     """Within its time a list is not read twice; with max_age=0 it is."""
     client = box.client()
@@ -217,6 +228,17 @@ def test_a_list_is_whole_in_spite_of_faults(numbered, monkeypatch):
         number = {"phone_number_id": box.phone_number_id} if numbered else {}
         frame = kp.contacts(client=box.client(**number), progress=False)
         assert sorted(frame["contact_id"]) == sorted(own(box)["contact_id"])
+
+
+def test_what_was_read_is_not_lost():
+    """A list that fails in the middle gives what was read so far with the error."""
+    faults = kp.sandbox.Faults(script={3: "error_403"}, on="reads")
+    with (
+        kp.sandbox.start(contacts=600, seed=4, faults=faults, **READS) as box,
+        pytest.raises(kp.KirimError) as caught,
+    ):
+        kp.contacts(client=box.client(max_tries=1), progress=False)
+    assert len(caught.value.result) == 300
 
 
 def test_emails_are_matched(box):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from kirim_pandas.api.client import PAGE_LIMIT
-from kirim_pandas.errors import InvalidInputError, RunInterrupted
+from kirim_pandas.errors import InvalidInputError, KirimError, RunInterrupted
 from kirim_pandas.frames.contacts import Metadata, contacts_table
 from kirim_pandas.run.stop import StopButton, stop_on_signals
 from kirim_pandas.verbs.door import ShortTraceback, used_client
@@ -62,7 +62,7 @@ def contacts(
     InvalidInputError
         An argument is not usable; nothing was read.
     KirimError
-        The service cannot be asked.
+        The service cannot be asked, or its list has no end; what was read is its ``.result``.
     RunInterrupted
         It was stopped; what was read so far is its ``.result``.
 
@@ -79,7 +79,12 @@ def contacts(
         if problems:
             raise InvalidInputError("\n".join(problems))
         listing = Listing()
-        interrupted = _read(used_client(client), listing, search, phone, limit, progress)
+        client = used_client(client)
+        try:
+            interrupted = _read(client, listing, search, phone, limit, progress)
+        except KirimError as error:
+            error.result = contacts_table(list(listing.contacts.values())[:limit], metadata)
+            raise
         found = list(listing.contacts.values())[:limit]
         frame = contacts_table(found, metadata)
         if interrupted:

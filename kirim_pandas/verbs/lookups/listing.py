@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ __all__ = [
     "MAX_AGE_SECONDS",
     "Listing",
     "PageReader",
+    "clients_of",
     "known_listing",
     "read_all",
     "reading_bar",
@@ -89,6 +90,13 @@ def reading_bar(what: str, *, shown: bool) -> Iterator[Callable[..., None]]:
         yield bar.show
 
 
+def clients_of(client: Client) -> list[Client]:
+    """Return what lists the whole organisation: a client for each number where paths name one."""
+    if not client.has_number:
+        return [client]
+    return [client.at_number(account.phone_number_id) for account in client.accounts()]
+
+
 class PageReader:
     """Reads the pages of a list in the background; iterate over it for the pages as they come.
 
@@ -102,6 +110,8 @@ class PageReader:
         As for :meth:`Client.contacts`.
     most_pages
         Requests that may be made.
+    clients
+        Those of all connected numbers, as of `clients_of`, where they are known.
 
     Attributes
     ----------
@@ -116,10 +126,9 @@ class PageReader:
         search: str | None = None,
         phone: str | None = None,
         most_pages: int | None = None,
+        clients: Sequence[Client] | None = None,
     ) -> None:
-        clients = [client]
-        if client.has_number:
-            clients = [client.at_number(account.phone_number_id) for account in client.accounts()]
+        clients = clients_of(client) if clients is None else clients
         self.is_cut = False
         self._query = {"search": search, "phone": phone}
         self._todo: queue.SimpleQueue[Client] = queue.SimpleQueue()
@@ -195,6 +204,7 @@ def read_all(
     client: Client,
     *,
     most_pages: int | None = None,
+    clients: Sequence[Client] | None = None,
     on_page: Callable[[Listing], object] = lambda _: None,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> Listing:
@@ -206,13 +216,15 @@ def read_all(
         Reads.
     most_pages
         Stop after so many.
+    clients
+        As for `PageReader`.
     on_page
         Called after each page with what was read so far.
     is_stopped
         Asked between pages.
     """
     listing = Listing()
-    reader = PageReader(client, most_pages=most_pages)
+    reader = PageReader(client, most_pages=most_pages, clients=clients)
     try:
         for page in reader:
             if is_stopped():

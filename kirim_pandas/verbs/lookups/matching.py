@@ -24,6 +24,7 @@ from kirim_pandas.verbs.lookups.listing import (
     MAX_AGE_SECONDS,
     Listing,
     PageReader,
+    clients_of,
     known_listing,
     read_all,
     reading_bar,
@@ -167,8 +168,9 @@ def _look_up(
     """Find the contacts of each text, and count the requests.
 
     A list costs a request for each 100 contacts of the organisation, which nobody knows before;
-    single look-ups cost one for each number.  So the list is read for as many requests as there
-    are numbers, and then changed over: that never costs more than twice the cheaper way.
+    single look-ups cost one for each number, and where paths name a connected number one at each
+    of those.  So the list is read for as many requests as the look-ups would take, and then
+    changed over: that never costs more than twice the cheaper way.
     """
     listing = known_listing(client, max_age)
     if listing is not None:
@@ -178,17 +180,19 @@ def _look_up(
         return asked.found, 0
     button = StopButton()
     with stop_on_signals(button), reading_bar("contacts", shown=progress) as show:
-        most_pages = len(wanted) if by == "phone" else None  # no look-up by e-mail
+        clients = clients_of(client)
+        most_pages = len(wanted) * len(clients) if by == "phone" else None  # no look-up by e-mail
         listing = read_all(
             client,
             most_pages=most_pages,
+            clients=clients,
             on_page=lambda now: show(len(now.contacts)),
             is_stopped=button.is_pressed,
         )
         found: Found = {}
-        requests = listing.pages
+        requests = listing.pages + client.has_number
         if not listing.is_complete and not button.presses:
-            found, more = _one_by_one(client, wanted, button, show)
+            found, more = _one_by_one(clients, wanted, button, show)
             requests += more
             client.notes[_NOTE] = _Asked(found, listing.read_at)
     if button.presses:
@@ -212,13 +216,13 @@ class _Asked:
 
 
 def _one_by_one(
-    client: Client, wanted: list[str], button: StopButton, show: Callable[..., None]
+    clients: list[Client], wanted: list[str], button: StopButton, show: Callable[..., None]
 ) -> tuple[Found, int]:
     found: Found = {}
     pages = 0
     for done, number in enumerate(wanted, start=1):
         contacts: list[Contact] = []
-        for page in PageReader(client, phone=number):
+        for page in PageReader(clients[0], phone=number, clients=clients):
             contacts += page or []
             pages += page is not None
         if button.presses:
