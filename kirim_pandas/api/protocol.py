@@ -183,7 +183,7 @@ def bulk_label_request(
         No id or more than 1000, a malformed id, a repeated one unless `repeats`, a malformed
         label id, another operation than attach and detach.
     """
-    problems = [*order_problems(label_id, operation), *_id_problems(contact_ids)]
+    problems = [*order_problems(label_id, operation), *_id_problems(contact_ids, repeats)]
     if problems:
         raise InvalidInputError("; ".join(problems))
     body = {"contact_ids": list(contact_ids), "label_id": label_id, "operation": operation}
@@ -195,7 +195,7 @@ def bulk_label_request(
     )
 
 
-def _id_problems(contact_ids: Sequence[str]) -> list[str]:
+def _id_problems(contact_ids: Sequence[str], repeats: bool) -> list[str]:
     problems = []
     if not 1 <= len(contact_ids) <= MAX_CONTACTS_PER_CALL:
         problems.append(
