@@ -188,12 +188,7 @@ class PanelWidgets:
                     many(panel.rows, "row"), where
                 )
             )
-            options: list[tuple[str, object]] = [("choose …", None)]
-            options += [(str(choice.label), choice.label) for choice in panel.id_columns]
-            options += [(f"look up by phone: {name}", LookUp(name)) for name in panel.phone_columns]
-            self._id_column.options = options
-            by_phone = None if chosen.phone is None else LookUp(chosen.phone)
-            self._id_column.value = chosen.id_column if by_phone is None else by_phone
+            self._show_columns()
             self._show_labels()
             self._operation.value = chosen.operation
             self._hint.value = [name for name in chosen.hint if name in panel.hint_columns]
@@ -272,6 +267,15 @@ class PanelWidgets:
         self._error.value = framed(ERROR.format(f"{kind}{error}"))
 
     # -- the rest --------------------------------------------------------------------------
+
+    def _show_columns(self) -> None:
+        panel, chosen = self._panel, self._panel.chosen
+        self._id_column.options = [
+            ("choose …", None),
+            *((str(choice.label), choice.label) for choice in panel.id_columns),
+            *((f"look up by phone: {name}", LookUp(name)) for name in panel.phone_columns),
+        ]
+        self._id_column.value = chosen.id_column if chosen.phone is None else LookUp(chosen.phone)
 
     def _show_labels(self) -> None:
         wanted = self._filter.value.casefold().split()

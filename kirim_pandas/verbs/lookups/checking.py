@@ -100,11 +100,12 @@ def check(
         refuse(_problems(label_id, ids))
         client = used_client(client)
         facts = _Facts()
-        if label_id is not None and ids:
-            _ask(label_id, ids)
+        if label_id is None or not ids:
+            _look(client, facts)
+            return facts.frame()
+        _ask(label_id, ids)
         _look(client, facts)
-        if label_id is not None and ids:
-            _try(client, label_id, ids, facts)
+        _try(client, label_id, ids, facts)
         return facts.frame()
 
 
@@ -130,7 +131,11 @@ def _problems(label_id: object, contacts: list[Any] | None) -> list[str]:
         return [
             "label_id= and contacts= go together: the label to try, and the contacts to try on."
         ]
-    problems = label_problems(label_id)
+    return [*label_problems(label_id), *_contact_problems(contacts)]
+
+
+def _contact_problems(contacts: list[Any]) -> list[str]:
+    problems = []
     good = [one for one in contacts if isinstance(one, str) and CONTACT_ID.fullmatch(one)]
     if not 1 <= len(set(contacts)) == len(contacts) <= MOST_CONTACTS:
         problems.append(
@@ -150,15 +155,19 @@ def _problems(label_id: object, contacts: list[Any] | None) -> list[str]:
 def _look(client: Client, facts: _Facts) -> None:
     me = _answered(client, "/me", facts)
     if me is not None:
-        limits = me.body.get("data", me.body).get("rate_limits")
-        _compare_fields(
-            "rate limits in /me", ("tier", "write_per_minute", "read_per_minute"), [limits], facts
-        )
+        _look_at_me(me, facts)
     for path in FIELDS:
         # The paths of labels and numbers never name a number; those of contacts may.
         answer = _answered(client, path, facts, limit=PAGE_LIMIT)
         if answer is not None:
             _look_at_list(path, answer, facts)
+
+
+def _look_at_me(me: Answer, facts: _Facts) -> None:
+    data = me.body.get("data")
+    limits = data.get("rate_limits") if isinstance(data, Mapping) else None
+    expected = ("tier", "write_per_minute", "read_per_minute")
+    _compare_fields("rate limits in /me", expected, [limits or {}], facts)
 
 
 def _answered(client: Client, path: str, facts: _Facts, **query: int) -> Answer | None:
@@ -175,38 +184,44 @@ def _answered(client: Client, path: str, facts: _Facts, **query: int) -> Answer 
 
 def _look_at_list(path: str, answer: Answer, facts: _Facts) -> None:
     _compare_fields(f"list of {path}", LIST_FIELDS, [answer.body], facts)
-    items = answer.body.get("data")
-    items = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    items = _items(answer)
     _compare_fields(f"fields in {path}", FIELDS[path], items, facts)
+    _look_at_ids(path, items, facts)
+    size = len(items)
+    facts.add(f"items in a page of {path}", f"at most {PAGE_LIMIT}", str(size), size <= PAGE_LIMIT)
+
+
+def _items(answer: Answer) -> list[dict[str, Any]]:
+    items = answer.body.get("data")
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def _look_at_ids(path: str, items: list[dict[str, Any]], facts: _Facts) -> None:
     name, form, words = IDS[path]
     ids = [item.get(name) for item in items]
     odd = sum(not (isinstance(one, str) and form.fullmatch(one)) for one in ids)
     found = f"{len(ids) - odd} of {len(ids)} so"
-    facts.add(f"{name} in {path}", words, found, None if not ids else not odd)
-    facts.add(
-        f"items in a page of {path}",
-        f"at most {PAGE_LIMIT}",
-        str(len(items)),
-        len(items) <= PAGE_LIMIT,
-    )
+    facts.add(f"{name} in {path}", words, found, not odd if ids else None)
 
 
 def _compare_fields(
     fact: str, expected: Sequence[str], items: Iterable[Any], facts: _Facts
 ) -> None:
     """Say which fields are missing in every item, and which are there besides."""
-    names: set[str] = set()
-    looked_at = 0
-    for item in items:
-        if isinstance(item, Mapping):
-            names |= {name for name in item if re.fullmatch(r"[A-Za-z_]{1,40}", name)}
-            looked_at += 1
+    objects = [item for item in items if isinstance(item, Mapping)]
+    names = _names(objects)
     missing = [name for name in expected if name not in names]
     besides = sorted(names - set(expected))
     parts = [f"without {', '.join(missing)}"] if missing else ["all"]
     parts += [f"besides: {', '.join(besides[:10])}"] if besides else []
-    found = "; ".join(parts) if looked_at else "nothing to look at"
-    facts.add(fact, ", ".join(expected), found, not missing if looked_at else None)
+    found = "; ".join(parts) if objects else "nothing to look at"
+    facts.add(fact, ", ".join(expected), found, not missing if objects else None)
+
+
+def _names(objects: list[Mapping[str, Any]]) -> set[str]:
+    """Return the fields of any of them; what looks like no field's name may be somebody's."""
+    every = {name for one in objects for name in one}
+    return {name for name in every if re.fullmatch(r"[A-Za-z_]{1,40}", name)}
 
 
 # -- writes --------------------------------------------------------------------------------

@@ -127,6 +127,14 @@ def _asked(obj: Pandas, phone: Hashable, email: Hashable) -> tuple[pd.Series[Any
     """Return the values to look up, what they are and where they stand."""
     if not isinstance(obj, pd.DataFrame) and phone is None and email is None:
         return pd.Series(obj.array, dtype=obj.dtype), "phone", "values"
+    frame = _with_one_column(obj, phone, email)
+    by = "phone" if email is None else "email"
+    place = find_place(frame, phone if email is None else email, argument=by)
+    return pd.Series(place.array), by, str(place)
+
+
+def _with_one_column(obj: Pandas, phone: Hashable, email: Hashable) -> pd.DataFrame:
+    """Return the frame; refuses a question of no column, or of two."""
     if (phone is None) == (email is None):
         raise InvalidInputError(
             "Name one column to look contacts up by, phone='…' or email='…'; found "
@@ -137,9 +145,7 @@ def _asked(obj: Pandas, phone: Hashable, email: Hashable) -> tuple[pd.Series[Any
             "A Series or an Index has no columns to look contacts up by. Call match_contacts "
             "without phone= and email= where its values are phone numbers; all else on a DataFrame."
         )
-    by = "phone" if email is None else "email"
-    place = find_place(obj, phone if email is None else email, argument=by)
-    return pd.Series(place.array), by, str(place)
+    return obj
 
 
 def _check_column(values: pd.Series[Any], kinds: NDArray[Any], by: str) -> None:
@@ -172,12 +178,9 @@ def _look_up(
     of those.  So the list is read for as many requests as the look-ups would take, and then
     changed over: that never costs more than twice the cheaper way.
     """
-    listing = known_listing(client, max_age)
-    if listing is not None:
-        return _found_in(listing, wanted, by), 0
-    asked = client.notes.get(_NOTE)
-    if isinstance(asked, _Asked) and by == "phone" and asked.answers(wanted, max_age):
-        return asked.found, 0
+    known = _remembered(client, wanted, by, max_age)
+    if known is not None:
+        return known, 0
     button = StopButton()
     with stop_on_signals(button), reading_bar("contacts", shown=progress) as show:
         clients = clients_of(client)
@@ -201,6 +204,17 @@ def _look_up(
             "row was matched and nothing was changed. Call again to begin anew."
         )
     return found if not listing.is_complete else _found_in(listing, wanted, by), requests
+
+
+def _remembered(client: Client, wanted: list[str], by: str, max_age: float) -> Found | None:
+    """Return what earlier reads answer, if they answer all of it."""
+    listing = known_listing(client, max_age)
+    if listing is not None:
+        return _found_in(listing, wanted, by)
+    asked = client.notes.get(_NOTE)
+    if isinstance(asked, _Asked) and by == "phone" and asked.answers(wanted, max_age):
+        return asked.found
+    return None
 
 
 @dataclass(frozen=True, slots=True)
