@@ -278,9 +278,10 @@ def option_problems(resolve: object, max_requests: object) -> list[str]:
         if isinstance(resolve, str) and resolve == "certified":
             gone = ' Every name is confirmed by a call of its own by now: use resolve="rows".'
         problems.append(f"resolve={shown(resolve)} was found, expected one of {expected}.{gone}")
-    cap = plain(max_requests)
-    if cap is not None and not (type(cap) is int and cap >= 1):
-        problems.append(
-            f"max_requests={shown(cap)} was found, expected a whole number from 1 up, or None."
-        )
-    return problems
+    return [*problems, *_cap_problems(plain(max_requests))]
+
+
+def _cap_problems(cap: object) -> list[str]:
+    if cap is None or (type(cap) is int and cap >= 1):
+        return []
+    return [f"max_requests={shown(cap)} was found, expected a whole number from 1 up, or None."]

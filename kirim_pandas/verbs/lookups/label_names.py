@@ -16,7 +16,7 @@ from kirim_pandas import session
 from kirim_pandas.api.protocol import label_problems
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.verbs.door import shown
-from kirim_pandas.verbs.lookups.listing import known_listing
+from kirim_pandas.verbs.lookups.listing import Listing, known_listing
 
 if TYPE_CHECKING:
     from kirim_pandas.api.models import Label
@@ -78,17 +78,21 @@ def resolved(
         return label, next((one.name for one in known if one.id == label), None)
     client = client or session.current_client()
     found = _fitting(label, team_id, session.remembered_labels(client))
-    if not found:
-        labels = session.read_labels(client)
-        found = _fitting(label, team_id, labels)
-        if not found:
-            raise InvalidInputError(_no_label(label, team_id, labels))
+    found = found or _fitting_afresh(label, team_id, client)
     if len(found) > 1:
         raise InvalidInputError(
             f"{len(found)} labels are called {shown(label)}: {_listed(found)}. Choose one with "
             f"team_id=, or pass its id. {_whose(client, contact_ids)}"
         )
     return found[0].id, found[0].name
+
+
+def _fitting_afresh(name: str, team_id: str | None, client: Client) -> list[Label]:
+    labels = session.read_labels(client)
+    found = _fitting(name, team_id, labels)
+    if not found:
+        raise InvalidInputError(_no_label(name, team_id, labels))
+    return found
 
 
 def _fitting(name: str, team_id: str | None, labels: Sequence[Label]) -> list[Label]:
@@ -122,14 +126,18 @@ def _whose(client: Client, contact_ids: Sequence[str]) -> str:
     listing = known_listing(client)
     if listing is None:
         return f"{told}, which kirim_pandas.contacts() shows for each contact."
-    known = [listing.contacts[one].account for one in contact_ids if one in listing.contacts]
-    counts = Counter(account for account in known if account)
+    counts = _by_number(listing, contact_ids)
     numbers = ", ".join(f"{number}: {count:,}" for number, count in counts.most_common(_LISTED))
     rest = len(contact_ids) - counts.total()
     return (
         f"{told}. Contacts of this frame by number: {numbers or 'none is known'}"
         f"{f'; of {rest:,} it is not known' if rest else ''}."
     )
+
+
+def _by_number(listing: Listing, contact_ids: Sequence[str]) -> Counter[str]:
+    known = [listing.contacts[one].account for one in contact_ids if one in listing.contacts]
+    return Counter(account for account in known if account)
 
 
 def _listed(labels: Sequence[Label]) -> str:

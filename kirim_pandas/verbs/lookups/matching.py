@@ -271,15 +271,16 @@ def _frame(
     index: pd.Index[Any], texts: NDArray[np.object_], kinds: NDArray[Any], found: Found, by: str
 ) -> pd.DataFrame:
     given = kinds == GIVEN
+    codes, different = pd.factorize(texts[given])
+    per_text = [found.get(text, []) for text in different]
     ids = np.full(len(texts), None, dtype=object)
     accounts = ids.copy()
     match = np.where(kinds == MISSING, "missing", "malformed").astype(object)
-    codes, different = pd.factorize(texts[given])
-    per_text = [found.get(text, []) for text in different]
     words = {0: "not_found", 1: "found"}
     match[given] = _taken([words.get(len(c), "ambiguous") for c in per_text], codes)
-    ids[given] = _taken([c[0].id if len(c) == 1 else None for c in per_text], codes)
-    accounts[given] = _taken([c[0].account if len(c) == 1 else None for c in per_text], codes)
+    only = [_only(contacts) for contacts in per_text]
+    ids[given] = _taken([contact.id if contact else None for contact in only], codes)
+    accounts[given] = _taken([contact.account if contact else None for contact in only], codes)
     return pd.DataFrame(
         {
             "contact_id": pd.array(ids, dtype="string"),
@@ -289,6 +290,10 @@ def _frame(
         },
         index=index,
     )
+
+
+def _only(contacts: list[Contact]) -> Contact | None:
+    return contacts[0] if len(contacts) == 1 else None
 
 
 def _taken(values: list[str | None], codes: NDArray[np.int64]) -> NDArray[np.object_]:
