@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from kirim_pandas.verbs.lookups.checking import check
     from kirim_pandas.verbs.lookups.contacts import accounts, contacts
     from kirim_pandas.verbs.lookups.labels import create_label, labels
-    from kirim_pandas.verbs.past_runs import calls, forget, keep_history, result, runs
+    from kirim_pandas.verbs.past_runs import calls, forget, keep_history, runs
     from kirim_pandas.verbs.reporting import compare
-    from kirim_pandas.verbs.resuming import resume
     from kirim_pandas.verbs.segments.undoing import undo
+    from kirim_pandas.verbs.segments.whole import result, resume
 
     __version__: str
 
@@ -91,8 +91,8 @@ _LAZY = {
     "keep_history": "verbs.past_runs",
     "labels": "verbs.lookups.labels",
     "last_result": "session",
-    "result": "verbs.past_runs",
-    "resume": "verbs.resuming",
+    "result": "verbs.segments.whole",
+    "resume": "verbs.segments.whole",
     "runs": "verbs.past_runs",
     "spreadsheet_safe": "frames.exports",
     "undo": "verbs.segments.undoing",

@@ -10,7 +10,7 @@ from kirim_pandas.verbs.door import ShortTraceback
 
 # Everything else is imported where it is used, so that importing this package stays cheap.
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Mapping
     from pathlib import Path
     from typing import Unpack
 
@@ -172,6 +172,104 @@ class KirimAccessor:
                 progress=progress,
             )
             return labeling.bulk_label(ordered, progress=progress)
+
+    def label_segments(
+        self,
+        by: Any,
+        labels: Mapping[Any, str] | str | None = None,
+        op: str = "attach",
+        *,
+        exclusive: bool = False,
+        create: bool = False,
+        id_column: Hashable | None = None,
+        phone: Hashable | None = None,
+        email: Hashable | None = None,
+        team_id: str | None = None,
+        hint: Hint = "auto",
+        reads: bool = True,
+        resolve: Resolve = "rows",
+        client: Client | None = None,
+        progress: ProgressChoice = True,
+        journal: str | Path | None = None,
+    ) -> pd.DataFrame:
+        """Give each segment of these rows its label, in one call that can be stopped and resumed.
+
+        One run for each label, one after the other, all written down before the first is sent; the
+        id in ``attrs`` stands for all of them, and :func:`kirim_pandas.resume` goes on with it.
+
+        Parameters
+        ----------
+        by
+            What tells the segments apart: a column or an index level, a Series with the index of
+            the frame, an array of its length; or a boolean mask.
+        labels
+            A label, by name or id, for each value that is to have one: text, numbers, categories,
+            booleans, or intervals of ``pd.cut`` (also as they are written). A category of no row is
+            an empty segment. None takes the values that occur as names; a mask may have one label.
+        op
+            ``"attach"`` or ``"detach"``.
+        exclusive
+            True detaches each label from all other contacts of the frame as well, so that it ends
+            on its segment. That half asks who was skipped (``resolve="rows"``) only where a count
+            shows a skip among contacts that passed just before; else those of a mixed batch stay
+            ``unknown`` in :func:`kirim_pandas.result`, which lists both halves.
+        create
+            True makes labels that are named and do not exist.
+        id_column, phone, email, team_id, hint, reads, resolve, client, progress
+            As for :meth:`bulk_label`; `team_id` is also the team of labels that are made.
+        journal
+            Where the runs are written down: a path, or None for the usual place.
+
+        Returns
+        -------
+        DataFrame
+            One row per row of the input, same index, same order: the columns of
+            :meth:`bulk_label`, and ``label_id``, ``label`` and ``operation`` (string). A row
+            without a label is ``not_sent`` with the reason ``no_label``.
+
+        Raises
+        ------
+        InvalidInputError
+            The frame or an argument is not usable: a label for a value that no row has, a value
+            mapped twice, a mask with missing values, or contacts that stand in two segments
+            through several rows (unless they are to carry both labels); nothing was sent.
+        ConfigurationError, KirimError, RunInterrupted
+            As for :meth:`bulk_label`.
+
+        Examples
+        --------
+        >>> import pandas as pd, kirim_pandas as kp
+        >>> with kp.sandbox.start(contacts=60, seed=1, write_per_minute=60_000) as sandbox:
+        ...     df, client = sandbox.contacts, sandbox.client()
+        ...     spent = pd.Series(range(60), index=df.index)
+        ...     result = df.kirim.label_segments(
+        ...         pd.cut(spent, [-1, 19, 59], labels=["silver", "gold"]),
+        ...         {"silver": sandbox.labels["id"].iloc[0], "gold": sandbox.labels["id"].iloc[1]},
+        ...         exclusive=True, client=client, progress=False,
+        ...     )
+        >>> result["label_id"].value_counts().tolist()
+        [40, 20]
+        """
+        from kirim_pandas.verbs.segments.labeling import Asked, label_segments
+
+        with ShortTraceback():
+            asked = Asked(
+                by,
+                labels,
+                op,
+                exclusive,
+                create,
+                id_column,
+                phone,
+                email,
+                team_id,
+                hint,
+                reads,
+                resolve,
+                client,
+                journal,
+            )
+            return label_segments(self._obj, asked, progress)
 
     @_with_signature_of(bulk_label, but="progress")
     def bulk_label_job(self, label_id: str, op: str, **options: Unpack[LabelOptions]) -> LabelJob:
@@ -398,8 +496,9 @@ class KirimAccessor:
         >>> [int((frame["reason"] == "stopped").sum()) for frame in (part, whole)]
         [500, 0]
         """
-        from kirim_pandas.verbs.resuming import Resumption, go_on
+        from kirim_pandas.verbs.resuming import Resumption
+        from kirim_pandas.verbs.segments.whole import resumed
 
         with ShortTraceback():
             asked = Resumption(self._obj, run_id, id_column, resolve, max_requests, client, journal)
-            return go_on(asked, progress)
+            return resumed(asked, progress)

@@ -21,6 +21,7 @@ def check_verbs(frame: KirimFrameAccessor, series: KirimAccessor, client: Client
     assert_type(frame.bulk_label(LABEL, "attach"), pd.DataFrame)
     assert_type(series.bulk_label(LABEL, "detach", resolve="batches"), pd.DataFrame)
     assert_type(frame.resume("run"), pd.DataFrame)
+    assert_type(series.label_segments([True], LABEL), pd.DataFrame)
     assert_type(frame.plan(LABEL, "attach", client=client), Plan)
     assert_type(frame.summary(by="team"), pd.DataFrame)
     assert_type(frame.report(), Report)

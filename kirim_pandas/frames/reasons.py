@@ -88,6 +88,11 @@ REASONS: Final = {
         "The value is no contact id (ctc_ and 26 upper-case letters and digits).",
         "Take the id from its source again; spreadsheets and copying tend to change ids.",
     ),
+    "no_label": Reason(
+        "not_sent",
+        "The row is in no segment that has a label: its value is missing, or was left out.",
+        "Nothing, or give its value a label.",
+    ),
     "not_found": Reason(
         "not_sent",
         "No contact of the organisation has this phone number or e-mail address.",

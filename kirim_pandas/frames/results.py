@@ -52,6 +52,7 @@ _OWN_REASONS: Final = (
     "no_reply",
     "stopped",
     *NO_CONTACT.values(),
+    "no_label",
 )
 _REASON: Final = {reason: code for code, reason in enumerate(_OWN_REASONS)}
 

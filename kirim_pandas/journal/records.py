@@ -91,6 +91,8 @@ class RunRecord:
         0 in journals of earlier versions, which did not number runs.
     undoes : str or None
         The run that this one takes back.
+    series : str or None
+        The id that the runs of one series share.
     """
 
     run_id: str
@@ -110,6 +112,7 @@ class RunRecord:
     label_name: str | None = None
     sequence: int = 0
     undoes: str | None = None
+    series: str | None = None
     columns: tuple[Column, ...] = ()
     learnt: dict[int, tuple[Column, ...]] = field(default_factory=dict)
 
@@ -140,7 +143,7 @@ def run_row(record: RunRecord) -> Row:
         "rows": record.rows,
         "started_at": record.started_at,
     }
-    for name in ("organization", "key_mark", "label_name", "sequence", "undoes"):
+    for name in ("organization", "key_mark", "label_name", "sequence", "undoes", "series"):
         if (known := getattr(record, name)) not in (None, 0):
             detail[name] = known
     return end_row(record.run_id, json.dumps(detail, default=_plain), "open", {}, None)

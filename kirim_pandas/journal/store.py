@@ -133,17 +133,19 @@ class Journal:
         """Close the file."""
         self._db.close()
 
-    def begin(self, record: RunRecord) -> None:
-        """Write a new run down as the latest, before anything of it is sent."""
+    def begin(self, *new: RunRecord) -> None:
+        """Write new runs down as the latest, all or none, before anything of them is sent."""
         with self._translated("written"), self._db:
             self._db.execute("BEGIN IMMEDIATE")  # the number is nobody else's
             latest = max((known.sequence for known in self.runs()), default=0)
-            record = replace(record, sequence=latest + 1)
-            self._db.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?)", records.run_row(record))
-            row = records.contacts_row(record)
-            self._db.execute("INSERT INTO contacts VALUES (?, ?, ?, ?)", row)
-            if record.columns:
-                self._add_columns(record.run_id, records.AT_START, record.columns)
+            for sequence, unnumbered in enumerate(new, start=latest + 1):
+                record = replace(unnumbered, sequence=sequence)
+                run = records.run_row(record)
+                self._db.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?)", run)
+                row = records.contacts_row(record)
+                self._db.execute("INSERT INTO contacts VALUES (?, ?, ?, ?)", row)
+                if record.columns:
+                    self._add_columns(record.run_id, records.AT_START, record.columns)
 
     def learn(self, run_id: str, before_round: int, columns: Sequence[Column]) -> None:
         """Write down what a run has read, and before which round of probes it did."""

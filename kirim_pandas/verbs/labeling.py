@@ -23,6 +23,7 @@ from kirim_pandas.verbs.execution import Watcher, execute, warn_not_shown
 from kirim_pandas.verbs.order import Order, ready
 
 if TYPE_CHECKING:
+    from kirim_pandas.journal.store import RunRecord
     from kirim_pandas.journal.writer import RunWriter
     from kirim_pandas.notebook.progress import ProgressBar, ProgressCallback
     from kirim_pandas.notebook.texts import JobFacts
@@ -35,6 +36,7 @@ __all__ = [
     "facts_of",
     "pace",
     "plan",
+    "record_of",
     "run_watched",
     "warn",
     "written_down",
@@ -82,33 +84,38 @@ def written_down(order: Order, warn: Callable[[str], None]) -> Iterator[RunWrite
         with session.at_work(order.run_id, written_down=False):
             yield None
         return
-    from kirim_pandas.journal.store import RunRecord
     from kirim_pandas.journal.writer import RunWriter
 
-    known = client.organization
     with RunWriter(order.journal, order.run_id, warn=warn) as writer:
         client.remember_replies(writer.answers(client.target))
-        writer.begin(
-            RunRecord(
-                run_id=order.run_id,
-                label_id=order.label_id,
-                operation=order.operation,
-                target=client.target,
-                contact_ids=list(order.contact_ids),
-                groups=order.job.groups,
-                columns=order.job.columns,
-                resolve=order.job.resolve,
-                max_requests=order.job.max_requests,
-                rows=order.rows,
-                started_at=time(),
-                organization=[known.id, known.name or ""] if known else None,
-                key_mark=client.key_mark(order.run_id),
-                label_name=order.label_name,
-                undoes=order.undoes,
-            )
-        )
+        writer.begin(record_of(order, client))
         with session.at_work(order.run_id, written_down=True):
             yield writer
+
+
+def record_of(order: Order, client: Client) -> RunRecord:
+    """Say what a new run is going to do, as the journal keeps it."""
+    from kirim_pandas.journal.store import RunRecord
+
+    known = client.organization
+    return RunRecord(
+        run_id=order.run_id,
+        label_id=order.label_id,
+        operation=order.operation,
+        target=client.target,
+        contact_ids=list(order.contact_ids),
+        groups=order.job.groups,
+        columns=order.job.columns,
+        resolve=order.job.resolve,
+        max_requests=order.job.max_requests,
+        rows=order.rows,
+        started_at=time(),
+        organization=[known.id, known.name or ""] if known else None,
+        key_mark=client.key_mark(order.run_id),
+        label_name=order.label_name,
+        undoes=order.undoes,
+        series=order.series,
+    )
 
 
 def carry_out(

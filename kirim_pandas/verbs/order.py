@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from kirim_pandas.verbs.arguments import Hint, JournalChoice, Pandas, ProgressChoice
     from kirim_pandas.verbs.lookups.matching import Found, Question
 
-__all__ = ["Order", "new_run_id", "option_problems", "prepare", "ready"]
+__all__ = ["Order", "Rows", "columns_of", "new_run_id", "option_problems", "prepare", "ready"]
 
 RESOLVE = ("rows", "batches")
 
@@ -71,6 +71,8 @@ class Order:
         Shown beside the label's id.
     undoes : str or None
         The run that this one takes back.
+    series : str or None
+        The id that the runs of one series share; it is what goes on with them.
     """
 
     run_id: str
@@ -88,6 +90,7 @@ class Order:
     own_key: bool = False
     label_name: str | None = None
     undoes: str | None = None
+    series: str | None = None
 
     @property
     def rows(self) -> int:
@@ -155,7 +158,7 @@ def prepare(
         job=Job(
             ids.contacts,
             groups=ids.groups,
-            columns=_columns(obj, ids, hint) if resolve == "rows" else (),
+            columns=columns_of(obj, ids, hint) if resolve == "rows" else (),
             resolve=resolve,
             max_requests=plain(max_requests),
         ),
@@ -253,7 +256,7 @@ def is_auto(hint: object) -> bool:
     return isinstance(hint, str) and hint == "auto"
 
 
-def _columns(obj: Pandas, ids: ContactIds, hint: Hint) -> tuple[Column, ...]:
+def columns_of(obj: Pandas, ids: ContactIds, hint: Hint) -> tuple[Column, ...]:
     """Return what may explain who is skipped: the columns of the hint, or all of the frame."""
     if hint is None:
         return ()

@@ -19,13 +19,12 @@ from kirim_pandas.verbs.door import (
     refuse,
     shown,
 )
-from kirim_pandas.verbs.resuming import recall
 
 if TYPE_CHECKING:
     from kirim_pandas.journal.store import Journal, RunRecord
     from kirim_pandas.run.calls import PastCall
 
-__all__ = ["calls", "forget", "keep_history", "result", "runs"]
+__all__ = ["calls", "forget", "keep_history", "runs"]
 
 
 def runs(*, journal: str | Path | None = None) -> pd.DataFrame:
@@ -45,7 +44,8 @@ def runs(*, journal: str | Path | None = None) -> pd.DataFrame:
         known), ``operation`` (string), ``started_at`` (datetime, local time, to the second),
         ``rows`` (Int64), the rows by status ``applied``, ``skipped``, ``failed``, ``unknown``,
         ``not_sent`` and ``requests`` (Int64, NA for a run that has not ended in order),
-        ``undoes`` (string: the run that this one takes back, if any),
+        ``undoes`` (string: the run that this one takes back, if any), ``series`` (string: the
+        id that the runs of one ``label_segments`` share),
         ``label_id`` (string), and ``target`` (string), the address it was sent to.
 
     Raises
@@ -74,7 +74,7 @@ _RUN_COLUMNS = {
     **dict.fromkeys(("run_id", "state", "label", "operation"), "string"),
     "started_at": "datetime64[s]",
     **dict.fromkeys(("rows", *STATUSES, "requests"), "Int64"),
-    **dict.fromkeys(("undoes", "label_id", "target"), "string"),
+    **dict.fromkeys(("undoes", "series", "label_id", "target"), "string"),
 }
 
 
@@ -85,50 +85,11 @@ def _summed_up(store: Journal, record: RunRecord) -> tuple[object, ...]:
     started = datetime.fromtimestamp(int(record.started_at))
     figures = map((record.summary or {}).get, (*STATUSES, "requests"))
     about = (record.run_id, _state(store, record), label, record.operation, started, record.rows)
-    return *about, *figures, record.undoes, record.label_id, record.target
+    return *about, *figures, record.undoes, record.series, record.label_id, record.target
 
 
 def _table(rows: list[tuple[object, ...]], dtypes: dict[str, str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(dtypes), dtype=object).astype(dtypes)
-
-
-def result(run_id: str, *, journal: str | Path | None = None) -> pd.DataFrame:
-    """Give the result of a run of the past, without sending anything.
-
-    Parameters
-    ----------
-    run_id
-        From ``result.attrs``, from an exception, or from :func:`runs`.
-    journal
-        A path, or None for the usual place.
-
-    Returns
-    -------
-    DataFrame
-        The columns of a result frame, one row a contact in the order of sending, with a
-        RangeIndex.  Of a run that did not finish, what is known of each contact: the others are
-        ``unknown`` or ``not_sent``, and :func:`resume` goes on with them.
-
-    Raises
-    ------
-    InvalidInputError
-        There is no such run in the journal.
-    JournalError
-        The journal cannot be read, or the run is at work.
-
-    Examples
-    --------
-    >>> import kirim_pandas as kp
-    >>> with kp.sandbox.start(contacts=60, seed=1, write_per_minute=60_000) as sandbox:
-    ...     made = sandbox.contacts.kirim.bulk_label(
-    ...         sandbox.labels["id"].iloc[0], "attach", client=sandbox.client(), progress=False
-    ...     )
-    >>> again = kp.result(made.attrs["kirim_run_id"])  # also in another month, and without a key
-    >>> again["status"].tolist() == made["status"].tolist()
-    True
-    """
-    with ShortTraceback():
-        return recall(run_id, journal).frame
 
 
 def keep_history(days: float | None, *, journal: str | Path | None = None) -> None:

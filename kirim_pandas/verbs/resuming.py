@@ -17,7 +17,6 @@ from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.ids import ContactIds, collect_ids
 from kirim_pandas.run.spec import Job, Resolve
 from kirim_pandas.verbs.door import (
-    ShortTraceback,
     client_problems,
     past_run,
     plain,
@@ -32,56 +31,9 @@ if TYPE_CHECKING:
     from kirim_pandas.journal.store import RunRecord
     from kirim_pandas.journal.writer import RunWriter
     from kirim_pandas.run.calls import PastCall
-    from kirim_pandas.run.events import RunEnded
     from kirim_pandas.verbs.arguments import Client, Pandas, ProgressChoice
 
-__all__ = ["Recalled", "Resumption", "check_same_place", "go_on", "recall", "resume", "taken_up"]
-
-
-def resume(
-    run_id: str,
-    *,
-    resolve: Resolve | None = None,
-    max_requests: int | None = None,
-    client: Client | None = None,
-    progress: ProgressChoice = True,
-    journal: str | Path | None = None,
-) -> pd.DataFrame:
-    """Go on with a run of which no frame is at hand; see ``df.kirim.resume``.
-
-    Parameters
-    ----------
-    run_id
-        From an exception, a result's ``attrs`` or :func:`runs`.
-    resolve, max_requests, client, progress, journal
-        As for ``df.kirim.resume``.
-
-    Returns
-    -------
-    DataFrame
-        The columns of a result frame, one row per contact, with a RangeIndex.
-
-    Raises
-    ------
-    InvalidInputError, KirimError, RunInterrupted
-        As for ``df.kirim.resume``.
-
-    Examples
-    --------
-    >>> import kirim_pandas as kp
-    >>> with kp.sandbox.start(contacts=60, seed=1, write_per_minute=60_000) as sandbox:
-    ...     client, label_id = sandbox.client(), sandbox.labels["id"].iloc[0]
-    ...     part = sandbox.contacts.kirim.bulk_label(
-    ...         label_id, "attach", client=client, max_requests=1, progress=False
-    ...     )
-    ...     whole = kp.resume(part.attrs["kirim_run_id"], client=client, progress=False)
-    >>> len(whole), int((whole["status"] == "unknown").sum())
-    (60, 0)
-    """
-    with ShortTraceback():
-        return go_on(
-            Resumption(None, run_id, None, resolve, max_requests, client, journal), progress
-        )
+__all__ = ["Recalled", "Resumption", "check_same_place", "go_on", "recall", "taken_up"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,10 +51,10 @@ class Resumption:
 
 @dataclass(frozen=True, eq=False)
 class Recalled:
-    """A run of the past: what was to be done, what is known of it, and the frame of both."""
+    """A run of the past: what was to be done, its calls, and what is known of its contacts."""
 
     record: RunRecord
-    ended: RunEnded
+    past: list[PastCall]
     frame: pd.DataFrame
 
 
@@ -114,8 +66,7 @@ def recall(run_id: str, journal: str | Path | None) -> Recalled:
     with RunWriter(journal, run_id, warn=warn) as writer:
         record, past = writer.load()
     order = _order(Resumption(None, run_id, None, None, None, None, journal), record, past)
-    ended = recalled(order)
-    return Recalled(record, ended, frame_of(order, ended.outcomes))
+    return Recalled(record, past, frame_of(order, recalled(order).outcomes))
 
 
 def go_on(asked: Resumption, progress: ProgressChoice) -> pd.DataFrame:

@@ -22,7 +22,15 @@ def test_runs_lead_with_what_is_asked_first(box, label):
     box.contacts.kirim.bulk_label(label, "attach", client=box.client(), progress=False)
     runs = kp.runs()
     first = ["run_id", "state", "label", "operation", "started_at", "rows"]
-    assert runs.columns.tolist() == [*first, *STATUSES, "requests", "undoes", "label_id", "target"]
+    assert runs.columns.tolist() == [
+        *first,
+        *STATUSES,
+        "requests",
+        "undoes",
+        "series",
+        "label_id",
+        "target",
+    ]
     assert runs["started_at"].dtype == "datetime64[s]"
     assert abs(pd.Timestamp.now() - runs["started_at"].iloc[0]) < pd.Timedelta("5min")
     assert runs[["label", "state"]].values.tolist() == [[label, "finished"]]

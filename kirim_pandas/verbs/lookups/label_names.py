@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kirim_pandas.api.models import Label
     from kirim_pandas.verbs.arguments import Client
 
-__all__ = ["is_name", "name_problems", "resolved"]
+__all__ = ["absent", "is_name", "name_problems", "resolved"]
 
 _LISTED = 10
 """Labels that a message lists."""
@@ -93,6 +93,12 @@ def _fitting_afresh(name: str, team_id: str | None, client: Client) -> list[Labe
     if not found:
         raise InvalidInputError(_no_label(name, team_id, labels))
     return found
+
+
+def absent(names: Sequence[str], team_id: str | None, client: Client) -> list[str]:
+    """Find the names that no label has; costs one read."""
+    labels = session.read_labels(client)
+    return [name for name in names if is_name(name) and not _fitting(name, team_id, labels)]
 
 
 def _fitting(name: str, team_id: str | None, labels: Sequence[Label]) -> list[Label]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from kirim_pandas.errors import InvalidInputError
+from kirim_pandas.frames.columns import listed
 from kirim_pandas.frames.results import STATUSES
 from kirim_pandas.run.spec import Job
 from kirim_pandas.verbs.door import (
@@ -23,6 +24,7 @@ from kirim_pandas.verbs.door import (
 from kirim_pandas.verbs.labeling import bulk_label, warn
 from kirim_pandas.verbs.order import Order, new_run_id
 from kirim_pandas.verbs.resuming import Recalled, check_same_place, recall
+from kirim_pandas.verbs.segments.series import runs_of
 
 if TYPE_CHECKING:
     from kirim_pandas.journal.store import Journal, RunRecord
@@ -94,6 +96,12 @@ def undo(
     with ShortTraceback():
         refuse(progress_problems(progress := plain(progress)))
         run_id, journal = past_run(run_id, journal)
+        if runs := runs_of(run_id, journal):
+            raise InvalidInputError(
+                f"{run_id} is a series of {len(runs)} runs, expected one run. Nothing was sent. "
+                "Undo its runs one by one, the last first: "
+                f"{listed([run.run_id for run in runs[::-1]])}."
+            )
         client = used_client(client)
         order, note = _opposite_of(recall(run_id, journal), client, journal)
         warn(note)

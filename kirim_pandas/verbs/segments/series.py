@@ -1,0 +1,259 @@
+"""A series: ordinary runs, one a label and operation, carried out one after the other as one.
+
+All of them are written down, in one commit, before the first is sent; so a series that is stopped
+or killed anywhere is whole in the journal, and going on with it is what starting it was: each run
+that has not finished is resumed in its turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from operator import gt
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from kirim_pandas import session
+from kirim_pandas.errors import KirimError, RunInterrupted
+from kirim_pandas.frames.reports import RunFacts
+from kirim_pandas.frames.results import RUN_ID_ATTR
+from kirim_pandas.grouptesting.outcomes import MAX_CONTACTS_PER_CALL
+from kirim_pandas.run.stop import StopButton, stop_on_signals
+from kirim_pandas.verbs.door import past_run
+from kirim_pandas.verbs.execution import Watcher
+from kirim_pandas.verbs.labeling import carry_out, pace, warn
+from kirim_pandas.verbs.resuming import Recalled, Resumption, recall, taken_up
+
+if TYPE_CHECKING:
+    from kirim_pandas.frames.pairing import Kept
+    from kirim_pandas.journal.store import RunRecord
+    from kirim_pandas.notebook.series import SeriesProgress
+    from kirim_pandas.notebook.texts import JobFacts
+    from kirim_pandas.run.calls import PastCall
+    from kirim_pandas.run.progress import RunState
+    from kirim_pandas.run.spec import Resolve
+    from kirim_pandas.verbs.arguments import Client, ProgressChoice
+
+__all__ = ["Series", "known_of", "runs_of"]
+
+DOES = {"attach": "attaching it to", "detach": "detaching it from"}
+
+
+def runs_of(series_id: object, journal: object) -> list[RunRecord]:
+    """List the runs of a series in their order; none where there is no such series."""
+    series_id, journal = past_run(series_id, journal)
+    from kirim_pandas.journal.store import Journal
+
+    with closing(Journal(journal)) as store:
+        runs = [record for record in store.runs() if record.series == series_id]
+    return sorted(runs, key=lambda record: record.order)
+
+
+def known_of(runs: Sequence[Recalled]) -> pd.DataFrame:
+    """Give what is known of every contact of a series, a row a contact and run."""
+    frame = pd.concat([_told(run.record, run.frame) for run in runs], ignore_index=True)
+    frame.attrs = {RUN_ID_ATTR: runs[0].record.series}
+    return frame
+
+
+def _told(record: RunRecord, frame: pd.DataFrame) -> pd.DataFrame:
+    """Say beside the outcomes of a run what they are outcomes of."""
+    about = (record.label_id, record.label_name or record.label_id, record.operation)
+    columns = dict(zip(("label_id", "label", "operation"), about, strict=True))
+    return frame.assign(**{k: pd.array([v] * len(frame), "string") for k, v in columns.items()})
+
+
+@dataclass(eq=False)
+class Series:
+    """A series that is written down and is to be carried out, or gone on with.
+
+    Attributes
+    ----------
+    series_id : str
+        What its runs have in common.
+    runs : list of RunRecord
+        In their order.
+    client : Client
+        Sends.
+    journal : str, Path or None
+        Where they are written down.
+    arrange : callable
+        Makes the result of what is known of all contacts and runs.
+    rows : int
+        Rows of the result.
+    source : Kept or None
+        The frame, for reports.
+    reads : bool
+        Whether the list of contacts may be read.
+    """
+
+    series_id: str
+    runs: list[RunRecord]
+    client: Client
+    journal: str | Path | None
+    arrange: Callable[[pd.DataFrame], pd.DataFrame]
+    rows: int
+    source: Kept | None = None
+    reads: bool = True
+    _known: dict[str, Recalled] = field(default_factory=dict)
+
+    def carry_out(self, progress: ProgressChoice) -> pd.DataFrame:
+        """Carry out what has not finished, under one stop button and one bar."""
+        left = [record for record in self.runs if record.state != "finished"]
+        shown = _Shown(self._shows(left, progress))
+        stop = StopButton()
+        state: RunState = "failed"
+        try:
+            with stop_on_signals(stop), session.at_work(self.series_id, written_down=True):
+                for record in left:
+                    self._carry_out_one(record, shown, stop)
+            state = "finished"
+        finally:
+            shown.end("stopped" if stop.presses else state)
+        result = self._result()
+        self._warn_of_detaching()
+        shown.summarise(result)
+        return result
+
+    def _carry_out_one(self, record: RunRecord, shown: _Shown, stop: StopButton) -> None:
+        """Carry one run out; name its skips after all where a count is not the expected one."""
+        number = self.runs.index(record) + 1
+        label = record.label_name or record.label_id
+        sentence = (
+            f"Label {label}: {DOES[record.operation]} {record.rows:,} contacts "
+            f"({number} of {len(self.runs)} runs)."
+        )
+        try:
+            shown.begin(sentence, record.rows, sum(map(_batches, self.runs[number:])))
+            done = self._session(record, None, shown, stop)
+            if self._is_surprising(record, done):
+                shown.begin_again(f"{sentence} Naming who was skipped.")
+                self._session(record, "rows", shown, stop)
+        except (KirimError, RunInterrupted) as error:
+            error.args = (f"{sentence[:-1]}: {error}",)
+            error.result, error.run_id = self._result(), self.series_id
+            raise
+
+    def _session(
+        self, record: RunRecord, resolve: Resolve | None, shown: _Shown, stop: StopButton
+    ) -> Recalled:
+        self._known.pop(record.run_id, None)
+        asked = Resumption(None, record.run_id, None, resolve, None, self.client, self.journal)
+        with taken_up(asked, warn) as (order, writer):
+            order = replace(order, series=self.series_id, reads=self.reads)
+            carry_out(order, writer=writer, watchers=shown.watchers, stop=stop)
+        return self._recalled(record)
+
+    def _recalled(self, record: RunRecord) -> Recalled:
+        """Read once what is known of a run of this series that is not at work."""
+        if record.run_id not in self._known:
+            self._known[record.run_id] = recall(record.run_id, self.journal)
+        return self._known[record.run_id]
+
+    def _is_surprising(self, record: RunRecord, done: Recalled) -> bool:
+        """Tell whether a run that names nobody counted a skip among contacts that passed before."""
+        is_half = len({run.resolve for run in self.runs}) > 1  # the other half names its skipped
+        if not is_half or done.record.resolve == "rows":
+            return False
+        others = ~done.frame["contact_id"].isin(self._passed(record)).to_numpy(bool)
+        skipped = map(_skipped, done.past)
+        expected = [int(others[known.call.positions].sum()) for known in done.past]
+        return any(map(gt, skipped, expected))
+
+    def _passed(self, record: RunRecord) -> set[str]:
+        """Find the contacts that an earlier run of this series, of a label of the team, applied."""
+        teams = {label.id: label.team_id for label in session.remembered_labels(self.client)}
+        earlier = self.runs[: self.runs.index(record)]
+        same_team = [
+            run for run in earlier if teams.get(run.label_id) == teams.get(record.label_id)
+        ]
+        nobody = self._recalled(record).frame.iloc[:0]
+        told = pd.concat([nobody, *(self._recalled(run).frame for run in same_team)])
+        return set(told.loc[told["status"] == "applied", "contact_id"])
+
+    def _result(self) -> pd.DataFrame:
+        """Arrange what is known, and let the process remember it under the id of the series."""
+        result = self.arrange(known_of([self._recalled(record) for record in self.runs]))
+        result.attrs = {RUN_ID_ATTR: self.series_id}
+        started = datetime.fromtimestamp(self.runs[0].started_at).astimezone()
+        facts = RunFacts(run_id=self.series_id, started=started)
+        session.remember(result, self.series_id, self.source, facts)
+        return result
+
+    def _warn_of_detaching(self) -> None:
+        """Warn of contacts of the other half that surely, or perhaps, still have a label."""
+        known = known_of([self._recalled(record) for record in self.runs])
+        first = self.runs[0].operation
+        bad = (known["status"] == "failed") | (known["reason"] == "no_reply")
+        count = int((bad & (known["operation"] != first)).sum())
+        if count:
+            warn(
+                f"{count:,} contacts could not be detached from a label that is another "
+                f"segment's: kirim_pandas.result({self.series_id!r}) lists them."
+            )
+
+    def _shows(self, left: list[RunRecord], progress: ProgressChoice) -> SeriesProgress | None:
+        if progress is False or not left:
+            return None
+        from kirim_pandas.notebook.series import SeriesProgress
+
+        callback = progress if callable(progress) else None
+        return SeriesProgress(self._facts(left), lambda: pace(self.client), callback)
+
+    def _facts(self, left: list[RunRecord]) -> JobFacts:
+        """Say what the series is about, to whoever shows it."""
+        from kirim_pandas.notebook.texts import JobFacts
+
+        return JobFacts(
+            run_id=self.series_id,
+            label_id=left[0].label_id,
+            operation=left[0].operation,
+            contacts=sum(record.rows for record in left),
+            rows=self.rows,
+            started=datetime.now().astimezone(),
+            label_name=f"{len({record.label_id for record in left})} labels",
+        )
+
+
+class _Shown:
+    """What shows a series, if anything does; what it cannot draw ends nothing."""
+
+    def __init__(self, shows: SeriesProgress | None) -> None:
+        self._shows = [] if shows is None else [shows]
+        self.watchers = [Watcher(shows) for shows in self._shows]
+
+    def begin(self, sentence: str, contacts: int, later: int) -> None:
+        for watcher, shows in self._pairs:
+            watcher.attempt(shows.begin, sentence, contacts, later)
+
+    def begin_again(self, sentence: str) -> None:
+        for watcher, shows in self._pairs:
+            watcher.attempt(shows.begin_again, sentence)
+
+    def end(self, state: RunState) -> None:
+        with suppress(KeyboardInterrupt):  # of a callback: all has ended
+            for watcher, shows in self._pairs:
+                watcher.attempt(shows.end, state)
+
+    def summarise(self, result: pd.DataFrame) -> None:
+        for watcher, shows in self._pairs:
+            watcher.attempt(shows.summarise, result)
+
+    @property
+    def _pairs(self) -> list[tuple[Watcher, SeriesProgress]]:
+        return list(zip(self.watchers, self._shows, strict=True))
+
+
+def _batches(record: RunRecord) -> int:
+    return -(-record.rows // MAX_CONTACTS_PER_CALL)
+
+
+def _skipped(known: PastCall) -> int:
+    """Count the contacts that a call skipped; 0 without an answer."""
+    if known.reply is None:
+        return 0
+    return known.reply.counts.cross_org + known.reply.counts.team_mismatch

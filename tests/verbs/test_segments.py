@@ -1,0 +1,353 @@
+"""Labels of segments: who ends with which label, what each row is told, and what is refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kirim_pandas as kp
+
+TIERS = ["a", "b", "c", "d", "e"]
+
+
+@pytest.fixture
+def box():
+    with kp.sandbox.start(contacts=600, seed=1, write_per_minute=60_000) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def labels(box):
+    """Five labels of one team, by tier."""
+    team, client = box.labels["team_id"].iloc[0], box.client()
+    return {tier: kp.create_label(f"tier {tier}", team_id=team, client=client) for tier in TIERS}
+
+
+def tiered(box, seed=0):
+    """The contacts in random order, each with a tier."""
+    df = box.contacts.sample(frac=1, random_state=seed)
+    return df.assign(tier=np.random.default_rng(seed).choice(TIERS, len(df)))
+
+
+def segmented(df, labels, box, by="tier", **options):
+    options = {"client": box.client(), "progress": False} | options
+    return df.kirim.label_segments(by, labels, **options)
+
+
+def check_members(box, df, labels, by="tier"):
+    """Each label's members are those of its segment that can carry it."""
+    for tier, label_id in labels.items():
+        outcome = box.outcome(label_id)
+        segment = set(df.loc[df[by] == tier, "contact_id"])
+        assert box.members(label_id) == segment & set(outcome.index[outcome == "applied"])
+
+
+def check_rows(box, df, labels, result):
+    """Each row tells what the service did with its contact for the label of its segment."""
+    assert result.index.equals(df.index)
+    assert result["contact_id"].tolist() == df["contact_id"].tolist()
+    assert result["label_id"].tolist() == df["tier"].map(labels).tolist()
+    truth = [
+        box.outcome(label_id).reindex(df.loc[df["tier"] == tier, "contact_id"])
+        for tier, label_id in labels.items()
+    ]
+    truth = pd.concat(truth).reindex(df["contact_id"])
+    told = result["reason"].astype(object).where(result["status"] != "applied", "applied")
+    assert told.tolist() == truth.tolist()
+
+
+def writes(box, before):
+    """How many write requests were sent since."""
+    return int((box.requests().iloc[before:]["method"] == "POST").sum())
+
+
+def test_each_label_ends_on_its_segment(box, labels):
+    """In the second month, with movers, each label's members are exactly its segment's."""
+    first = tiered(box)
+    check_rows(box, first, labels, segmented(first, labels, box, exclusive=True))
+    check_members(box, first, labels)
+    moved = tiered(box, seed=1)
+    moved["tier"] = moved["tier"].where(np.arange(len(moved)) % 10 == 0, first["tier"])
+    before = len(box.requests())
+    result = segmented(moved, labels, box, exclusive=True)
+    check_members(box, moved, labels)
+    check_rows(box, moved, labels, result)
+    naming = kp.runs().query("operation == 'attach'")["requests"].iloc[:5].sum()
+    assert writes(box, before) == naming + 5  # nobody is named where a label is taken off
+
+
+@pytest.mark.parametrize("answered", [1, 400, 2000])
+def test_stopped_anywhere_it_goes_on(box, labels, answered):
+    """Stopped in the middle, a series goes on by its one id, and ends as if it was not stopped."""
+    df, told = tiered(box), []
+    segmented(df.assign(tier=df["tier"].iloc[::-1].to_numpy()), labels, box, exclusive=True)
+
+    def stop(now):
+        told.append(now)
+        if now.answered >= answered:
+            raise KeyboardInterrupt
+
+    with pytest.raises(kp.RunInterrupted, match=r"kirim_pandas\.resume") as caught:
+        segmented(df, labels, box, exclusive=True, progress=stop)
+    series, part = caught.value.run_id, caught.value.result
+    assert part.index.equals(df.index)
+    assert (part["reason"] == "stopped").any() == (answered < 600)
+    assert f'kirim_pandas.resume("{series}") goes on' in str(caught.value)
+    assert kp.last_result() is part
+    whole = kp.resume(series, client=box.client(), progress=False)
+    check_members(box, df, labels)
+    pd.testing.assert_frame_equal(whole, kp.result(series))
+    attached = whole[whole["operation"] == "attach"].set_index("contact_id")
+    assert attached.index.is_unique
+    assert set(attached.index) == set(df["contact_id"])
+    truth = {label: box.outcome(label) for label in labels.values()}
+    right = [
+        (row.status if row.status == "applied" else row.reason) == truth[row.label_id][contact]
+        for contact, row in attached.iterrows()
+    ]
+    assert all(right)
+    assert kp.runs().query("series == @series")["state"].eq("finished").all()
+    with pytest.raises(kp.InvalidInputError, match="series of runs"):
+        df.kirim.resume(series, client=box.client())
+
+
+def test_a_series_is_resumed_by_another_process(box, labels, monkeypatch):
+    """All runs are written down before the first is sent, so the journal alone is enough."""
+    df = tiered(box)
+    from kirim_pandas.verbs.segments import series
+
+    class Died(BaseException):
+        pass
+
+    def die(*args, **kwargs):
+        raise Died
+
+    with monkeypatch.context() as patched:
+        patched.setattr(series, "carry_out", die)
+        with pytest.raises(Died):
+            segmented(df, labels, box)
+    runs = kp.runs()
+    assert set(runs["state"]) == {"interrupted"}
+    assert runs["series"].nunique() == 1
+    assert runs["rows"].sum() == len(df)
+    kp.resume(runs["series"].iloc[0], client=box.client(), progress=False)
+    check_members(box, df, labels)
+
+
+def test_one_progress_adds_up(box, labels):
+    """A callable hears of all labels as one: counts never fall, and all contacts are answered."""
+    df, told = tiered(box), []
+    segmented(df, labels, box, exclusive=True, progress=told.append)
+    assert {now.contacts for now in told} == {5 * len(df)}
+    for name in ("answered", "applied", "skipped", "requests"):
+        numbers = [getattr(now, name) for now in told]
+        assert numbers == sorted(numbers)
+    assert told[-1].answered == 5 * len(df)
+    assert told[-1].state == "finished"
+
+
+def test_the_bar_names_the_label_at_work(box, labels, capsys):
+    """The bar is one, and says of each label that it is at work."""
+    segmented(tiered(box).iloc[:100], labels, box, progress=True)
+    out = capsys.readouterr().out
+    assert out.count("Attaching 5 labels to 100 contacts") >= 1
+    for number, label_id in enumerate(labels.values(), start=1):
+        assert f"Label {label_id}: attaching" in out.replace("\n", " ")
+        assert f"({number} of 5 runs)" in out.replace("\n", " ")
+
+
+def test_a_skip_of_who_passed_before_is_named(box, labels):
+    """Where a count of the detach half shows a skip among contacts that passed, all are named."""
+    df = box.contacts[box.contacts["contact_id"].map(box.outcome(labels["a"])) == "applied"]
+    df = df.iloc[:60].assign(tier=["a", "b"] * 30)
+    chosen = {tier: labels[tier] for tier in "ab"}
+    other = box.labels.set_index("id")["team_id"]
+    team = next(team for team in other.unique() if team != other.iloc[0])
+    gone = df["contact_id"].iloc[0]
+
+    def move(now):
+        if now.answered == 60:  # both segments have their label; the first leaves the team
+            box.move_contact(gone, team)
+
+    result = segmented(df, chosen, box, exclusive=True, progress=move)
+    assert set(result["status"]) == {"applied"}
+    known = kp.result(result.attrs["kirim_run_id"])
+    off = known[known["operation"] == "detach"].set_index("contact_id")
+    assert off.loc[gone, ["status", "reason"]].tolist() == ["skipped", "team_mismatch"]
+    assert (off.drop(gone)["status"] == "applied").all()
+
+
+def test_nobody_is_named_where_counts_are_as_expected(box, labels):
+    """The detach half sends no probe where nobody was skipped who passed before."""
+    result = segmented(tiered(box), labels, box, exclusive=True)
+    with pytest.raises(kp.InvalidInputError, match="series of 10 runs"):
+        kp.undo(result.attrs["kirim_run_id"], client=box.client())
+    runs = kp.runs().query("operation == 'detach'")
+    assert runs["series"].unique().tolist() == [result.attrs["kirim_run_id"]]
+    assert runs["requests"].tolist() == [-(-rows // 1000) for rows in runs["rows"]]
+
+
+def test_rows_without_a_label(box, labels):
+    """Values left out and missing are no_label; rows without a usable id say so first."""
+    df = tiered(box).iloc[:100].reset_index(drop=True)
+    df.loc[0, "tier"] = None
+    df.loc[1, "contact_id"] = None
+    df.loc[2, "contact_id"] = "bad"
+    chosen = {tier: labels[tier] for tier in "abcd"}
+    result = segmented(df, chosen, box, exclusive=True)
+    none = ~df["tier"].isin(list("abcd")) & ~df.index.isin([1, 2])
+    assert (result.loc[none, "reason"] == "no_label").all()
+    assert (result["reason"] == "no_label").fillna(False).tolist() == none.tolist()
+    assert result["reason"].iloc[[1, 2]].tolist() == ["missing_id", "malformed_id"]
+    assert result.loc[none, ["label_id", "label", "operation"]].isna().all(axis=None)
+    check_members(box, df, chosen)
+    assert result.kirim.summary(by="tier")["rows"].sum() == 100
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        lambda n: (pd.cut(n, [-1, 49, 99]), {"(-1, 49]": "a", "(49, 99]": "b"}),
+        lambda n: (pd.cut(n, [-1, 49, 99]), {pd.Interval(-1, 49): "a", pd.Interval(49, 99): "b"}),
+        lambda n: (pd.qcut(n, 2, labels=["low", "high"]), {"low": "a", "high": "b"}),
+        lambda n: (n < 50, {True: "a", False: "b"}),
+        lambda n: ((n < 50).astype("boolean"), pd.Series(["a", "b"], index=[True, False])),
+        lambda n: ((n >= 50).astype(int).to_numpy(), {0: "a", 1: "b"}),
+        lambda n: ((n >= 50).map({True: "x", False: "y"}).astype("string"), {"y": "a", "x": "b"}),
+    ],
+)
+def test_values_of_every_kind(box, labels, of):
+    """Text, categories, intervals, numbers and booleans are values; a name is as good as an id."""
+    df = tiered(box).iloc[:100]
+    number = pd.Series(range(100), index=df.index)
+    by, mapped = of(number)
+    names = {key: f"Tier {tier} " for key, tier in mapped.items()}
+    ids = {key: labels[tier] for key, tier in mapped.items()}
+    df = df.assign(tier=np.where(number < 50, "a", "b"))
+    chosen = {tier: labels[tier] for tier in "ab"}
+    for given in (names, ids):
+        check_rows(box, df, chosen, segmented(df, given, box, by=by))
+    check_members(box, df, chosen)
+
+
+def test_a_mask_takes_one_label(box, labels):
+    """With a mask and one label, those outside are left alone; where it is exclusive, not."""
+    df = tiered(box).iloc[:100]
+    every = segmented(df, labels["a"], box, by=np.ones(100, dtype=bool))
+    assert box.members(labels["a"]) == set(every.loc[every["status"] == "applied", "contact_id"])
+    mask = df["tier"] == "b"
+    segmented(df, labels["a"], box, by=mask, exclusive=True)
+    check_members(box, df.assign(tier=np.where(mask, "a", None)), {"a": labels["a"]})
+    nobody = segmented(df, labels["a"], box, by=mask & ~mask, exclusive=True)
+    assert set(nobody["reason"]) == {"no_label"}
+    assert box.members(labels["a"]) == set()
+
+
+def test_labels_that_do_not_exist_are_made(box):
+    """Values are names; create=True makes what is missing, and says so."""
+    df = tiered(box).iloc[:50]
+    team = box.labels["team_id"].iloc[0]
+    with pytest.raises(kp.InvalidInputError, match="No label"):
+        segmented(df, None, box, team_id=team)
+    with pytest.warns(UserWarning, match="Labels that do not exist are made"):
+        result = segmented(df, None, box, create=True, team_id=team)
+    assert result["label"].tolist() == df["tier"].tolist()
+    known = kp.labels(client=box.client()).set_index("name")["id"]
+    check_members(box, df, {tier: known[tier] for tier in df["tier"].unique()})
+    again = segmented(df, None, box, create=True, team_id=team)
+    assert again["label_id"].tolist() == result["label_id"].tolist()
+
+
+def test_two_values_of_one_label_are_one_segment(box, labels):
+    """Two values may share a label, which is said; where it is exclusive, both keep it."""
+    df = tiered(box).iloc[:100]
+    with pytest.warns(UserWarning, match="Several values are mapped to one label"):
+        segmented(df, {"a": labels["a"], "b": labels["a"]}, box, exclusive=True)
+    check_members(box, df.replace({"tier": {"b": "a"}}), {"a": labels["a"]})
+
+
+def test_labels_of_two_teams_are_said(box):
+    """Labels of several teams may stand in one mapping, and it is said who cannot carry them."""
+    df = tiered(box).iloc[:100]
+    one = box.labels.drop_duplicates("team_id")["id"].tolist()
+    kp.labels(client=(client := box.client()))
+    with pytest.warns(UserWarning, match="belong to 2 teams"):
+        result = segmented(df, {"a": one[0], "b": one[1]}, box, client=client)
+    check_members(box, df, {"a": one[0], "b": one[1]})
+    assert (result["status"] == "applied").any()
+
+
+def test_a_contact_of_two_segments(box, labels):
+    """Through two rows a contact may have two labels, or is refused where only one is right."""
+    df = tiered(box).iloc[:50]
+    twice = pd.concat([df.assign(tier="a"), df.iloc[:2].assign(tier="b")])
+    before = len(box.requests())
+    for options in ({"exclusive": True}, {"op": "detach"}):
+        with pytest.raises(kp.InvalidInputError, match="2 contacts stand in several") as caught:
+            segmented(
+                twice,
+                labels | {},
+                box,
+                by=twice["tier"].astype("category").cat.set_categories(TIERS),
+                **options,
+            )
+        assert df["contact_id"].iloc[0] in str(caught.value)
+    assert writes(box, before) == 0
+    chosen = {tier: labels[tier] for tier in "ab"}
+    result = segmented(twice, chosen, box)
+    check_members(box, twice, chosen)
+    assert result["label_id"].tolist() == twice["tier"].map(chosen).tolist()
+
+
+@pytest.mark.parametrize(
+    ("by", "mapped", "options", "told"),
+    [
+        ("tier", {"a": "x", "gold": "y"}, {}, "no row has 'gold'; the values are"),
+        ("no such", {"a": "x"}, {}, "no column or index level has this name"),
+        (pd.Series(["a"]), {"a": "x"}, {}, "the index of the Series"),
+        (np.array(["a"]), {"a": "x"}, {}, "1 values were found"),
+        ("maybe", "x", {}, "values of the mask are missing"),
+        ("mask", None, {}, "a mask, which names no label"),
+        ("tier", "x", {}, "expected a dictionary"),
+        ("tier", ["x"], {}, "expected a dictionary"),
+        ("tier", {"a": ["x", "y"]}, {}, "for a, expected the name or id of one"),
+        ("number", {1: "x", "1": "y"}, {}, "a value is mapped twice: 1"),
+        ("contact_id", None, {}, "different values were found"),
+        ("tier", {"a": "x"}, {"op": "set"}, "operation"),
+        ("tier", {"a": "x"}, {"op": "detach", "exclusive": True}, "exclusive=True"),
+        ("tier", {"a": "x"}, {"journal": False}, "journal: found False"),
+        ("tier", {"a": "x"}, {"resolve": "all"}, "resolve="),
+        ("tier", {"a": "x" * 51}, {"create": True}, "a label has at most 50"),
+        ("tier", pd.Series(["x", "y"], index=["a", "a"]), {}, "twice, expected one label"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_sent(box, by, mapped, options, told):
+    """What does not fit is said in words, and nothing is sent or written down."""
+    df = tiered(box).iloc[:100]
+    df = df.assign(mask=True, maybe=pd.array([None] + [True] * 99, "boolean"), number=range(100))
+    before = len(box.requests())
+    with pytest.raises(kp.InvalidInputError, match=told):
+        segmented(df, mapped, box, by=by, **options)
+    assert len(box.requests()) == before
+    assert kp.runs().empty
+
+
+def test_nothing_to_send_needs_no_key():
+    """A frame of which no row is to carry a label has its rows, and nobody is asked for a key."""
+    df = kp.sandbox.sample_contacts(5, seed=1).assign(tier=None)
+    result = df.kirim.label_segments("tier", {}, progress=False)
+    assert result["reason"].tolist() == ["no_label"] * 5
+    assert df.iloc[:0].kirim.label_segments("tier", progress=False).empty
+
+
+def test_contacts_are_looked_up_by_phone(box, labels):
+    """With phone= the segments are those of the contacts that have the numbers."""
+    df = tiered(box).iloc[:60].reset_index(drop=True)
+    people = df.drop(columns="contact_id")
+    people.loc[0, "phone_number"] = None
+    result = segmented(people, labels, box, phone="phone_number", exclusive=True)
+    assert result["status"].iloc[0] == "not_sent"
+    found = result["contact_id"].notna()
+    assert found.sum() > 40
+    check_rows(box, df[found], labels, result[found])
+    check_members(box, df[found], labels)
+    assert result.loc[~found, "reason"].isin(["missing_id", "not_found"]).all()
