@@ -468,13 +468,19 @@ def _check_settings(share: object, max_tries: object, patience_seconds: object) 
             and int(max_tries) >= 1  # type: ignore[call-overload]
             and float(patience_seconds) >= 0.0  # type: ignore[arg-type]
         )
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         good = False
     if not good:
+        given = {"share": share, "max_tries": max_tries, "patience_seconds": patience_seconds}
+        told = ", ".join(f"{name}={_number_told(value)}" for name, value in given.items())
         raise ConfigurationError(
-            f"found share={share}, max_tries={max_tries}, patience_seconds={patience_seconds}; "
-            "expected a share above 0 to 1, at least one try, and no negative patience"
+            f"found {told}; expected a share above 0 to 1, at least one try, and no negative "
+            "patience"
         )
+
+
+def _number_told(value: object) -> object:
+    return value if type(value) in (int, float) else type(value).__name__
 
 
 def _setting(given: T | None, name: str, default: str | None = None) -> T | str | None:

@@ -14,9 +14,10 @@ import pandas as pd
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from kirim_pandas.errors import ConfigurationError
+from kirim_pandas.errors import ConfigurationError, InvalidInputError
 from kirim_pandas.frames.pairing import Source
 from kirim_pandas.frames.results import STATUSES
+from kirim_pandas.frames.shapes import described
 from kirim_pandas.frames.summary import By, groupings, statuses_of
 
 if TYPE_CHECKING:
@@ -110,6 +111,12 @@ def _name(value: Any) -> str:
     return text if len(text) <= _MAX_NAME else f"{text[: _MAX_NAME - 1]}…"
 
 
+def _given(ax: Axes | None) -> Axes | None:
+    if not callable(getattr(ax, "barh", print if ax is None else None)):
+        raise InvalidInputError(f"ax= is {described(ax)}, expected one of matplotlib's Axes.")
+    return ax
+
+
 def _new_axes(*, height_inches: float) -> Axes:
     try:
         from matplotlib import pyplot as plt
@@ -148,12 +155,12 @@ def plot(
     Raises
     ------
     InvalidInputError
-        It is no result frame, or `by` does not fit it.
+        It is no result frame, `by` does not fit it, or `ax` is none.
     ConfigurationError
         matplotlib is not installed.
     """
     drawn = bars(result, by, data=data)
-    ax = ax or _new_axes(height_inches=1.3 + 0.32 * len(drawn.names))
+    ax = _given(ax) or _new_axes(height_inches=1.3 + 0.32 * len(drawn.names))
     ax.patch.set_alpha(0)
     totals = drawn.counts.sum(axis=1)
     shares = drawn.counts / np.maximum(totals, 1)[:, np.newaxis]

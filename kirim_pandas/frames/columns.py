@@ -30,6 +30,7 @@ __all__ = [
     "IdChoice",
     "Place",
     "check_label",
+    "check_names",
     "find_place",
     "grouped",
     "hint_columns",
@@ -135,6 +136,32 @@ def check_label(label: object, *, argument: str) -> None:
         raise InvalidInputError(
             f"{argument}= is {described(label)}, expected the name of a column or an index level."
         ) from None
+
+
+def check_names(labels: list[Any], *frames: pd.DataFrame, argument: str) -> None:
+    """Refuse a list of texts of which none is a name: it may be a column's values.
+
+    Parameters
+    ----------
+    labels
+        What the caller gave.
+    frames
+        Where the names were to be found.
+    argument
+        Name of the caller's argument, for the message.
+
+    Raises
+    ------
+    InvalidInputError
+        It tells how many there are, and none of them.
+    """
+    known = {name for frame in frames for name in (*frame.columns, *frame.index.names)}
+    texts = [one for one in labels if isinstance(one, str)]
+    if len(texts) > 1 and known.isdisjoint(texts):
+        raise InvalidInputError(
+            f"{argument}= is a list of {len(texts):,} texts, expected names, but none of them is "
+            f"that of a column or index level: {listed(list(map(name_of, known - {None})))}."
+        )
 
 
 def find_place(frame: pd.DataFrame, label: Hashable, *, argument: str) -> Place:

@@ -53,13 +53,14 @@ def spreadsheet_safe(frame: pd.DataFrame, *, target: str = "csv") -> pd.DataFram
         Any frame; it is not changed.
     target
         ``"csv"`` for ``to_csv`` with any separator; ``"excel"`` for ``to_excel``, where text keeps
-        its line breaks and separators, as each cell is a cell of its own.
+        its line breaks and separators, as each cell is a cell of its own, and times with a zone
+        become the times that the zone shows, as Excel knows no zones.
 
     Returns
     -------
     DataFrame
         The same shape; an apostrophe before every text that would begin a formula, in cells,
-        column labels and index labels, whatever their dtype; for ``"csv"`` also inside of a text
+        characters are taken out.  Plain, whatever their dtype; for ``"csv"`` also inside of a text
         behind a separator or line break.  A carriage return becomes a line break, other control
         characters are taken out.  Plain phone numbers such as ``+62 812 3456 7890`` stay.  Columns
         in which something had to be changed become plain text.
@@ -80,16 +81,26 @@ def spreadsheet_safe(frame: pd.DataFrame, *, target: str = "csv") -> pd.DataFram
         raise InvalidInputError(
             f"found {described(frame)}, expected a DataFrame: of a Series take series.to_frame()."
         )
-    if target not in _GUARDS:
+    if not isinstance(target, str) or target not in _GUARDS:
         raise InvalidInputError(f"target= is neither 'csv' nor 'excel', found {described(target)}.")
     guard = _GUARDS[target]
-    safe = frame.copy()
+    safe = _COPIES[target](frame)
     for number in range(safe.shape[1]):
         guarded = _guarded(frame.iloc[:, number].array, guard)
         if guarded is not None:
             safe.isetitem(number, pd.Series(guarded, dtype=object, index=safe.index).array)
-    safe.columns = _guarded_labels(frame.columns, guard)
-    safe.index = _guarded_labels(frame.index, guard)
+    safe.columns = _guarded_labels(safe.columns, guard)
+    safe.index = _guarded_labels(safe.index, guard)
+    return safe
+
+
+def _without_zones(frame: pd.DataFrame) -> pd.DataFrame:
+    """Copy a frame with the times that its zones show: a cell of Excel holds no zone."""
+    safe = frame.copy()
+    for number in range(safe.shape[1]):
+        column = frame.iloc[:, number]
+        if re.match(r"datetime64\[\w+, |timestamp\[.*tz=", str(column.dtype)):
+            safe.isetitem(number, column.dt.tz_localize(None).array)
     return safe
 
 
@@ -107,6 +118,12 @@ def _guard_for_csv(text: str) -> str:
 
 
 _GUARDS: Final[dict[str, Callable[[str], str]]] = {"csv": _guard_for_csv, "excel": _guard}
+
+
+_COPIES: Final[dict[str, Callable[[pd.DataFrame], pd.DataFrame]]] = {
+    "csv": pd.DataFrame.copy,
+    "excel": _without_zones,
+}
 
 
 def _guarded(array: Any, guard: Callable[[str], str]) -> list[Any] | None:

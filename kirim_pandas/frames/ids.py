@@ -24,7 +24,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kirim_pandas.errors import InvalidInputError
-from kirim_pandas.frames.columns import Place, check_label, find_place, grouped, places_of
+from kirim_pandas.frames.columns import (
+    Place,
+    check_label,
+    check_names,
+    find_place,
+    grouped,
+    places_of,
+)
 from kirim_pandas.frames.id_errors import (
     Found,
     no_candidate,
@@ -412,6 +419,7 @@ def _hint_codes(
     labels = _hint_labels(hint)
     if not labels:
         return None
+    check_names(labels, frame, argument="hint")
     combined = np.zeros(len(frame), dtype=np.int64)
     for label in labels:
         codes, uniques = grouped(find_place(frame, label, argument="hint"), argument="hint")

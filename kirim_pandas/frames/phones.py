@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kirim_pandas.errors import InvalidInputError
+from kirim_pandas.frames.shapes import described, name_of
 
 __all__ = ["GIVEN", "MALFORMED", "MISSING", "check_country", "read_emails", "read_phones"]
 
@@ -48,7 +49,7 @@ def check_country(country: object) -> str:
         return code
     near = get_close_matches(code, sorted(SUPPORTED_REGIONS), n=3, cutoff=0.5) if code else []
     hint = f"; near it are {', '.join(near)}" if near else ""
-    shown = repr(country) if isinstance(country, str) else f"a {type(country).__name__}"
+    shown = name_of(country) if isinstance(country, str) else described(country)
     raise InvalidInputError(
         f"country: found {shown}, expected two letters of ISO 3166, such as 'ID' for "
         f"Indonesia{hint}. Numbers with a country code, such as +62…, are read whatever it is."

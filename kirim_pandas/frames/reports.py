@@ -7,6 +7,7 @@ comes from the data or from the service is escaped.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +21,7 @@ from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.charts import Bars, bars, plot, svg_chart
 from kirim_pandas.frames.exports import spreadsheet_safe
 from kirim_pandas.frames.ids import NO_CONTACT
-from kirim_pandas.frames.pairing import Source, result_column
+from kirim_pandas.frames.pairing import Source, checked_source, result_column
 from kirim_pandas.frames.reasons import REASONS, STATUS_MEANINGS, Reason, reason_for
 from kirim_pandas.frames.results import RUN_ID_ATTR, STATUSES
 from kirim_pandas.frames.shapes import printable
@@ -102,7 +103,8 @@ class Report:
         Parameters
         ----------
         path
-            Such as ``"report.html"``; ``~`` is the home folder; an existing file is replaced.
+            Such as ``"report.html"``; ``~`` is the home folder.  A web page that is there is
+            replaced; any other file, such as the data, is not.
 
         Returns
         -------
@@ -112,7 +114,8 @@ class Report:
         Raises
         ------
         InvalidInputError
-            The folder does not exist, the path is a folder, or the file cannot be written.
+            The folder does not exist, the path is a folder or a file of another kind, or the file
+            cannot be written.
         """
         try:
             target = Path(path).expanduser()
@@ -126,6 +129,11 @@ class Report:
                     f"The folder {target.parent} does not exist, so {target.name} was not written. "
                     f"Make it first, with Path({str(target.parent)!r}).mkdir(parents=True), or "
                     "choose another."
+                )
+            if target.exists() and not _is_page(target):
+                raise InvalidInputError(
+                    f"{target} is there already and is no web page, so it is left as it is. "
+                    "Choose another path, such as 'report.html'."
                 )
             target.write_text(self.html, encoding="utf-8")
         except InvalidInputError:
@@ -181,6 +189,8 @@ def report(
         It is no result frame, or `by` does not fit it.
     """
     facts = run or RunFacts()
+    data = checked_source(data)
+    _check_listed(people, columns)
     counts = summary(result)
     groups = bars(result, by, data=data) if by is not None else None
     title = _title(facts)
@@ -199,6 +209,23 @@ def report(
         _STYLE, Markup("").join(sections)
     )
     return Report(title, headline, str(fragment))
+
+
+def _is_page(path: Path) -> bool:
+    """Whether a file is empty or a web page, and no device or pipe."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return _PAGE_START.match(file.read(_HEAD_BYTES)) is not None
+
+
+_HEAD_BYTES: Final = 100
+_PAGE_START: Final = re.compile(rb"\s*(<!doctype html|<html|\Z)", re.IGNORECASE)
+
+
+def _check_listed(people: bool, columns: object) -> None:
+    if columns is not None and not people:
+        raise InvalidInputError("columns= is of the list of people: pass people=True with it.")
 
 
 _PAGE: Final = Markup(

@@ -19,6 +19,8 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from kirim_pandas.errors import InvalidInputError
+
 __all__ = [
     "CONTACT_ID",
     "NOTHING",
@@ -422,10 +424,22 @@ def described(value: object) -> str:
         rows, columns = value.shape  # type: ignore[attr-defined]  # it is a frame
         return f"a DataFrame of {rows:,} rows and {columns:,} columns"
     if issubclass(kind, (pd.Series, pd.Index, np.ndarray)):
-        return f"{_article(kind.__name__)} {kind.__name__} of {len(value):,} values"  # type: ignore[arg-type]
+        return f"{_article(kind.__name__)} {kind.__name__} of {value.size:,} values"  # type: ignore[attr-defined]
     if issubclass(kind, type):
         return f"the class {value.__name__}"  # type: ignore[attr-defined]
     return f"{_article(kind.__name__)} {kind.__name__}"
+
+
+def expect(value: object, kinds: Any, *, argument: str, expected: str) -> None:
+    """Refuse an argument of another type, in our words.
+
+    Raises
+    ------
+    InvalidInputError
+        It is of none of the types.
+    """
+    if not isinstance(value, kinds):
+        raise InvalidInputError(f"{argument}: found {described(value)}, expected {expected}.")
 
 
 def _article(word: str) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kirim_pandas.errors import InvalidInputError
-from kirim_pandas.frames.columns import Place, check_label, find_place, grouped, listed
+from kirim_pandas.frames.columns import Place, check_label, check_names, find_place, grouped, listed
 from kirim_pandas.frames.ids import NO_CONTACT
 from kirim_pandas.frames.pairing import Source, checked_source, pair, result_column
 from kirim_pandas.frames.reasons import REASONS, reason_for
@@ -96,6 +96,7 @@ def groupings(result: pd.DataFrame, by: By, data: Source | None) -> list[Groupin
     """
     data = checked_source(data)
     found: list[Grouping] = []
+    check_names(_keys(by), result, *_frames(data), argument="by")
     for key in _keys(by):
         place = _place_of(result, key, data)
         name = "group" if place.label is None else place.label
@@ -104,6 +105,10 @@ def groupings(result: pd.DataFrame, by: By, data: Source | None) -> list[Groupin
             name = f"by_{name}"
         found.append(_grouping(name, place))
     return found
+
+
+def _frames(data: Source | None) -> list[pd.DataFrame]:
+    return [] if data is None else [data if isinstance(data, pd.DataFrame) else data.frame]
 
 
 def _keys(by: By) -> list[Any]:
@@ -344,14 +349,19 @@ def people(
     return frame.assign(**_words(frame["status"], frame["reason"]))
 
 
+def _strange(names: list[Any], known: list[str]) -> list[str]:
+    return [name_of(name) for name in names if not isinstance(name, str) or name not in known]
+
+
 def _is_one_of(values: pd.Series[Any], wanted: Any, argument: str, known: list[str]) -> Any:
     if wanted is None:
         return np.ones(len(values), dtype=bool)
     names = wanted if isinstance(wanted, list) else [wanted]
-    strange = [name_of(name) for name in names if not isinstance(name, str) or name not in known]
-    if strange:
+    strange = _strange(names, known)
+    if strange:  # of a list only how many: it may be a column's values
+        told = strange[0] if len(names) == 1 else f"{len(strange)} of {len(names)} values"
         raise InvalidInputError(
-            f"{argument}={listed(strange)} does not occur, expected one of "
+            f"{argument}={told} does not occur, expected one of "
             f"{listed([repr(name) for name in known]) or 'none at all'}, or a list of these."
         )
     return values.isin(names).to_numpy(dtype=bool)
@@ -372,6 +382,7 @@ def _own_columns(
 
 
 def _named(frame: pd.DataFrame, names: list[Hashable]) -> list[Place]:
+    check_names(names, frame, argument="columns")
     return [find_place(frame, name, argument="columns") for name in names]
 
 

@@ -125,6 +125,9 @@ def _configured(text: str) -> Path:
 def _absolute(text: str) -> Path:
     if "\0" in text:
         raise ValueError("a file's name holds no NUL character")
+    if "://" in text:
+        raise ValueError("it is a file of this computer, no address")
+    text.encode()  # what is no text no program can print, and SQLite cannot open
     if text == ":memory:":
         raise ValueError("what is kept in memory cannot be resumed")
     return Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 - without "..", too

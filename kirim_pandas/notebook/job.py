@@ -14,9 +14,11 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
+import numpy as np
 import pandas as pd
 
 from kirim_pandas.errors import InvalidInputError, KirimError, RunInterrupted
+from kirim_pandas.frames.shapes import expect
 from kirim_pandas.notebook.job_end import Ending
 from kirim_pandas.notebook.kernel import in_notebook, somebody_watches
 from kirim_pandas.notebook.texts import JobFacts, state_text, time_left_text
@@ -184,6 +186,8 @@ class LabelJob:
 
         Raises
         ------
+        InvalidInputError
+            `timeout_seconds` is no number.
         TimeoutError
             The run still goes on.
         KirimError
@@ -192,6 +196,8 @@ class LabelJob:
         RunInterrupted
             It was cancelled; likewise.
         """
+        seconds = int | float | np.number | None
+        expect(timeout_seconds, seconds, argument="timeout_seconds", expected="seconds, or None")
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         # Short sleeps instead of a lock: an interrupt leaves nothing behind that is half held.
         while not self.done:

@@ -14,10 +14,18 @@ from typing import Any, Protocol
 import pandas as pd
 
 from kirim_pandas.errors import InvalidInputError
-from kirim_pandas.frames.columns import hint_columns, id_columns, phone_columns
+from kirim_pandas.frames.columns import (
+    check_label,
+    find_place,
+    hint_columns,
+    id_columns,
+    listed,
+    phone_columns,
+)
 from kirim_pandas.frames.ids import collect_ids
 from kirim_pandas.frames.plan import Plan
 from kirim_pandas.frames.reports import Report
+from kirim_pandas.frames.shapes import expect, name_of
 from kirim_pandas.notebook.job import LabelJob
 from kirim_pandas.notebook.kernel import in_notebook
 from kirim_pandas.notebook.texts import many, team_shown
@@ -98,6 +106,15 @@ class PanelView(Protocol):
         """Show a job, and at its end the report."""
 
 
+def _check_choice(label: Hashable, labels: Sequence[Hashable], *, argument: str, what: str) -> None:
+    check_label(label, argument=argument)
+    if label not in set(labels):
+        names = listed(list(map(name_of, labels))) or "none"
+        raise InvalidInputError(
+            f"{name_of(label)} is no column or index level {what}; found: {names}."
+        )
+
+
 class Panel:
     """Label the contacts of a frame by clicks, or by these methods; made by ``df.kirim.panel``.
 
@@ -166,46 +183,45 @@ class Panel:
 
     def choose_id_column(self, label: Hashable) -> None:
         """Say which column or index level holds the contact ids."""
-        if label not in [choice.label for choice in self.id_columns]:
-            names = ", ".join(repr(choice.label) for choice in self.id_columns[:10]) or "none"
-            raise InvalidInputError(
-                f"{label!r} is no column or index level that can hold ids; found: {names}."
-            )
+        labels = [choice.label for choice in self.id_columns]
+        _check_choice(label, labels, argument="id_column", what="that can hold ids")
         collect_ids(self._frame, label)  # refuses a column of phone numbers here, not at the plan
         self._choose(id_column=label, phone=None)
 
     def choose_phone_column(self, label: Hashable) -> None:
         """Say which column or index level holds phone numbers to look the contacts up by."""
-        if label not in self.phone_columns:
-            names = ", ".join(map(repr, self.phone_columns[:10])) or "none"
-            raise InvalidInputError(
-                f"{label!r} is no column or index level of phone numbers; found: {names}."
-            )
+        _check_choice(label, self.phone_columns, argument="phone", what="of phone numbers")
         self._choose(id_column=None, phone=label)
 
     def choose_label(self, label: str) -> None:
         """Choose a label by its id, or by its name where only one team has such a label."""
+        expect(label, str, argument="label", expected="a name or an id")
+        label = str.__str__(label)
         if not self.known_labels:
             self.load_labels()
         found = [known for known in self.known_labels if label in (known.id, known.name)]
         if len(found) > 1:
             ids = ", ".join(f"{known.id} (team {known.team_id})" for known in found[:10])
             raise InvalidInputError(
-                f"{len(found)} labels are called {label!r}, one a team: {ids}. Pass the id."
+                f"{len(found)} labels are called {name_of(label)}, one a team: {ids}. Pass the id."
             )
         if not found:
             names = ", ".join(sorted({str(known.name) for known in self.known_labels})[:10])
-            raise InvalidInputError(f"No label has the id or name {label!r}; found: {names}.")
+            raise InvalidInputError(
+                f"No label has the id or name {name_of(label)}; found: {names}."
+            )
         self._choose(label=found[0])
 
     def choose_operation(self, operation: str) -> None:
         """Choose ``"attach"`` or ``"detach"``."""
-        if operation not in ("attach", "detach"):
-            raise InvalidInputError(f"{operation!r} was found, expected 'attach' or 'detach'.")
-        self._choose(operation=operation)
+        if (shown := name_of(operation)) not in ("'attach'", "'detach'"):
+            raise InvalidInputError(f"{shown} was found, expected 'attach' or 'detach'.")
+        self._choose(operation=str.__str__(operation))
 
     def choose_hint(self, *columns: Hashable) -> None:
         """Choose columns likely to decide who is skipped, such as the team; none for no hint."""
+        for column in columns:
+            find_place(self._frame, column, argument="hint")  # refused here, not at the plan
         self._choose(hint=tuple(columns))
 
     # -- see, confirm, run -----------------------------------------------------------------

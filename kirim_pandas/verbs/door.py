@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ShortTraceback",
     "client_problems",
+    "flag_problems",
     "journal_problems",
     "past_run",
     "plain",
@@ -73,6 +74,15 @@ def client_problems(client: object) -> list[str]:
         return []
     what = "text" if isinstance(client, str) else shown(client)  # it may be a key
     return [f"client: found {what}, expected a kirim_pandas.Client, or None."]
+
+
+def flag_problems(**flags: object) -> list[str]:
+    """Tell which of the arguments that say yes or no say neither."""
+    return [
+        f"{name}: found {shown(value)}, expected True or False."
+        for name, value in flags.items()
+        if not isinstance(value, (bool, np.bool_))
+    ]
 
 
 def journal_problems(journal: object, *, needed: bool = False) -> list[str]:

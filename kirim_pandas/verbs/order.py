@@ -19,6 +19,7 @@ from kirim_pandas.journal.files import located
 from kirim_pandas.run.spec import Job, Resolve
 from kirim_pandas.verbs.door import (
     client_problems,
+    flag_problems,
     journal_problems,
     plain,
     progress_problems,
@@ -136,6 +137,7 @@ def prepare(
         *name_problems(label_id, team_id),
         *operation_problems(op),
         *option_problems(resolve, max_requests),
+        *flag_problems(reads=reads),
         *client_problems(client),
         *journal_problems(journal),
         *progress_problems(plain(progress)),
@@ -162,7 +164,7 @@ def prepare(
             resolve=resolve,
             max_requests=plain(max_requests),
         ),
-        reads=reads,
+        reads=plain(reads),
         ids=ids,
         source=obj,
         client=client,
@@ -275,7 +277,8 @@ def ready(order: Order, *, sends: bool = True) -> Order:
 def option_problems(resolve: object, max_requests: object) -> list[str]:
     """Tell what is wrong with the options of a run, a sentence each."""
     problems = []
-    if not isinstance(resolve, str) or resolve not in RESOLVE:
+    resolve = plain(resolve)
+    if shown(resolve) not in map(repr, RESOLVE):
         expected = ", ".join(map(repr, RESOLVE))
         gone = ""
         if isinstance(resolve, str) and resolve == "certified":

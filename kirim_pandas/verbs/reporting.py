@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -19,8 +19,9 @@ from kirim_pandas.frames.columns import listed
 from kirim_pandas.frames.pairing import Source, result_column
 from kirim_pandas.frames.reports import Report, RunFacts
 from kirim_pandas.frames.results import RUN_ID_ATTR, STATUSES
+from kirim_pandas.frames.shapes import expect
 from kirim_pandas.frames.summary import By
-from kirim_pandas.verbs.door import ShortTraceback
+from kirim_pandas.verbs.door import ShortTraceback, flag_problems, refuse
 from kirim_pandas.verbs.resuming import recall
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def compare(
     0
     """
     with ShortTraceback():
+        refuse(flag_problems(unchanged=unchanged))
         result_a, result_b = (
             recall(given, None).frame if isinstance(given, str) else given
             for given in (result_a, result_b)
@@ -141,6 +143,8 @@ def report(
     columns: list[Hashable] | None = None,
 ) -> Report:
     """Write a report; documented at ``result.kirim.report``."""
+    refuse(flag_problems(people=people))
+    expect(label_name, str | None, argument="label_name", expected="text, or None")
     facts = run_of(result)
     facts = replace(facts, label_name=label_name or facts.label_name)
     source = _data(result, data)
@@ -177,9 +181,21 @@ def run_of(result: pd.DataFrame) -> RunFacts:
     if run_id is not None:
         return _facts(run_id)
     figures = Counter(result_column(result, "status").dropna().astype(str))
-    runs = [run for run in _known_runs() if run.may_be_of(figures, contacts)]
-    whole = [run for run in runs if run.figures == figures]
-    return _in_common([run.facts() for run in whole or runs])
+    known = _known_runs()
+    runs = [run for run in known if run.may_be_of(figures, contacts)]
+    runs = [run for run in runs if run.figures == figures] or runs
+    parts = [run for run in known if run.is_part_of(figures, contacts)]
+    told = [run.facts() for run in runs] + _together(parts, contacts)
+    return _in_common(list(dict.fromkeys(told)))
+
+
+def _together(parts: list[_Run], contacts: set[str]) -> list[RunFacts]:
+    """Find the runs of one label and operation that make up a result which pd.concat made."""
+    alike: defaultdict[tuple[str | None, str | None], set[str]] = defaultdict(set)
+    told = [(part, part.facts()) for part in parts]
+    for part, facts in told:
+        alike[facts.label_id, facts.operation].update(part.contacts())
+    return [run for _, run in told if alike[run.label_id, run.operation] == contacts]
 
 
 def _facts_of_its_own(result: pd.DataFrame) -> RunFacts:
@@ -200,6 +216,10 @@ class _Run:
     def may_be_of(self, figures: Counter[str], contacts: set[str]) -> bool:
         """Whether a result of these rows by status and these contacts may be a part of it."""
         return bool(contacts) and figures <= self.figures and contacts <= set(self.contacts())
+
+    def is_part_of(self, figures: Counter[str], contacts: set[str]) -> bool:
+        """Whether a result of these rows by status and these contacts may hold all of it."""
+        return self.figures <= figures and contacts.issuperset(self.contacts())
 
 
 def _known_runs() -> list[_Run]:

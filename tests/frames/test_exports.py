@@ -206,6 +206,27 @@ def test_libreoffice_finds_no_formula_in_a_csv(
     assert formulas(path, office, read_as) == []
 
 
+@pytest.mark.parametrize(
+    "dtype", ["datetime64[us, Asia/Jakarta]", "timestamp[us, tz=UTC][pyarrow]"]
+)
+def test_times_with_a_zone_go_to_a_workbook(dtype: str) -> None:
+    """A workbook holds the times that a zone shows; a CSV keeps the zone."""
+    pytest.importorskip("openpyxl")
+    times = pd.Series(pd.to_datetime(["2026-01-31T23:30:00Z", None]))
+    frame = pd.DataFrame({"a": times.astype(dtype), "n": 1})
+    safe = spreadsheet_safe(frame, target="excel")
+    safe.to_excel(io.BytesIO())
+    hours = 7 if "Jakarta" in dtype else 0
+    assert safe["a"][0] == pd.Timestamp("2026-01-31 23:30:00") + pd.Timedelta(hours=hours)
+    assert "+0" in spreadsheet_safe(frame).to_csv()
+
+
+def test_a_frame_without_zones_keeps_its_index() -> None:
+    """A RangeIndex and plain column labels pass as they are."""
+    safe = spreadsheet_safe(pd.DataFrame({"a": [1, 2]}), target="excel")
+    assert isinstance(safe.index, pd.RangeIndex)
+
+
 @pytest.mark.office
 def test_libreoffice_finds_no_formula_in_a_workbook(office: Path, tmp_path: Path) -> None:
     """A workbook that pandas writes of our frame has no formula either."""

@@ -460,9 +460,24 @@ def test_a_report_that_cannot_be_written_says_why(
     """``~`` is the home folder; a path that no system takes is refused in our words."""
     monkeypatch.setenv("HOME", str(tmp_path))
     assert report(result).save("~/r.html") == tmp_path / "r.html"
+    assert report(result).save("~/r.html") == tmp_path / "r.html"
     for path in ("a\0b.html", 7, "x" * 300 + ".html", "~nobody-of-this-name/r.html"):
         with pytest.raises(InvalidInputError, match=r"was not written|does not exist"):
             report(result).save(path)
+
+
+@pytest.mark.parametrize("held", ["name,phone\nSiti,+628123456789\n", '{"cells": []}'])
+def test_a_report_replaces_no_file_of_another_kind(
+    result: pd.DataFrame, tmp_path: Path, held: str
+) -> None:
+    """A path that names the data or the notebook is refused, and the file stays as it was."""
+    path = tmp_path / "customers.csv"
+    path.write_text(held)
+    with pytest.raises(InvalidInputError, match="left as it is"):
+        report(result).save(path)
+    assert path.read_text() == held
+    (tmp_path / "empty").touch()
+    assert report(result).save(tmp_path / "empty").read_text().startswith("<!doctype html>")
 
 
 def test_headline_of_a_result_nobody_knows(result: pd.DataFrame) -> None:

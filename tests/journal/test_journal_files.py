@@ -164,11 +164,14 @@ def test_a_device_is_no_journal(place):
         Journal(place)
 
 
-@pytest.mark.parametrize("place", ["a\0b", "~nobody-has-this-name/x", ":memory:", "x\ud800y"])
+@pytest.mark.parametrize(
+    "place", ["a\0b", "~nobody-has-this-name/x", ":memory:", "x\ud800y", "s3://a/b"]
+)
 def test_what_can_be_no_place_is_our_error(place):
     """A name that no file can have, an unknown home, or memory: a JournalError with a way out."""
-    with pytest.raises(kp.JournalError, match=r"Nothing was sent\. .*KIRIM_JOURNAL"):
+    with pytest.raises(kp.JournalError, match=r"Nothing was sent\. .*KIRIM_JOURNAL") as told:
         Journal(place)
+    assert str(told.value).encode()  # it can be printed
 
 
 def test_without_a_home_there_is_no_folder_called_tilde(monkeypatch, tmp_path):

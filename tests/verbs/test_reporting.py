@@ -150,3 +150,19 @@ def test_compare_takes_only_results():
     for pair in ((result, None), (None, result), ([1], result)):
         with pytest.raises(kp.InvalidInputError, match="expected a result of bulk_label"):
             kp.compare(*pair)
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["alone", "after another label's run"])
+def test_results_of_several_runs_together_are_not_taken_for_another_run(box, forgetful, before):
+    """A result that pd.concat made is told to be of a label only where no other label fits it."""
+    frame = box.contacts
+    if before:
+        label(box, frame, number=0)
+    parts = [label(box, part, number=1) for part in (frame.iloc[:70], frame.iloc[70:])]
+    expected = pd.concat(parts)
+    forgetful()
+    told = run_of(expected)
+    # Both labels are of one team, so outcomes do not tell their runs apart.
+    assert told.label_id == (None if before else box.labels["id"].iloc[1])
+    assert told.operation == "attach"
+    assert told.run_id is None

@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from kirim_pandas.api.client import PAGE_LIMIT
-from kirim_pandas.errors import InvalidInputError, KirimError, RunInterrupted
+from kirim_pandas.errors import KirimError, RunInterrupted
 from kirim_pandas.frames.contacts import Metadata, contacts_table
 from kirim_pandas.run.stop import StopButton, stop_on_signals
-from kirim_pandas.verbs.door import ShortTraceback, used_client
+from kirim_pandas.verbs.door import (
+    ShortTraceback,
+    flag_problems,
+    plain,
+    refuse,
+    shown,
+    used_client,
+)
 from kirim_pandas.verbs.lookups.listing import Listing, PageReader, reading_bar
 
 if TYPE_CHECKING:
@@ -56,6 +63,7 @@ def contacts(
         ``phone_number``, ``name``, ``email`` (string), ``account`` (string: the connected number
         it belongs to, digits and plus only; missing where the service hides it), ``created_at``,
         ``updated_at`` (datetime, UTC), ``metadata`` (object: a dict, or missing).
+        For ``to_excel`` take ``spreadsheet_safe(frame, target="excel")``: Excel knows no zones.
 
     Raises
     ------
@@ -75,9 +83,8 @@ def contacts(
     (20, np.True_)
     """
     with ShortTraceback():
-        problems = _problems(search, phone, limit, metadata)
-        if problems:
-            raise InvalidInputError("\n".join(problems))
+        search, phone, limit, metadata = (plain(one) for one in (search, phone, limit, metadata))
+        refuse([*_problems(search, phone, limit, metadata), *flag_problems(progress=progress)])
         listing = Listing()
         client = used_client(client)
         try:
@@ -167,12 +174,12 @@ def _read(
 
 def _problems(search: object, phone: object, limit: object, metadata: object) -> list[str]:
     problems = [
-        f"{name}: found a {type(value).__name__}, expected text, or None"
+        f"{name}: found {shown(value)}, expected text, or None."
         for name, value in (("search", search), ("phone", phone))
-        if value is not None and not isinstance(value, str)
+        if not isinstance(value, str | None)
     ]
-    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
-        problems.append(f"limit: found {limit!r:.40}, expected a whole number from 1 up, or None")
-    if metadata not in ("dict", "columns"):
-        problems.append(f"metadata: found {metadata!r:.40}, expected 'dict' or 'columns'")
+    if limit is not None and not (type(limit) is int and limit >= 1):
+        problems.append(f"limit: found {shown(limit)}, expected a whole number from 1 up, or None.")
+    if shown(metadata) not in ("'dict'", "'columns'"):
+        problems.append(f"metadata: found {shown(metadata)}, expected 'dict' or 'columns'.")
     return problems

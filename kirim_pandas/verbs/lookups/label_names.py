@@ -42,7 +42,7 @@ def is_name(label: object) -> bool:
 def name_problems(label: object, team_id: object) -> list[str]:
     """Tell what is wrong with a label and a team before the service is asked, a sentence each."""
     problems = [] if is_name(label) else label_problems(label)
-    if team_id is not None and not isinstance(team_id, str):
+    if not isinstance(team_id, str | None):
         problems.append(f"team_id: found {shown(team_id)}, expected text, or None.")
     return problems
 

@@ -19,7 +19,14 @@ from kirim_pandas.frames.columns import find_place
 from kirim_pandas.frames.phones import GIVEN, MISSING, check_country, read_emails, read_phones
 from kirim_pandas.frames.shapes import CONTACT_ID
 from kirim_pandas.run.stop import StopButton, stop_on_signals
-from kirim_pandas.verbs.door import ShortTraceback, client_problems, refuse
+from kirim_pandas.verbs.door import (
+    ShortTraceback,
+    client_problems,
+    flag_problems,
+    plain,
+    refuse,
+    shown,
+)
 from kirim_pandas.verbs.lookups.listing import (
     MAX_AGE_SECONDS,
     Listing,
@@ -56,9 +63,10 @@ def match_contacts(
 ) -> pd.DataFrame:
     """Find the contact of each row; documented at ``df.kirim.match_contacts``."""
     with ShortTraceback():
-        if not (isinstance(max_age, int | float) and max_age >= 0):
-            raise InvalidInputError(f"max_age: found {max_age!r:.40}, expected seconds from 0 up")
-        refuse(client_problems(client))
+        problems = [*client_problems(client), *flag_problems(progress=progress)]
+        if not (isinstance(max_age := plain(max_age), int | float) and max_age >= 0):
+            problems.append(f"max_age: found {shown(max_age)}, expected seconds from 0 up.")
+        refuse(problems)
         question = Question.of(obj, phone=phone, email=email, country=country)
         if not question.wanted:
             return question.frame({})

@@ -1,0 +1,181 @@
+"""Every public verb and method refuses what it cannot use, before it sends anything."""
+
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kirim_pandas as kp
+
+pytest.importorskip("matplotlib")
+
+SECRET = "Budi Santoso"
+
+
+class Unprintable:
+    """What raises wherever it is looked at."""
+
+    def __repr__(self):
+        raise RuntimeError
+
+    __str__ = __bool__ = __repr__
+
+
+FOREIGN = {
+    "NA": pd.NA,
+    "NaT": pd.NaT,
+    "Decimal": Decimal(5),
+    "Series": pd.Series([SECRET, SECRET]),
+    "Index": pd.Index([SECRET, SECRET]),
+    "frame": pd.DataFrame({"a": [SECRET]}),
+    "array": np.array([SECRET, SECRET]),
+    "array without a length": np.array(5),
+    "categorical": pd.Categorical([SECRET]),
+    "dict": {SECRET: 1},
+    "set": {SECRET},
+    "list of lists": [[SECRET]],
+    "bytes": b"attach",
+    "unprintable": Unprintable(),
+}
+
+
+@pytest.fixture(scope="module")
+def world():
+    with kp.sandbox.start(contacts=30, seed=1, write_per_minute=60_000) as box:
+        client, label = box.client(), box.labels["id"].iloc[0]
+        settings = {"client": client, "journal": False}
+        job = box.contacts.kirim.bulk_label_job(label, "attach", **settings)
+        result = job.result()
+        panel = box.contacts.kirim.panel(client=client)
+        panel.load_labels()
+        yield box, client, label, job, result, panel
+
+
+def doors(world):
+    """Give each verb as a function of its wrong arguments."""
+    box, client, label, job, result, panel = world
+    frame, people = box.contacts, box.contacts.drop(columns="contact_id")
+    usual = {"client": client, "progress": False}
+
+    def label_with(verb, **wrong):
+        return verb(**{"label_id": label, "op": "attach", "client": client, **wrong})
+
+    return {
+        "bulk_label": lambda **wrong: label_with(frame.kirim.bulk_label, **wrong),
+        "bulk_label_job": lambda **wrong: label_with(frame.kirim.bulk_label_job, **wrong),
+        "plan": lambda **wrong: label_with(frame.kirim.plan, **wrong),
+        "match_contacts": lambda **wrong: people.kirim.match_contacts(
+            **{"phone": "phone_number", **usual, **wrong}
+        ),
+        "resume": lambda **wrong: kp.resume(**{"run_id": "run_x", **usual, **wrong}),
+        "result": lambda **wrong: kp.result(**{"run_id": "run_x", **wrong}),
+        "keep_history": lambda **wrong: kp.keep_history(**{"days": 400, **wrong}),
+        "contacts": lambda **wrong: kp.contacts(**usual | wrong),
+        "accounts": lambda **wrong: kp.accounts(**wrong),
+        "labels": lambda **wrong: kp.labels(**wrong),
+        "create_label": lambda **wrong: kp.create_label(
+            **{"name": "New", "client": client, **wrong}
+        ),
+        "compare": lambda **wrong: kp.compare(**{"result_a": result, "result_b": result, **wrong}),
+        "calls": lambda **wrong: kp.calls(**{"run_id": "run_x", **wrong}),
+        "runs": kp.runs,
+        "forget": lambda **wrong: kp.forget(**{"run_id": "run_x", **wrong}),
+        "connect": lambda **wrong: kp.connect(**{"api_key": box.api_key, **wrong}),
+        "spreadsheet_safe": lambda **wrong: kp.spreadsheet_safe(**{"frame": result, **wrong}),
+        "summary": result.kirim.summary,
+        "plot": result.kirim.plot,
+        "people": result.kirim.people,
+        "report": result.kirim.report,
+        "panel": frame.kirim.panel,
+        "choose_label": panel.choose_label,
+        "choose_operation": panel.choose_operation,
+        "choose_id_column": panel.choose_id_column,
+        "choose_phone_column": panel.choose_phone_column,
+        "choose_hint": lambda column: panel.choose_hint(column),
+        "job.result": job.result,
+    }
+
+
+ARGUMENTS = {
+    "bulk_label": "label_id op id_column phone email team_id hint reads resolve max_requests "
+    "client journal progress",
+    "bulk_label_job": "label_id op id_column team_id hint reads resolve max_requests client "
+    "journal",
+    "plan": "label_id op id_column team_id hint reads resolve max_requests client journal",
+    "match_contacts": "phone email country client progress max_age",
+    "resume": "run_id resolve max_requests client progress journal",
+    "result": "run_id journal",
+    "keep_history": "days journal",
+    "contacts": "search phone limit metadata client progress",
+    "accounts": "client",
+    "labels": "client",
+    "create_label": "name color team_id client",
+    "compare": "result_a result_b unchanged",
+    "calls": "run_id journal",
+    "runs": "journal",
+    "forget": "run_id journal",
+    "connect": "api_key base_url share max_tries patience_seconds",
+    "spreadsheet_safe": "target",
+    "plot": "ax",
+    "people": "status reason",
+    "report": "data label_name people columns",
+    "panel": "client",
+    "choose_label": "label",
+    "choose_operation": "operation",
+    "choose_id_column": "label",
+    "choose_phone_column": "label",
+    "choose_hint": "column",
+    "job.result": "timeout_seconds",
+}
+FITTING = {  # a frame is data, and a number of tries
+    ("report", "data", "frame"),
+    ("connect", "max_tries", "Decimal"),
+    ("connect", "patience_seconds", "Decimal"),
+    ("connect", "max_tries", "array without a length"),
+    ("connect", "patience_seconds", "array without a length"),
+}
+
+
+@pytest.mark.parametrize(
+    ("verb", "argument"),
+    [(verb, argument) for verb, listed in ARGUMENTS.items() for argument in listed.split()],
+)
+def test_every_argument_of_every_verb_is_checked_at_the_door(world, verb, argument):
+    """A foreign object is refused by an error of ours that shows nothing it holds; none is sent."""
+    call, before = doors(world)[verb], len(world[0].requests())
+    for name, foreign in FOREIGN.items():
+        if (verb, argument, name) in FITTING:
+            continue
+        with pytest.raises(kp.KirimError) as told:
+            call(**{argument: foreign})
+        assert SECRET not in str(told.value), name
+        assert world[0].api_key not in str(told.value), name
+        assert "itself failed" not in str(told.value), name
+    assert len(world[0].requests()) == before
+
+
+def test_almost_plain_arguments_of_look_ups_are_taken(world):
+    """A limit as numpy.int64 and a text as numpy.str_ are what they are equal to."""
+    _box, client, *_ = world
+    some = kp.contacts(
+        limit=np.int64(3), metadata=np.str_("columns"), progress=np.bool_(False), client=client
+    )
+    assert len(some) == 3
+
+
+@pytest.mark.parametrize("verb", ["hint", "by", "columns", "status", "reason"])
+def test_a_column_in_place_of_names_is_not_read_aloud(world, verb):
+    """A list that holds none of the names is told by its length, since it may hold customers."""
+    box, client, label, _job, result, _panel = world
+    customers = box.contacts["name"].tolist()
+    calls = {
+        "hint": lambda: box.contacts.kirim.plan(label, "attach", hint=customers, client=client),
+        "by": lambda: result.kirim.summary(by=customers),
+        "columns": lambda: result.kirim.people(columns=customers),
+        "status": lambda: result.kirim.people(status=customers),
+        "reason": lambda: result.kirim.people(reason=customers),
+    }
+    with pytest.raises(kp.InvalidInputError, match="30") as told:
+        calls[verb]()
+    assert not [name for name in customers if name in str(told.value)]
