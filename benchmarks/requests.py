@@ -2,7 +2,8 @@
 
 Compares, in one run and in memory (no network), one call a contact, counted bisection, this
 library and the floor of information theory; prints a markdown table, and with ``--plot FILE``
-draws the minutes on the free plan.
+draws the minutes on the free plan.  A second table has worlds in which skips have a reason: without
+columns, sorted by a hint that decides, and with the reason to be found (``hint="auto"``).
 
     python benchmarks/requests.py [--seeds 3] [--plot requests.png]
 
@@ -29,6 +30,8 @@ from support.bisection import bisect
 
 from kirim_pandas.grouptesting.attribution import Attribution
 from kirim_pandas.grouptesting.outcomes import Counts, Outcome, Positions, cut_batches
+from kirim_pandas.guesses.columns import CONNECTED_NUMBER, Column
+from kirim_pandas.guesses.search import Guesser
 
 PER_MINUTE = 60  # write requests on the free plan
 BATCH = 1000
@@ -90,6 +93,95 @@ WORLDS = [
     World("10 batches, 20 runs of 100", clustered(10, 20, 100)),
     World("10 batches, hint of 12 values", hinted(10, 12)),
 ]
+
+
+@dataclass(frozen=True)
+class Reasons:
+    """Worlds of ten batches in random order: the outcomes, columns, and the perfect hint."""
+
+    outcomes: np.ndarray
+    columns: list[Column]
+    hint: np.ndarray
+
+
+def reasons(rng: np.random.Generator) -> dict[str, Reasons]:
+    """Make the worlds in which skips have a reason, and one in which they have none."""
+    size = 10 * BATCH
+    number, source, city = (rng.integers(0, values, size) for values in (6, 8, 5))
+    day = rng.permutation(size) // 9
+    listed = rng.random(size) >= 0.05
+    frame = [
+        Column("source", source.astype(np.int32)),
+        Column("city", city.astype(np.int32)),
+        Column("day", day.astype(np.int32), ordered=True),
+        Column("the place in the frame", np.arange(size, dtype=np.int32), ordered=True),
+    ]
+
+    def account(shown: np.ndarray) -> list[Column]:
+        return [*frame, Column(CONNECTED_NUMBER, shown.astype(np.int32))]
+
+    def by(marked: np.ndarray, hint: np.ndarray, columns: list[Column]) -> Reasons:
+        outcomes = np.where(marked, Outcome.TEAM_MISMATCH, Outcome.APPLIED).astype(np.int8)
+        return Reasons(outcomes, columns, hint)
+
+    exceptions = rng.random(size) < 0.01
+    cells = (rng.random((8, 5)) < 0.3)[source, city]
+    foreign = by(~listed, listed, account(np.where(listed, number + 1, 0)))
+    foreign.outcomes[~listed] = Outcome.CROSS_ORG
+    earlier = by(number < 2, number < 2, [])
+    known = np.argsort(earlier.outcomes, kind="stable")
+    again = Reasons(earlier.outcomes[known], [], earlier.hint[known])
+    return {
+        "number decides (3 of 6)": by(number < 3, number, account(number)),
+        "number, 1 % exceptions": by((number < 3) ^ exceptions, number, account(number)),
+        "5 % foreign, list read": foreign,
+        "source decides (3 of 8)": by(source < 3, source, frame),
+        "two columns together": by(cells, source * 5 + city, frame),
+        "a cut in a date": by(day < 300, day < 300, frame),
+        "second label of the team": again,
+        "no reason, 5 %": by(rng.random(size) < 0.05, np.zeros(size, dtype=int), frame),
+    }
+
+
+def search(
+    outcomes: np.ndarray, columns: list[Column] | None, groups: np.ndarray | None = None
+) -> int:
+    """Name all contacts, and return the probes; with columns guesses are made and checked."""
+
+    def ask(positions: Positions) -> Counts:
+        return Counts(*(int(n) for n in np.bincount(outcomes[positions], minlength=4)[1:]))
+
+    attribution, probes = Attribution(len(outcomes), groups=groups), 0
+    for batch in cut_batches(len(outcomes)):
+        attribution.add_batch(batch, ask(batch))
+    guesser = Guesser(columns or [])
+    while True:
+        if columns and not guesser.suppose(attribution):
+            guesser.explore(attribution)
+        asked = attribution.next_round()
+        if not asked:
+            break
+        probes += len(asked)
+        attribution.tell([ask(probe) for probe in asked])
+    assert (attribution.confirmed() == outcomes).all(), "a wrong outcome"
+    return probes
+
+
+def print_reasons(seeds: int) -> None:
+    """Print the probes of the worlds with a reason, means over seeds."""
+    print("\n| 10 batches in random order | no columns | perfect hint | auto |\n|---|--:|--:|--:|")
+    worlds = [reasons(np.random.default_rng(seed)) for seed in range(seeds)]
+    for name in worlds[0]:
+        rows = []
+        for made in (world[name] for world in worlds):
+            order = np.argsort(made.hint, kind="stable")
+            hinted = search(made.outcomes[order], None, made.hint[order].astype(np.int64))
+            as_sent = made.hint.astype(np.int64) if name.startswith("second") else None
+            auto = search(made.outcomes, made.columns, as_sent)
+            shuffled = np.random.default_rng(seeds).permutation(len(order))
+            rows.append((search(made.outcomes[shuffled], None), hinted, auto))
+        cells = " | ".join(f"{mean:.1f}" for mean in np.mean(rows, axis=0))
+        print(f"| {name} | {cells} |", flush=True)
 
 
 def _log2_ways(total: int, *parts: int) -> float:
@@ -210,6 +302,7 @@ def main() -> None:
         f"worst single run {worst:.3f} ×. Planning and decoding: "
         f"{1000 * seconds / requests:.1f} ms of CPU a request."
     )
+    print_reasons(options.seeds)
     if options.plot:
         draw(rows, options.plot)
 

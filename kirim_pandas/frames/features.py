@@ -67,7 +67,7 @@ def features_of(obj: Any, ids: ContactIds, *, only: list[Hashable] | None = None
         for feature in _features(str(name), values.take(rows)):
             (orders if feature.ordered else names).append(feature)
     names.sort(key=lambda feature: int(feature.codes.max()))
-    place = Feature("place in the frame", np.argsort(np.argsort(rows)).astype(np.int32), True)
+    place = Feature("the place in the frame", np.argsort(np.argsort(rows)).astype(np.int32), True)
     found = [*names[:MOST_COLUMNS], *orders[:MOST_COLUMNS]]
     return [*found, place] if only is None and ids.contacts > 1 else found
 

@@ -24,6 +24,9 @@ PROBES_PER_HINT_VALUE: Final = 3
 """Probes that a hint which decides the skips may cost for each of its values: batches change from
 one outcome to the other where the hint's value changes, and nowhere else."""
 
+PROBES_OF_A_PATTERN: Final = 3
+"""Probes beside one for each batch, which confirm what a column or a connected number explains."""
+
 BUCKET_SHARE: Final = 0.9
 """Part of the organisation's bucket that a run uses; a client leaves the rest to others."""
 
@@ -46,8 +49,9 @@ class Plan:
         The rate the minutes are reckoned with, from a bucket that is full at the start.
     table : DataFrame
         One row for each share of skipped contacts and hint: skipped_share (float64, 0 to 1),
-        hint (string, ``none`` or ``perfect``: one that decides who is skipped), requests (int64,
-        expected, batches and probes), minutes (float64).
+        hint (string, ``none`` where nothing explains who is skipped, ``perfect`` where a hint, a
+        column or the connected number does), requests (int64, expected, batches and probes),
+        minutes (float64).
     malformed_kinds : tuple of Kind
         What the malformed ids look like.
     hint : tuple of str
@@ -153,7 +157,11 @@ class Plan:
                 "skipped in part stay unknown."
             )
         else:
-            told = "Finding out who was skipped takes more, by the share that is skipped:"
+            what = "the hint" if self.hint else "a column or the connected number"
+            told = (
+                "Finding out who was skipped takes more, by the share that is skipped; least where "
+                f"{what} decides it, most where nothing does:"
+            )
         return [*lines, told]
 
     @property
@@ -165,11 +173,11 @@ class Plan:
         return f"Plan: {what} (nothing was sent)" if what else "Plan (nothing was sent)"
 
     def _cells(self) -> tuple[list[str], list[list[str]]]:
-        """Head and body of the table people read: one line a share, with and without a hint."""
+        """Head and body of the table people read: one line a share, from the least to the most."""
         shares = self.table["skipped_share"].unique()
         by_hint = {
             hint: self.table[self.table["hint"] == hint].set_index("skipped_share")
-            for hint in (_NO_HINT, _PERFECT_HINT)
+            for hint in (_PERFECT_HINT, _NO_HINT)
         }
         body = []
         for share in shares:
@@ -178,10 +186,7 @@ class Plan:
                 line = frame.loc[share]
                 cells.append(_cost(int(line["requests"]), line["minutes"], noun=""))
             body.append(cells)
-        heads = ["requests", "with a hint that decides the skips"]
-        if self.hint:
-            heads = ["requests if the hint tells nothing", "if it decides the skips"]
-        return ["skipped", *heads], body
+        return ["skipped", "least requests", "most requests"], body
 
     def __repr__(self) -> str:
         lines = [self._title(), *self._facts()]
@@ -258,7 +263,8 @@ def plan_frame(
     lines: list[tuple[float, str, int, float]] = []
     for share in SKIP_SHARES:
         probes = ceil(requests_for(ids.contacts, share)) if asks and share > 0 else 0
-        hinted = min(probes, PROBES_PER_HINT_VALUE * max(2, hint_values))
+        explained = max(PROBES_PER_HINT_VALUE * max(2, hint_values), batches + PROBES_OF_A_PATTERN)
+        hinted = min(probes, explained)
         for hint, extra in ((_NO_HINT, probes), (_PERFECT_HINT, hinted)):
             requests = min(batches + extra, max_requests or batches + extra)
             minutes = minutes_for(requests, write_per_minute)

@@ -61,6 +61,8 @@ class RunFacts:
         Shown with its time zone, if it has one.
     requests : int or None
         Requests the run has used.
+    found : str
+        What the skips follow, in a sentence; empty where nothing was found.
     note : str or None
         How the run was found, or what is not known of it, in a sentence.
     """
@@ -71,6 +73,7 @@ class RunFacts:
     operation: str | None = None
     started: datetime | None = None
     requests: int | None = None
+    found: str = ""
     note: str | None = None
 
 
@@ -199,7 +202,7 @@ def report(
         Markup("<h2>{}</h2>").format(_visible(title)),
         Markup('<p class="headline">{}</p>').format(_visible(headline)),
         _facts(result, facts),
-        Markup("<p>{}</p>").format(_visible(facts.note)) if facts.note else "",
+        *(Markup("<p>{}</p>").format(_visible(text)) for text in (facts.found, facts.note) if text),
         svg_chart(bars(result)),
         _what_happened(counts),
         _by_group(groups) if groups is not None else "",

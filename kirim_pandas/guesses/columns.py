@@ -8,7 +8,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Column", "pair_of"]
+__all__ = ["CONNECTED_NUMBER", "EARLIER_RUNS", "Column", "pair_of"]
+
+CONNECTED_NUMBER = "the connected number"
+"""The name of the column that tells which of the organisation's numbers a contact belongs to."""
+
+EARLIER_RUNS = "what earlier runs found"
+"""The name of the column that holds the outcomes of runs of the past."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +40,10 @@ class Column:
         """Return the column of some contacts, with numbers that leave no gap."""
         _, codes = np.unique(self.codes[positions], return_inverse=True)
         return replace(self, codes=codes.astype(np.int32).reshape(-1))
+
+    def take(self, order: NDArray[np.int64]) -> Self:
+        """Return the column with its contacts in another order."""
+        return replace(self, codes=self.codes[order])
 
     @property
     def values(self) -> int:

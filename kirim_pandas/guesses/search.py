@@ -40,6 +40,9 @@ SURE_WEIGHT = 0.98
 SURE_LEVEL = 0.95
 """A column is believed to matter from this weight on, a value's level from this probability on."""
 
+OPEN_LEVEL = 1
+"""Of a value that may be skipped or pass."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -80,11 +83,12 @@ class Guesser:
     Attributes
     ----------
     findings : list of Finding
-        What was supposed last, and not refuted.
+        What was supposed and is not refuted.
     """
 
     def __init__(self, columns: Sequence[Column], *, seed: int = 0) -> None:
         self.findings: list[Finding] = []
+        self._confirmed: list[Finding] = []
         self._columns = columns
         self._rng = np.random.default_rng(seed)
         self._wrong = 0
@@ -113,9 +117,10 @@ class Guesser:
         if not mixed:
             return True
         if self._is_refuted(mixed):
-            self.findings = []
+            self.findings = self._confirmed
             self._wrong += 1
             self._over |= self._wrong >= MAX_WRONG
+        self._confirmed = self.findings
         if self._over or len(leaves) == self._seen:  # nothing new was told
             return False
         self._seen = len(leaves)
@@ -148,7 +153,7 @@ class Guesser:
             )
             groups.append((positions, outcome))
         if groups:
-            self.findings = findings
+            self.findings = [*self._confirmed, *findings]
             self._supposed = [positions for positions, _ in groups]
             attribution.suppose(groups)
         return bool(groups)
@@ -193,13 +198,15 @@ class Guesser:
         models = weigh(world, columns, world.counts[:, kind])
         best = models[0]
         source = next(column for column in columns if column.name == best.column.name)
-        if best.weight > SURE_WEIGHT and tells_rules(world, columns, world.counts[:, kind], source):
+        large = [leaf for leaf in mixed if len(leaf.positions) >= LEAST_CONTACTS]
+        is_last = self._splits >= self._splits_allowed or not large
+        is_sure = best.weight > SURE_WEIGHT
+        if is_sure and tells_rules(world, columns, world.counts[:, kind], source):
             levels = _levels(best)
-            if len(np.unique(levels)) > 1:
+            if _tells_apart(levels, is_last=is_last):
                 self._order(attribution, world, best, levels, SKIPS[kind])
                 return False
-        large = [leaf for leaf in mixed if len(leaf.positions) >= LEAST_CONTACTS]
-        if self._splits >= self._splits_allowed or not large:
+        if is_last:
             return False
         self._splits += 1
         leaf = max(large, key=_missing_bits)
@@ -220,7 +227,8 @@ class Guesser:
         chosen = int((levels == 2).sum())
         of = 0 if model.column.ordered else model.column.values
         count = int((level == 2).sum())
-        self.findings = [Finding(outcome, model.column.name, chosen, of, count, exact=False)]
+        found = Finding(outcome, model.column.name, chosen, of, count, exact=False)
+        self.findings = [*self._confirmed, found]
         attribution.order(world.positions, level)
 
     def _score(
@@ -259,6 +267,12 @@ def _missing_bits(leaf: Leaf) -> float:
 def _levels(model: ColumnModel) -> NDArray[np.int64]:
     """Return for each value 2 where it is skipped, 0 where it passes, 1 where that is open."""
     return 1 + (model.skipped > SURE_LEVEL).astype(np.int64) - (model.skipped < 1 - SURE_LEVEL)
+
+
+def _tells_apart(levels: NDArray[np.int64], *, is_last: bool) -> bool:
+    """Whether levels are worth ordering by: open ones only where no more halves may be asked."""
+    # A value of an open level is as dear as without a column, and a few halves tell it.
+    return len(np.unique(levels)) > 1 and (is_last or OPEN_LEVEL not in levels)
 
 
 def _without(leaves: Sequence[Leaf], world: Leaves, rule: Rule, outcome: Outcome) -> list[Leaf]:

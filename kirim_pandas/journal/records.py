@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kirim_pandas.grouptesting.outcomes import Counts
 from kirim_pandas.run.calls import Call, CallState, PastCall, Reply
@@ -78,8 +79,9 @@ class RunRecord:
     state : {"open", "finished", "capped", "stopped", "failed"}
         ``open`` while it runs, and for ever after if its process died;
         ``capped`` where ``max_requests`` left rows open.
-    summary : dict of str to int
-        Rows by status at its end, and ``requests``; empty while it is open.
+    summary : dict of str to int or str
+        Rows by status at its end, ``requests``, and ``found``, what the skips follow; empty while
+        it is open.
     organization : list of str, or None
         Id and name of the organisation, where they were known at the start.
     key_mark : str or None
@@ -106,7 +108,7 @@ class RunRecord:
     rows: int
     started_at: float
     state: RecordState = "open"
-    summary: dict[str, int] | None = None
+    summary: dict[str, Any] | None = None
     organization: list[str] | None = None
     key_mark: str | None = None
     label_name: str | None = None
@@ -150,7 +152,7 @@ def run_row(record: RunRecord) -> Row:
 
 
 def end_row(
-    run_id: str, detail: str, state: RecordState, summary: dict[str, int], ended_at: float | None
+    run_id: str, detail: str, state: RecordState, summary: dict[str, Any], ended_at: float | None
 ) -> Row:
     """Give the row of table ``run`` for a run in another state."""
     return _sealed(run_id, detail, state, json.dumps(summary, default=_plain), ended_at)
@@ -213,6 +215,17 @@ def read_setting(row: Row) -> float | None:
     """Read a row of table ``setting``: its value."""
     _name, value = _opened(row)
     return value  # type: ignore[no-any-return]
+
+
+def outcomes_row(run_id: str, outcomes: NDArray[np.int8]) -> Row:
+    """Give a row of table ``outcomes``."""
+    return _sealed(run_id, zlib.compress(outcomes.tobytes(), 1))
+
+
+def read_outcomes(row: Row) -> NDArray[np.int8]:
+    """Read a row of table ``outcomes``: an `Outcome` for each contact."""
+    _run_id, codes = _opened(row)
+    return np.frombuffer(zlib.decompress(codes), np.int8)
 
 
 def call_row(run_id: str, entry: Entry, planned_at: float) -> Row:

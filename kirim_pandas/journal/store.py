@@ -20,6 +20,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kirim_pandas.errors import InvalidInputError, JournalError
 from kirim_pandas.journal import files, records
@@ -60,6 +64,14 @@ CREATE TABLE call (
     PRIMARY KEY (run_id, number)
 ) WITHOUT ROWID;
 """
+
+OUTCOMES = """
+CREATE TABLE IF NOT EXISTS outcomes (
+    run_id TEXT PRIMARY KEY REFERENCES run ON DELETE CASCADE, codes BLOB NOT NULL,
+    checksum INTEGER NOT NULL
+) WITHOUT ROWID
+"""
+"""What finished runs found, one code a contact; made when it is first needed."""
 
 COLUMNS = """
 CREATE TABLE IF NOT EXISTS columns (
@@ -269,14 +281,34 @@ class Journal:
                     records.call_row(run_id, entry, planned_at),
                 )
 
-    def end_run(self, run_id: str, state: RecordState, summary: dict[str, int]) -> None:
-        """Commit how the run ended; raises one of ``BROKEN``."""
+    def end_run(
+        self,
+        run_id: str,
+        state: RecordState,
+        summary: dict[str, Any],
+        outcomes: NDArray[np.int8] | None = None,
+    ) -> None:
+        """Commit how the run ended, and what it found; raises one of ``BROKEN``."""
         self._check_place()
         with self._db:
             (detail,) = self._db.execute(
                 "SELECT detail FROM run WHERE run_id = ?", (run_id,)
             ).fetchone() or ("",)
             self._update_run(records.end_row(run_id, detail, state, summary, self.now()))
+            if outcomes is not None:
+                self._db.execute(OUTCOMES)
+                row = records.outcomes_row(run_id, outcomes)
+                self._db.execute("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?)", row)
+
+    def outcomes(self, run_id: str) -> NDArray[np.int8] | None:
+        """Read what a finished run found of each contact; None where it was not written down."""
+        with self._translated("read"):
+            if not self._has("outcomes"):
+                return None
+            chosen = "SELECT * FROM outcomes WHERE run_id = ?"
+            row = self._db.execute(chosen, (run_id,)).fetchone()
+        with self._whole(run_id):
+            return records.read_outcomes(row) if row else None
 
     def wait_for_others(self, seconds: float) -> None:
         """Set how long a commit waits while another process writes."""

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kirim_pandas.errors import InvalidInputError, JournalError
 from kirim_pandas.grouptesting.outcomes import cut_batches
 from kirim_pandas.journal.conflicts import refuse_opposites, refuse_undoing
@@ -163,11 +166,17 @@ class RunWriter:
             case _:
                 self._flush()
 
-    def end(self, state: RecordState, summary: dict[str, int]) -> None:
-        """Write down how the run ended."""
+    def end(
+        self,
+        state: RecordState,
+        summary: dict[str, Any],
+        outcomes: NDArray[np.int8] | None = None,
+    ) -> None:
+        """Write down how the run ended, and what it found of each contact."""
         if self._is_copy:
             return
-        self._flush(lambda: self._journal.end_run(self._run_id, state, summary))
+        found = outcomes if state == "finished" else None
+        self._flush(lambda: self._journal.end_run(self._run_id, state, summary, found))
         # A row in doubt may have been in a call that was never written down.
         if state == "finished" and self.resumable and summary.get("unknown") == 0:
             self._lock.mark(incomplete=False)

@@ -154,7 +154,8 @@ class Ending:
                 told.append(cap_note(frame, cap))
         if stopped:
             told.append(self._how_to_go_on())
-        return [*told, *self.notes]
+        found = [self.progress.found] if self.progress.found else []
+        return [*found, *told, *self.notes]
 
     def _open_ends(self, reasons: set[str]) -> list[str]:
         now, told = self.progress, []

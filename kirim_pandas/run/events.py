@@ -130,7 +130,7 @@ class RunEnded:
 
     `skipped` is how many contacts the service counted as skipped, named or not; `cap` the
     requests that were spent and that ``max_requests`` allowed, where it left something to be
-    asked.
+    asked; `found` says what the skips follow, where that was found and confirmed.
     """
 
     outcomes: Outcomes
@@ -139,6 +139,7 @@ class RunEnded:
     interrupted: bool
     skipped: int = 0
     cap: tuple[int, int] | None = None
+    found: str = ""
 
     @property
     def state(self) -> EndState:

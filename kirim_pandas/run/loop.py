@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from kirim_pandas.errors import in_our_words
 from kirim_pandas.grouptesting.attribution import Attribution
 from kirim_pandas.grouptesting.outcomes import Outcome, Outcomes, Positions
+from kirim_pandas.guesses.sentences import findings_text
 from kirim_pandas.run.advice import Advice, ColumnSource
 from kirim_pandas.run.calls import Call, PastCall
 from kirim_pandas.run.events import (
@@ -116,6 +117,7 @@ class Run:
         self._requests_before = self._outbox.requests
         self._handler = ReplyHandler(self._ledger, self._outbox, past, own_key=own_key)
         self._refused = RefusedProbes(job.contact_count)
+        self._probes = 0
         self._asks_again = False
         self._proven = False
         self._heard_at = clock()
@@ -140,13 +142,16 @@ class Run:
                 yield from self._end_early()
         finally:
             self._pool.close()
+        cap = None if halt else self._cap()
+        whole = halt is None and cap is None
         yield RunEnded(
             self._outcomes(),
             self._outbox.requests,
             in_our_words(halt.error) if halt else None,
             interrupted=halt is not None and halt.error is None,
             skipped=self._ledger.counted[1],
-            cap=None if halt else self._cap(),
+            cap=cap,
+            found=self._found() if whole else "",
         )
 
     # -- the phases ------------------------------------------------------------------------
@@ -204,6 +209,7 @@ class Run:
     def _ask(self, number: int, probes: list[Positions], budget: int | None) -> None:
         """Put into the outbox what no earlier session has an answer to."""
         asked = self._handler.round = ProbeRound(probes)
+        self._probes += len(probes)
         open_calls, rest = recall_probes(self._past, number, asked)
         self._outbox.repeat(open_calls)
         for slot, positions in rest:
@@ -301,6 +307,9 @@ class Run:
         if not self._outbox.cut_short and not left:
             return None
         return self._outbox.requests - self._requests_before, cap - self._requests_before
+
+    def _found(self) -> str:
+        return findings_text(self._advice.findings, self._probes)
 
     def _open_again(self) -> Positions:
         return self._refused.open(self._undetermined())

@@ -52,6 +52,8 @@ class Progress:
         Why the run waits, if it does.
     cap : (int, int) or None
         Requests spent and allowed, of a run that is ``capped``.
+    found : str
+        What the skips follow, in a sentence, where that was found; known at the end.
     """
 
     contacts: int
@@ -66,6 +68,7 @@ class Progress:
     requests_expected: int = 0
     waiting: str | None = None
     cap: tuple[int, int] | None = None
+    found: str = ""
 
 
 class Tally:
@@ -104,7 +107,9 @@ class Tally:
             case Waiting(reason, _):
                 now = replace(now, waiting=reason)
             case RunEnded():
-                now = replace(now, state=event.state, waiting=None, cap=event.cap)
+                now = replace(
+                    now, state=event.state, waiting=None, cap=event.cap, found=event.found
+                )
             case _:
                 pass
         self.progress = now

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -42,3 +42,13 @@ class Job:
     learnt: Mapping[int, tuple[Column, ...]] = field(default_factory=dict)
     resolve: Resolve = "rows"
     max_requests: int | None = None
+
+    @property
+    def may_be_ordered(self) -> bool:
+        """Whether columns may decide the order of sending: no hint of the caller's does."""
+        return self.groups is None and bool(self.columns)
+
+    def reordered(self, order: NDArray[np.int64], groups: NDArray[np.int64], known: Column) -> Job:
+        """Return the same job for contacts in another order, of which a column more is known."""
+        columns = (known, *(column.take(order) for column in self.columns))
+        return replace(self, groups=groups, columns=columns)

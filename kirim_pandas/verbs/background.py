@@ -11,6 +11,7 @@ import pandas as pd
 
 from kirim_pandas.notebook.job import LabelJob
 from kirim_pandas.notebook.job_view import JobDisplay
+from kirim_pandas.verbs.earlier_runs import with_earlier_runs
 from kirim_pandas.verbs.labeling import carry_out, facts_of, pace, written_down
 from kirim_pandas.verbs.order import Order, ready
 from kirim_pandas.verbs.resuming import Resumption, taken_up
@@ -32,7 +33,7 @@ def bulk_label_job(order: Order) -> LabelJob:
 
 def start(order: Order) -> LabelJob:
     """Write a new run down and set it going; shows nothing."""
-    order = ready(order)
+    order = with_earlier_runs(ready(order))
     notes: list[str] = []  # a warning of the job's thread would appear under whatever cell runs
     return _set_going(_begun(order, notes.append), notes)
 

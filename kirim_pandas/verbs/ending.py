@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -58,13 +58,13 @@ class Ending:
         return "failed" if isinstance(self.broken, Exception) else self.ended.state
 
     @property
-    def figures(self) -> dict[str, int]:
-        """Rows by status, and ``requests``, for the journal."""
+    def summary(self) -> dict[str, Any]:
+        """Rows by status, ``requests``, and ``found``, what skips follow; for the journal."""
         rows = self.order.figures
         if rows is None:
             counts = self.frame["status"].value_counts()
             rows = {status: int(counts.get(status, 0)) for status in STATUSES}
-        return rows | {"requests": self.ended.requests}
+        return rows | {"requests": self.ended.requests, "found": self.ended.found}
 
     def conclude(self, *, resumable: bool) -> pd.DataFrame:
         """Return the result of a run that did what it could, or raise what ended it."""

@@ -91,7 +91,7 @@ def execute(
     ending = Ending(order, ended, frame_of(order, ended.outcomes), broken)
     resumable = writer is not None and writer.resumable
     if writer is not None:
-        writer.end(ending.state, ending.figures)
+        writer.end(ending.state, ending.summary, ended.outcomes.outcome)
     return ending.conclude(resumable=resumable)
 
 

@@ -19,6 +19,7 @@ from kirim_pandas.grouptesting.attribution import expected_probes_for
 from kirim_pandas.run.progress import Tally
 from kirim_pandas.run.stop import StopButton, stop_on_signals
 from kirim_pandas.verbs.door import plain
+from kirim_pandas.verbs.earlier_runs import with_earlier_runs
 from kirim_pandas.verbs.execution import Watcher, execute, warn_not_shown
 from kirim_pandas.verbs.order import Order, ready
 
@@ -48,7 +49,7 @@ DOCUMENTED_WRITES_PER_MINUTE = 60
 
 def bulk_label(order: Order, *, progress: ProgressChoice = True) -> pd.DataFrame:
     """Carry a new order out; documented where people look, at ``df.kirim.bulk_label``."""
-    order, progress = ready(order), plain(progress)
+    order, progress = with_earlier_runs(ready(order)), plain(progress)
     with written_down(order, warn) as writer:
         return run_watched(order, writer, progress)
 
@@ -140,6 +141,7 @@ def carry_out(
                 operation=order.operation,
                 started=started,
                 requests=earlier + tally.progress.requests,
+                found=tally.progress.found,
             )
             session.remember(result, order.run_id, order.source, facts)
     return result

@@ -45,8 +45,9 @@ def runs(*, journal: str | Path | None = None) -> pd.DataFrame:
         ``rows`` (Int64), the rows by status ``applied``, ``skipped``, ``failed``, ``unknown``,
         ``not_sent`` and ``requests`` (Int64, NA for a run that has not ended in order),
         ``undoes`` (string: the run that this one takes back, if any), ``series`` (string: the
-        id that the runs of one ``label_segments`` share),
-        ``label_id`` (string), and ``target`` (string), the address it was sent to.
+        id that the runs of one ``label_segments`` share), ``label_id`` (string), ``target``
+        (string), the address it was sent to, and ``found`` (string), what the skips follow, NA
+        where nothing was found.
 
     Raises
     ------
@@ -74,7 +75,7 @@ _RUN_COLUMNS = {
     **dict.fromkeys(("run_id", "state", "label", "operation"), "string"),
     "started_at": "datetime64[s]",
     **dict.fromkeys(("rows", *STATUSES, "requests"), "Int64"),
-    **dict.fromkeys(("undoes", "series", "label_id", "target"), "string"),
+    **dict.fromkeys(("undoes", "series", "label_id", "target", "found"), "string"),
 }
 
 
@@ -83,9 +84,11 @@ def _summed_up(store: Journal, record: RunRecord) -> tuple[object, ...]:
     label = record.label_name or record.label_id
     # Local and without a zone, as people read it, and as Excel takes it.
     started = datetime.fromtimestamp(int(record.started_at))
-    figures = map((record.summary or {}).get, (*STATUSES, "requests"))
+    summary = record.summary or {}
+    figures, found = map(summary.get, (*STATUSES, "requests")), summary.get("found") or None
     about = (record.run_id, _state(store, record), label, record.operation, started, record.rows)
-    return *about, *figures, record.undoes, record.series, record.label_id, record.target
+    place = (record.undoes, record.series, record.label_id, record.target, found)
+    return *about, *figures, *place
 
 
 def _table(rows: list[tuple[object, ...]], dtypes: dict[str, str]) -> pd.DataFrame:

@@ -265,6 +265,7 @@ def _facts(run_id: str) -> RunFacts:
         operation=record.operation,
         started=datetime.fromtimestamp(record.started_at, UTC).astimezone(),
         requests=len(past),
+        found=(record.summary or {}).get("found", ""),
     )
 
 

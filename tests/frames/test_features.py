@@ -132,9 +132,12 @@ def test_names_have_2_to_64_values(values, used):
 def test_index_levels_with_a_name_are_columns():
     """A level is used like a column; one without a name, or with the ids, is not."""
     index = pd.MultiIndex.from_arrays([IDS, WORDS, WORDS], names=["id", "city", None])
-    assert [f.name for f in features(pd.DataFrame(index=index))] == ["city", "place in the frame"]
+    assert [f.name for f in features(pd.DataFrame(index=index))] == [
+        "city",
+        "the place in the frame",
+    ]
     series = pd.Series(IDS, index=pd.Index(WORDS, name="city"))
-    assert [f.name for f in features(series)] == ["city", "place in the frame"]
+    assert [f.name for f in features(series)] == ["city", "the place in the frame"]
 
 
 def test_columns_of_the_same_label_are_both_used():
@@ -150,7 +153,7 @@ def test_what_cannot_be_compared_is_left_out():
     frame["lists"] = [[number] for number in range(SIZE)]
     frame["dicts"] = [{"a": number % 2} for number in range(SIZE)]
     frame["sets"] = [{number % 2} for number in range(SIZE)]
-    assert [feature.name for feature in features(frame)] == ["place in the frame"]
+    assert [feature.name for feature in features(frame)] == ["the place in the frame"]
 
 
 def test_mixed_objects_are_names():
@@ -163,7 +166,7 @@ def test_contact_ids_are_no_names():
     """The id column, and any other of contact ids, explains nothing."""
     frame = pd.DataFrame({"contact_id": IDS, "referred_by": np.array(IDS)[np.arange(SIZE) % 5]})
     found = features(frame, id_column="contact_id")
-    assert [feature.name for feature in found] == ["place in the frame"]
+    assert [feature.name for feature in found] == ["the place in the frame"]
 
 
 def test_a_contact_of_several_rows_has_the_values_of_its_first():

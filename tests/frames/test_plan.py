@@ -118,7 +118,8 @@ def test_names_the_hint() -> None:
     ids = collect_ids(frame, hint="<team>")
     plan = plan_frame(ids, requests_for=lambda n, share: 7.2, write_per_minute=60)
     assert "Hint: '<team>' (3 values)." in repr(plan)
-    assert "if it decides the skips" in repr(plan)
+    assert "least where the hint decides it, most where nothing does" in repr(plan)
+    assert "least requests   most requests" in repr(plan)
     assert "&lt;team&gt;" in plan._repr_html_()
     assert "Hint" not in repr(make([contact(1)]))
 

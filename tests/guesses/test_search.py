@@ -151,3 +151,15 @@ def test_a_rule_about_whom_all_is_known_ends_no_search():
     truth = np.where(team == 1, Outcome.TEAM_MISMATCH, 1 + (random.random(3000) < 0.05))
     found, _, _ = search(truth.astype(np.int8), [Column("team", team)])
     assert (found == truth).all()
+
+
+@pytest.mark.parametrize(("size", "exceptions", "seed"), [(2000, 0.005, 2), (3000, 0.03, 2)])
+def test_a_value_of_unknown_level_is_not_left_to_the_search(size, exceptions, seed):
+    """A column is not used before it is known of each value whether it is skipped."""
+    random = np.random.default_rng(seed)
+    codes = random.integers(0, 6, size).astype(np.int32)
+    truth = outcomes((codes < 3) ^ (random.random(size) < exceptions))
+    found, probes, findings = search(truth, [Column("team", codes)])
+    assert (found == truth).all()
+    assert probes <= 250
+    assert [(f.chosen, f.of) for f in findings] == [(3, 6)]

@@ -8,7 +8,7 @@ from support.model_service import ModelService
 
 from kirim_pandas.grouptesting.attribution import Attribution
 from kirim_pandas.grouptesting.outcomes import Counts, Outcome, cut_batches
-from kirim_pandas.guesses.columns import Column
+from kirim_pandas.guesses.columns import CONNECTED_NUMBER, Column
 from kirim_pandas.run.advice import Advice
 from kirim_pandas.run.calls import Call, PastCall
 from kirim_pandas.run.events import (
@@ -47,7 +47,7 @@ class FakeSource:
 
 def account(seed=1, size=SIZE, numbers=6):
     codes = np.random.default_rng(seed).integers(0, numbers, size).astype(np.int32)
-    return Column("connected number", codes)
+    return Column(CONNECTED_NUMBER, codes)
 
 
 def noise(seed=2, size=SIZE):
@@ -84,7 +84,7 @@ def test_what_the_frame_explains_is_not_read():
     advice = make([column], source=source)
     assert advise(advice, counted(world(column))) == []
     assert source.started == []
-    assert [finding.column for finding in advice.findings] == ["connected number"]
+    assert [finding.column for finding in advice.findings] == [CONNECTED_NUMBER]
 
 
 def test_what_is_read_is_told_and_used():

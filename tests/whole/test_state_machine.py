@@ -262,7 +262,7 @@ class Machine(RuleBasedStateMachine):
                     frame = execution.frame_of(order, event.outcomes)
                     self.check(run, frame, event)
                     ending = Ending(order, event, frame, None)
-                    self.writer.end(ending.state, ending.figures)
+                    self.writer.end(ending.state, ending.summary)
                     events.close()
                     return frame, event
                 if number == press_at:

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kirim_pandas.errors import KirimError
-from kirim_pandas.guesses.columns import Column
+from kirim_pandas.guesses.columns import CONNECTED_NUMBER, Column
 from kirim_pandas.verbs.lookups.listing import Listing, PageReader, known_listing
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from kirim_pandas.api.models import Contact
 
 __all__ = ["ContactListSource"]
-
-NAME = "connected number"
-"""How a sentence names the column."""
 
 LEAST_PAGES = 5
 """After so many pages the length of the list is estimated."""
@@ -88,7 +85,7 @@ class ContactListSource:
         self.stop()
         if not (self._codes != NOT_LISTED).any():
             return ()
-        return (Column(NAME, self._codes),)
+        return (Column(CONNECTED_NUMBER, self._codes),)
 
     @property
     def progress(self) -> str:

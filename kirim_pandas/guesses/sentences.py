@@ -1,0 +1,67 @@
+"""What was found, in a sentence for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kirim_pandas.grouptesting.outcomes import Outcome
+from kirim_pandas.guesses.columns import CONNECTED_NUMBER, EARLIER_RUNS
+from kirim_pandas.guesses.search import Finding
+
+__all__ = ["findings_text"]
+
+_ARE = {
+    Outcome.APPLIED: "of the label's team",
+    Outcome.CROSS_ORG: "not in your organisation",
+    Outcome.TEAM_MISMATCH: "not of the label's team",
+    Outcome.NOT_COUNTED: "not known to the service",
+}
+
+_NOT_LISTED = (CONNECTED_NUMBER, Outcome.CROSS_ORG)
+"""Contacts that the list does not show are of no number."""
+
+
+def findings_text(findings: Sequence[Finding], requests: int) -> str:
+    """Say what skips follow and what it took to confirm it; nothing where nothing was found.
+
+    Parameters
+    ----------
+    findings
+        What was found, the first first.
+    requests
+        Requests that it took to name all skipped contacts.
+
+    Examples
+    --------
+    >>> from kirim_pandas.guesses.search import Finding
+    >>> team = Finding(Outcome.TEAM_MISMATCH, "city", 3, 8, 1200, exact=True)
+    >>> findings_text([team], 12)
+    "Skips follow city: 3 of 8 values are not of the label's team. Confirmed with 12 requests."
+    """
+    parts: dict[str, list[str]] = {}
+    for finding in findings:
+        parts.setdefault(finding.column, []).append(_part(finding))
+    told = [f"Skips follow {column}: {'; '.join(said)}." for column, said in parts.items()]
+    if told:
+        told.append(f"Confirmed with {_many(requests, 'request')}.")
+    return " ".join(told)
+
+
+def _part(finding: Finding) -> str:
+    number, whom = _whom(finding)
+    exceptions = "" if finding.exact else ", with exceptions"
+    return f"{whom} {'is' if number == 1 else 'are'} {_ARE[finding.outcome]}{exceptions}"
+
+
+def _whom(finding: Finding) -> tuple[int, str]:
+    contacts = _many(finding.contacts, "contact")
+    if not finding.of:
+        return 1, f"a stretch of {contacts}"
+    if finding.column == EARLIER_RUNS or (finding.column, finding.outcome) == _NOT_LISTED:
+        return finding.contacts, contacts
+    noun = {CONNECTED_NUMBER: "numbers"}.get(finding.column, "values")
+    return finding.chosen, f"{finding.chosen} of {finding.of} {noun}"
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
