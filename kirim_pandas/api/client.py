@@ -365,14 +365,18 @@ class Client:
         return chain.from_iterable(page for page, _ in pages)
 
     def contact_pages(
-        self, *, search: str | None = None, phone: str | None = None
+        self,
+        *,
+        search: str | None = None,
+        phone: str | None = None,
+        stop: threading.Event | None = None,
     ) -> Iterator[tuple[list[Contact], bool]]:
         """Go through the organisation's contacts page by page, and whether more follow.
 
-        The arguments are those of :meth:`contacts`.
+        The arguments are those of :meth:`contacts`; `stop` ends a wait at once when set.
         """
         protocol.check_filters(search, phone)
-        pages = self._pages("/contacts", search=search, phone=phone)
+        pages = self._pages("/contacts", stop, search=search, phone=phone)
         return (([Contact.read(item, self._secret) for item in page], more) for page, more in pages)
 
     def at_number(self, phone_number_id: str) -> Client:
@@ -396,18 +400,24 @@ class Client:
 
         Nothing of it is checked or cleaned: it is for looking at, not for showing.
         """
-        return self._read(path, lambda answer: answer, **query)
+        return self._read(path, lambda answer: answer, query)
 
-    def _read(self, path: str, make: Callable[[Answer], T], **query: str | int | None) -> T:
-        request = protocol.read_request(self._address, path, **query)
+    def _read(
+        self,
+        path: str,
+        make: Callable[[Answer], T],
+        query: Mapping[str, str | int | None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> T:
+        request = protocol.read_request(self._address, path, **query or {})
         with _told_when_slow(self._address.host):
-            return _given(self._caller.carry_out(request, make))
+            return _given(self._caller.carry_out(request, make, stop=stop))
 
     def _items(self, path: str, **query: str | None) -> Iterator[Mapping[str, Any]]:
-        return chain.from_iterable(page for page, _ in self._pages(path, **query))
+        return chain.from_iterable(page for page, _ in self._pages(path, None, **query))
 
     def _pages(
-        self, path: str, **query: str | None
+        self, path: str, stop: threading.Event | None, **query: str | None
     ) -> Iterator[tuple[Sequence[Mapping[str, Any]], bool]]:
         most_pages, most_bytes = LARGEST_LISTS.get(path, LARGEST_LIST)
         cursor, seen, size = None, set(), 0
@@ -416,7 +426,8 @@ class Client:
             return *protocol.read_page(answer, self._secret), answer.size
 
         while True:
-            items, cursor, more = self._read(path, make, limit=PAGE_LIMIT, cursor=cursor, **query)
+            place = {"limit": PAGE_LIMIT, "cursor": cursor, **query}
+            items, cursor, more = self._read(path, make, place, stop)
             yield items, cursor is not None
             if cursor is None:
                 return

@@ -182,7 +182,7 @@ class PageReader:
         self._hand_over(last)
 
     def _read(self, client: Client) -> None:
-        pages, more = client.contact_pages(**self._query), True
+        pages, more = client.contact_pages(stop=self._stop, **self._query), True
         while more and not self._stop.is_set():
             if self._allowed is not None and not self._allowed.acquire(blocking=False):
                 self.is_cut = True
