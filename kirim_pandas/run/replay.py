@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kirim_pandas.grouptesting.outcomes import Positions, cut_batches
 from kirim_pandas.run.calls import Call, PastCall
@@ -16,6 +17,10 @@ from kirim_pandas.run.refusals import TOO_LARGE
 from kirim_pandas.run.rounds import ProbeRound
 
 __all__ = ["recall_batches", "recall_probes", "round_budget"]
+
+
+ENOUGH_REFUSALS = 2
+"""Refusals of a contact, alone, after a call about it was lost."""
 
 
 def recall_batches(
@@ -41,7 +46,7 @@ def recall_batches(
     """
     open_calls: list[Call] = []
     covered = np.zeros(contact_count, dtype=np.bool_)
-    for known in reversed(_believed(past)):
+    for known in reversed(_believed(past, contact_count)):
         call, positions = known.call, known.call.positions
         superseded = bool(covered[positions].any())
         if known.state == "stale" or (known.state == "sent" and superseded):
@@ -111,11 +116,28 @@ def round_budget(past: Sequence[PastCall], number: int, otherwise: int | None) -
     return next((known.call.budget for known in _of_round(past, number)), otherwise)
 
 
-def _believed(past: Sequence[PastCall]) -> Sequence[PastCall]:
-    """Leave out refused contacts that an earlier try may have reached: they are asked again."""
-    sent = (p.call.positions for p in past if p.state == "sent")
-    reached = np.concatenate([np.zeros(0, dtype=np.int64), *sent])
-    return [p for p in past if not p.refused_contact or p.call.positions[0] not in reached]
+def _last_lost(past: Sequence[PastCall], contact_count: int) -> NDArray[np.int64]:
+    """Return for each contact the number of the last call that may have reached it, else -1."""
+    lost_at = np.full(contact_count, -1, dtype=np.int64)
+    for known in past:
+        if known.state == "sent":
+            lost_at[known.call.positions] = known.call.number
+    return lost_at
+
+
+def _believed(past: Sequence[PastCall], contact_count: int) -> list[PastCall]:
+    """Leave out refused contacts that an earlier try may have reached: they are asked again.
+
+    Once more, that is: whom later calls have refused twice, alone, nobody can say more about, and
+    a resume that asked for ever would never be over.
+    """
+    lost_at = _last_lost(past, contact_count)
+    refused = [(p.call.positions[0], p.call.number) for p in past if p.refused_contact]
+    later = np.zeros(contact_count, dtype=np.int64)
+    for contact, number in refused:
+        later[contact] += number > lost_at[contact]
+    again = (lost_at >= 0) & (later < ENOUGH_REFUSALS)
+    return [p for p in past if not (p.refused_contact and again[p.call.positions[0]])]
 
 
 def _of_round(past: Sequence[PastCall], number: int) -> Iterator[PastCall]:

@@ -98,6 +98,7 @@ class ReplyHandler:
         # Of these an earlier try may have been carried out, whatever a later try says.
         self._in_doubt = {p.call.number for p in past if p.state == "sent"}
         self._own_key = own_key or not past
+        self._refused_before = {int(p.call.positions[0]) for p in past if p.refused_contact}
         self._answered_before = any(p.state == "answered" for p in past)
         self._label_found = False
         # Whose answer a request id is.
@@ -192,6 +193,8 @@ class ReplyHandler:
         """Enter what a failure leaves of the call."""
         about_ids = failure.said is Said.IDS
         state = LEAVES[failure.said, self._left_before(call, failure), self._own_key]
+        if about_ids and state == "unsent" and self._was_refused(call):
+            state = "refused"
         if call.phase == "apply":
             self._batch_left(call, failure, state)
         elif about_ids and self._own_key:
@@ -203,6 +206,10 @@ class ReplyHandler:
         if state == "refused":
             return CallRefused(call, failure.code, failure.request_id)
         return CallLost(call, failure.reason) if state == "sent" else CallUnsent(call)
+
+    def _was_refused(self, call: Call) -> bool:
+        """Whether an earlier session was told the same of this contact, under its own key."""
+        return len(call.positions) == 1 and int(call.positions[0]) in self._refused_before
 
     def _left_before(self, call: Call, failure: Failure) -> bool:
         """Whether a try may have been carried out, for all that is said now."""

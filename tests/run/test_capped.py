@@ -93,9 +93,9 @@ def test_a_capped_run_is_kept(box, label):
 
 
 def test_runs_tell_where_and_when(box, label):
-    """The list of runs ends with the address, and its times are whole seconds."""
+    """The list of runs tells the address, and its times are whole seconds."""
     last_line(box, box.contacts, label, max_requests=1)
     listed = kp.runs()
-    assert listed.columns[-1] == "target"
+    assert listed.columns[-2:].tolist() == ["target", "found"]
     assert listed["target"].iloc[0].startswith(box.base_url)
     assert listed["started_at"].equals(listed["started_at"].dt.floor("s"))
