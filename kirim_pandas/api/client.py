@@ -15,10 +15,12 @@ from uuid import uuid4
 from kirim_pandas.api import protocol
 from kirim_pandas.api.address import DEFAULT_BASE_URL, read_address
 from kirim_pandas.api.caller import Caller, OnWait, shared_gate
+from kirim_pandas.api.deadline import Alarm
 from kirim_pandas.api.models import (
     Account,
     Answer,
     BulkLabelReply,
+    CheckedIds,
     Contact,
     Label,
     Me,
@@ -205,7 +207,7 @@ class Client:
 
     def bulk_label(
         self,
-        contact_ids: Iterable[str],
+        contact_ids: Iterable[str] | CheckedIds,
         label_id: str,
         operation: str,
         *,
@@ -220,7 +222,7 @@ class Client:
         Parameters
         ----------
         contact_ids
-            Distinct contact ids.
+            Distinct contact ids; a :class:`CheckedIds` is sent without being looked at again.
         repeats
             Whether an id may be sent twice, to see what the service makes of it.
         label_id
@@ -249,7 +251,11 @@ class Client:
         KirimError
             The call failed; ``maybe_applied`` tells whether it may still have been carried out.
         """
-        ids = [contact_ids] if isinstance(contact_ids, str) else list(contact_ids)
+        ids: Sequence[str] | CheckedIds
+        if isinstance(contact_ids, CheckedIds):
+            ids = contact_ids
+        else:
+            ids = [contact_ids] if isinstance(contact_ids, str) else list(contact_ids)
         request = protocol.bulk_label_request(
             self._address, ids, label_id=label_id, operation=operation, repeats=repeats
         )
@@ -463,13 +469,13 @@ def _told_when_slow(host: str) -> Iterator[None]:
                     flush=True,
                 )
 
-    timer = threading.Timer(SLOW_SECONDS, tell)
-    timer.daemon = True
-    timer.start()
-    try:
+    def ring() -> None:
+        with suppress(RuntimeError):  # no more threads can be had
+            # A full pipe would hold up the other alarms.
+            threading.Thread(target=tell, daemon=True).start()
+
+    with Alarm(SLOW_SECONDS, ring):
         yield
-    finally:
-        timer.cancel()
 
 
 def _check_settings(share: object, max_tries: object, patience_seconds: object) -> None:

@@ -7,7 +7,7 @@ Every field of the service's objects may be absent. Their text comes in by
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -18,6 +18,7 @@ __all__ = [
     "Account",
     "Answer",
     "BulkLabelReply",
+    "CheckedIds",
     "Contact",
     "Label",
     "Me",
@@ -63,6 +64,27 @@ class Request:
     def is_write(self) -> bool:
         """Whether it is counted in the bucket of writes, and may change something."""
         return self.method != "GET"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedIds:
+    """Distinct contact ids that were checked when they came in, so that no call need do it again.
+
+    Attributes
+    ----------
+    json : bytes
+        As they stand in a body: in quotation marks, with commas between.
+    count : int
+        How many.
+    """
+
+    json: bytes = field(repr=False)
+    count: int
+
+    @classmethod
+    def of(cls, ids: Sequence[str]) -> Self:
+        """Take ids as they are."""
+        return cls('"{}"'.format('","'.join(ids)).encode("ascii"), len(ids))
 
 
 @dataclass(frozen=True, slots=True)

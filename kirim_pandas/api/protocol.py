@@ -16,7 +16,14 @@ from typing import Any
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from kirim_pandas.api.address import Address
-from kirim_pandas.api.models import Answer, BulkLabelReply, Reply, Request, not_understood
+from kirim_pandas.api.models import (
+    Answer,
+    BulkLabelReply,
+    CheckedIds,
+    Reply,
+    Request,
+    not_understood,
+)
 from kirim_pandas.api.retry import parse_retry_after
 from kirim_pandas.api.secret import Secret
 from kirim_pandas.errors import (
@@ -169,7 +176,7 @@ def operation_problems(operation: object) -> list[str]:
 
 def bulk_label_request(
     address: Address,
-    contact_ids: Sequence[str],
+    contact_ids: Sequence[str] | CheckedIds,
     *,
     label_id: str,
     operation: str,
@@ -183,15 +190,18 @@ def bulk_label_request(
         No id or more than 1000, a malformed id, a repeated one unless `repeats`, a malformed
         label id, another operation than attach and detach.
     """
-    problems = [*order_problems(label_id, operation), *_id_problems(contact_ids, repeats)]
+    problems = order_problems(label_id, operation)
+    if not isinstance(contact_ids, CheckedIds):
+        problems += _id_problems(contact_ids, repeats)
     if problems:
         raise InvalidInputError("; ".join(problems))
-    body = {"contact_ids": list(contact_ids), "label_id": label_id, "operation": operation}
+    ids = contact_ids if isinstance(contact_ids, CheckedIds) else CheckedIds.of(contact_ids)
+    rest = f'],"label_id":"{label_id}","operation":"{operation}"}}'
     return Request(
         "POST",
         address.url("/contacts/bulk_label", with_number=True),
-        json.dumps(body, separators=(",", ":")).encode("ascii"),
-        contact_count=len(contact_ids),
+        b'{"contact_ids":[' + ids.json + rest.encode("ascii"),
+        contact_count=ids.count,
     )
 
 

@@ -16,9 +16,8 @@ import os
 import platform
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
@@ -139,18 +138,20 @@ class Transport:
     def _send(
         self, request: Request, key: str | None, timeouts: Timeouts, deadline: Deadline
     ) -> Reply:
-        with self._connection(timeouts) as http:
-            outgoing = http.build_request(
+        import httpx  # here, since importing kirim_pandas should cost no more than pandas
+
+        # Not a client, which would follow redirects, keep cookies, and cost half of each try.
+        with self._connection() as connection:
+            outgoing = httpx.Request(
                 request.method,
                 request.url,
                 content=request.body,
                 headers=_headers(request, key),
-                extensions={"trace": deadline.trace},
+                extensions={"trace": deadline.trace, "timeout": _in_the_words_of_httpx(timeouts)},
             )
-            # A redirect would take the key and the body to another host.
-            response = http.send(
-                outgoing, auth=self._authorize, stream=True, follow_redirects=False
-            )
+            # At the last step: httpx hides this header, and no other, in reprs.
+            outgoing.headers["Authorization"] = f"Bearer {self._secret.reveal()}"
+            response = connection.handle_request(outgoing)
             try:
                 body = bytearray()
                 for chunk in response.iter_raw():
@@ -161,25 +162,14 @@ class Transport:
                 response.close()
         if deadline.is_over:  # a reply without a length looks whole when it is cut
             raise TimeoutError
-        return Reply(response.status_code, dict(response.headers), bytes(body))
+        return Reply(response.status_code, _joined(response.headers.raw), bytes(body))
 
-    def _connection(self, timeouts: Timeouts) -> httpx.Client:
-        import httpx  # here, since importing kirim_pandas should cost no more than pandas
+    def _connection(self) -> httpx.HTTPTransport:
+        import httpx
 
         proxy = proxy_for(self._address)
         try:
-            return httpx.Client(
-                verify=self._trust(),
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-                timeout=httpx.Timeout(
-                    connect=timeouts.connect_seconds,
-                    write=timeouts.write_seconds,
-                    read=timeouts.read_seconds,
-                    pool=timeouts.connect_seconds,
-                ),
-                proxy=proxy,
-                trust_env=False,
-            )
+            return httpx.HTTPTransport(verify=self._trust(), proxy=proxy, trust_env=False)
         except ImportError:
             raise ConfigurationError(
                 f"the proxy {without_login(proxy)} speaks SOCKS, for which a part is missing: "
@@ -191,11 +181,6 @@ class Transport:
                 "HTTPS_PROXY and ALL_PROXY, expected something like "
                 "http://USER:PASSWORD@proxy.example:8080 or socks5://proxy.example:1080"
             ) from None
-
-    def _authorize(self, outgoing: httpx.Request) -> httpx.Request:
-        """Put the key in at the last step: httpx hides this header, and no other, in reprs."""
-        outgoing.headers["Authorization"] = f"Bearer {self._secret.reveal()}"
-        return outgoing
 
     def _trust(self) -> ssl.SSLContext:
         """Make, once, what decides whom to trust; there is no way to switch the check off."""
@@ -235,3 +220,25 @@ def _headers(request: Request, key: str | None) -> dict[str, str]:
     if key is not None:
         headers["Idempotency-Key"] = key
     return headers
+
+
+def _in_the_words_of_httpx(timeouts: Timeouts) -> dict[str, float]:
+    return {
+        "connect": timeouts.connect_seconds,
+        "write": timeouts.write_seconds,
+        "read": timeouts.read_seconds,
+        "pool": timeouts.connect_seconds,
+    }
+
+
+def _joined(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Read headers: names in lower case, what is given several times with commas between."""
+    fields: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name = raw_name.decode("latin-1").lower()
+        try:
+            value = raw_value.decode()
+        except UnicodeDecodeError:
+            value = raw_value.decode("latin-1")
+        fields[name] = f"{fields[name]}, {value}" if name in fields else value
+    return fields

@@ -184,13 +184,15 @@ def warn_not_shown(error: Exception) -> None:
 
 def sender(order: Order) -> SendCall:
     """Bind the client to the order: positions become ids, and only here."""
+    from kirim_pandas.api.models import CheckedIds
+
     client, sent_before = order.client, {known.call.key for known in order.past}
 
     def send(call: Call, on_wait: Callable[[str, float], None], stop: threading.Event) -> Reply:
         assert client is not None  # it may only be missing where there is no contact
-        ids = [order.contact_ids[position] for position in call.positions.tolist()]
+        ids = list(map(order.contact_ids.__getitem__, call.positions.tolist()))
         reply = client.bulk_label(
-            ids,
+            CheckedIds.of(ids),
             order.label_id,
             order.operation,
             idempotency_key=call.key,

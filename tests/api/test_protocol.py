@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kirim_pandas.api.address import DEFAULT_BASE_URL, read_address
-from kirim_pandas.api.models import BulkLabelReply, Contact, Label, Me, Reply, Request
+from kirim_pandas.api.models import BulkLabelReply, CheckedIds, Contact, Label, Me, Reply, Request
 from kirim_pandas.api.protocol import (
     MAX_REPLY_BYTES,
     bulk_label_request,
@@ -71,6 +71,14 @@ def test_request_is_the_documented_one() -> None:
         "label_id": LABEL,
         "operation": "attach",
     }
+
+
+def test_checked_ids_make_the_same_bytes() -> None:
+    """Ids that were checked before stand in the body as those that are checked now."""
+    checked = CheckedIds.of(IDS)
+    assert bulk_label_request(ADDRESS, checked, label_id=LABEL, operation="attach") == REQUEST
+    with pytest.raises(InvalidInputError, match="label id"):
+        bulk_label_request(ADDRESS, checked, label_id="VIP", operation="attach")
 
 
 def test_both_path_shapes() -> None:
