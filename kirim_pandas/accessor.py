@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kirim_pandas.verbs.door import ShortTraceback
+from kirim_pandas.verbs.door import ShortTraceback, plain
 
 # Everything else is imported where it is used, so that importing this package stays cheap.
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         JournalChoice,
         LabelJob,
         LabelOptions,
+        Leavers,
         Pandas,
         Plan,
         ProgressChoice,
@@ -250,7 +251,7 @@ class KirimAccessor:
         >>> result["label_id"].value_counts().tolist()
         [40, 20]
         """
-        from kirim_pandas.verbs.segments.labeling import Asked, label_segments
+        from kirim_pandas.verbs.segments.labeling import Asked, prepare
 
         with ShortTraceback():
             asked = Asked(
@@ -269,7 +270,104 @@ class KirimAccessor:
                 client,
                 journal,
             )
-            return label_segments(self._obj, asked, progress)
+            return prepare(self._obj, asked, plain(progress)).carry_out(plain(progress))
+
+    def sync_label(
+        self,
+        label: str,
+        members: Any,
+        *,
+        since: str | None = None,
+        leavers: Leavers = None,
+        id_column: Hashable | None = None,
+        phone: Hashable | None = None,
+        email: Hashable | None = None,
+        team_id: str | None = None,
+        hint: Hint = "auto",
+        reads: bool = True,
+        resolve: Resolve = "rows",
+        max_requests: int | None = None,
+        client: Client | None = None,
+        progress: ProgressChoice = True,
+        journal: str | Path | None = None,
+    ) -> pd.DataFrame:
+        """Keep a label in step with a segment: on its members, and on no other row of the frame.
+
+        Without `since` the label is attached to all members and detached from all other contacts
+        of the frame.  With it, only those who entered the segment since then are attached and only
+        those who left it are detached, which costs a few requests where little has changed.
+
+        Parameters
+        ----------
+        label
+            Its name or id.
+        members
+            Who is to have the label: a boolean column, an aligned Series, or an array.
+        since
+            What to compare with: ``"last"`` for the last sync of this label in the journal, or the
+            id of a sync or of a run that attached it; later runs of the label are taken into
+            account. Who else set the label by hand since then is not known.
+        leavers
+            Of members who are in no row of the frame any more, ``"detach"`` takes the label off;
+            None leaves it, and lists them.
+        id_column, phone, email, team_id, hint, reads, resolve, client, progress
+            As for :meth:`bulk_label`.  Those who left are named (``resolve="rows"``) only where a
+            count shows a skip among contacts that have passed before.
+        max_requests
+            Cap on the write requests of all runs together.
+        journal
+            Where the runs are written down: a path, or None for the usual place.
+
+        Returns
+        -------
+        DataFrame
+            One row per row of the input, same index, same order, and after them one for each
+            member of before who is in no row any more (an index of whole numbers goes on, another
+            has missing labels there).  The columns of :meth:`label_segments`, and ``change``
+            (category: entered, stayed, left; NA for who is no member and was none).  Who stayed is
+            not sent again: ``operation`` is NA, and the status is that of the run it was sent in.
+
+        Raises
+        ------
+        InvalidInputError
+            The frame or an argument is not usable; a contact is a member by one row and not by
+            another; there is no sync to compare with, it is one of another label, or it has not
+            finished.  Nothing was sent.
+        ConfigurationError, KirimError, RunInterrupted
+            As for :meth:`bulk_label`.
+
+        Examples
+        --------
+        >>> import pandas as pd, kirim_pandas as kp
+        >>> with kp.sandbox.start(contacts=60, seed=1, write_per_minute=60_000) as sandbox:
+        ...     df, client = sandbox.contacts, sandbox.client()
+        ...     usual = {"client": client, "progress": False}
+        ...     spent = pd.Series(range(60), index=df.index)
+        ...     november = df.kirim.sync_label("Newsletter", spent > 30, **usual)
+        ...     december = df.kirim.sync_label("Newsletter", spent > 40, since="last", **usual)
+        >>> december["change"].value_counts().tolist()
+        [19, 10, 0]
+        """
+        from kirim_pandas.verbs.segments.syncing import Asked, prepare
+
+        with ShortTraceback():
+            asked = Asked(
+                label,
+                members,
+                since,
+                leavers,
+                id_column,
+                phone,
+                email,
+                team_id,
+                hint,
+                reads,
+                resolve,
+                max_requests,
+                client,
+                journal,
+            )
+            return prepare(self._obj, asked, plain(progress)).carry_out(plain(progress))
 
     @_with_signature_of(bulk_label, but="progress")
     def bulk_label_job(self, label_id: str, op: str, **options: Unpack[LabelOptions]) -> LabelJob:

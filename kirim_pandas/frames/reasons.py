@@ -93,6 +93,11 @@ REASONS: Final = {
         "The row is in no segment that has a label: its value is missing, or was left out.",
         "Nothing, or give its value a label.",
     ),
+    "not_in_frame": Reason(
+        "not_sent",
+        "The contact has the label by an earlier sync, and is in no row of the frame any more.",
+        "Nothing, or sync again with leavers='detach', which takes the label off.",
+    ),
     "not_found": Reason(
         "not_sent",
         "No contact of the organisation has this phone number or e-mail address.",

@@ -53,6 +53,7 @@ _OWN_REASONS: Final = (
     "stopped",
     *NO_CONTACT.values(),
     "no_label",
+    "not_in_frame",
 )
 _REASON: Final = {reason: code for code, reason in enumerate(_OWN_REASONS)}
 

@@ -22,6 +22,7 @@ __all__ = [
     "Entry",
     "RecordState",
     "RunRecord",
+    "Stayed",
     "call_row",
     "columns_row",
     "contacts_row",
@@ -31,8 +32,10 @@ __all__ = [
     "read_contacts",
     "read_run",
     "read_setting",
+    "read_stayed",
     "run_row",
     "setting_row",
+    "stayed_row",
 ]
 
 RecordState: TypeAlias = Literal["open", "finished", "capped", "stopped", "failed"]
@@ -122,6 +125,28 @@ class RunRecord:
     def order(self) -> tuple[int, float]:
         """Sorts runs by when they were written down."""
         return self.sequence, self.started_at
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stayed:
+    """Of whom a sync of a label knew before it sent anything: these it did not send.
+
+    Attributes
+    ----------
+    since : str or None
+        The run or series that it was compared with, if any.
+    contact_ids : list of str
+        Members of before whose label was left as it was.
+    outcomes : int8 array
+        An `Outcome` for each, as far as earlier runs show it.
+    absent : bool array
+        Who of them was not in the frame any more.
+    """
+
+    since: str | None
+    contact_ids: list[str]
+    outcomes: NDArray[np.int8]
+    absent: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -215,6 +240,21 @@ def read_setting(row: Row) -> float | None:
     """Read a row of table ``setting``: its value."""
     _name, value = _opened(row)
     return value  # type: ignore[no-any-return]
+
+
+def stayed_row(run_id: str, stayed: Stayed) -> Row:
+    """Give a row of table ``stayed``."""
+    ids = zlib.compress("\n".join(stayed.contact_ids).encode("ascii"), 1)
+    codes = stayed.outcomes.tobytes() + stayed.absent.astype(np.int8).tobytes()
+    return _sealed(run_id, stayed.since, ids, zlib.compress(codes, 1))
+
+
+def read_stayed(row: Row) -> Stayed:
+    """Read a row of table ``stayed``."""
+    _run_id, since, packed, codes = _opened(row)
+    ids = zlib.decompress(packed).decode("ascii").split()
+    outcomes, absent = np.frombuffer(zlib.decompress(codes), np.int8).reshape(2, len(ids))
+    return Stayed(since, ids, outcomes, absent.astype(np.bool_))
 
 
 def outcomes_row(run_id: str, outcomes: NDArray[np.int8]) -> Row:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from kirim_pandas.errors import InvalidInputError, JournalError
 from kirim_pandas.journal import files, records
-from kirim_pandas.journal.records import Entry, RecordState, RunRecord
+from kirim_pandas.journal.records import Entry, RecordState, RunRecord, Stayed
 from kirim_pandas.run.calls import PastCall
 from kirim_pandas.run.spec import Column
 
@@ -72,6 +72,14 @@ CREATE TABLE IF NOT EXISTS outcomes (
 ) WITHOUT ROWID
 """
 """What finished runs found, one code a contact; made when it is first needed."""
+
+STAYED = """
+CREATE TABLE IF NOT EXISTS stayed (
+    run_id TEXT PRIMARY KEY REFERENCES run ON DELETE CASCADE, since TEXT, ids BLOB NOT NULL,
+    codes BLOB NOT NULL, checksum INTEGER NOT NULL
+) WITHOUT ROWID
+"""
+"""Whom a sync left as they were, beside its first run; made when it is first needed."""
 
 COLUMNS = """
 CREATE TABLE IF NOT EXISTS columns (
@@ -145,8 +153,16 @@ class Journal:
         """Close the file."""
         self._db.close()
 
-    def begin(self, *new: RunRecord) -> None:
-        """Write new runs down as the latest, all or none, before anything of them is sent."""
+    def begin(self, *new: RunRecord, stayed: Stayed | None = None) -> None:
+        """Write new runs down as the latest, all or none, before anything of them is sent.
+
+        Parameters
+        ----------
+        new
+            The runs.
+        stayed
+            Where they are a sync, whom it leaves as they were.
+        """
         with self._translated("written"), self._db:
             self._db.execute("BEGIN IMMEDIATE")  # the number is nobody else's
             latest = max((known.sequence for known in self.runs()), default=0)
@@ -158,6 +174,10 @@ class Journal:
                 self._db.execute("INSERT INTO contacts VALUES (?, ?, ?, ?)", row)
                 if record.columns:
                     self._add_columns(record.run_id, records.AT_START, record.columns)
+            if stayed is not None:
+                self._db.execute(STAYED)
+                row = records.stayed_row(new[0].run_id, stayed)
+                self._db.execute("INSERT INTO stayed VALUES (?, ?, ?, ?, ?)", row)
 
     def learn(self, run_id: str, before_round: int, columns: Sequence[Column]) -> None:
         """Write down what a run has read, and before which round of probes it did."""
@@ -309,6 +329,16 @@ class Journal:
             row = self._db.execute(chosen, (run_id,)).fetchone()
         with self._whole(run_id):
             return records.read_outcomes(row) if row else None
+
+    def stayed(self, run_id: str) -> Stayed | None:
+        """Read whom a sync left as they were; None where `run_id` is not the first of a sync."""
+        with self._translated("read"):
+            if not self._has("stayed"):
+                return None
+            chosen = "SELECT * FROM stayed WHERE run_id = ?"
+            row = self._db.execute(chosen, (run_id,)).fetchone()
+        with self._whole(run_id):
+            return records.read_stayed(row) if row else None
 
     def wait_for_others(self, seconds: float) -> None:
         """Set how long a commit waits while another process writes."""

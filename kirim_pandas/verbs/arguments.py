@@ -25,6 +25,7 @@ __all__ = [
     "JournalChoice",
     "LabelJob",
     "LabelOptions",
+    "Leavers",
     "Pandas",
     "Panel",
     "Plan",
@@ -35,6 +36,7 @@ __all__ = [
 
 Pandas: TypeAlias = "pd.DataFrame | pd.Series[Any] | pd.Index[Any]"
 Hint: TypeAlias = Hashable | list[Hashable] | None
+Leavers: TypeAlias = Literal["detach"] | None
 ProgressChoice: TypeAlias = "bool | Callable[[Progress], object]"
 JournalChoice: TypeAlias = str | Path | Literal[False] | None
 

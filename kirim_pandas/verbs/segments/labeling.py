@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -16,11 +15,8 @@ from kirim_pandas import session
 from kirim_pandas.api.protocol import operation_problems
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.columns import listed
-from kirim_pandas.frames.ids import NO_CONTACT, ContactIds
+from kirim_pandas.frames.ids import ContactIds
 from kirim_pandas.frames.pairing import keep
-from kirim_pandas.frames.results import EVIDENCE_DTYPE, RUN_ID_ATTR, STATUS_DTYPE
-from kirim_pandas.journal.files import located
-from kirim_pandas.run.spec import Column, Job
 from kirim_pandas.verbs.door import (
     client_problems,
     journal_problems,
@@ -30,12 +26,15 @@ from kirim_pandas.verbs.door import (
     shown,
     used_client,
 )
-from kirim_pandas.verbs.labeling import record_of, warn
 from kirim_pandas.verbs.lookups.label_names import absent, name_problems, resolved
-from kirim_pandas.verbs.lookups.labels import create_label
-from kirim_pandas.verbs.order import Order, Rows, columns_of, new_run_id, option_problems
+from kirim_pandas.verbs.order import Order, Rows, columns_of, option_problems
 from kirim_pandas.verbs.segments.mapping import Labels, Segments, segments_of
-from kirim_pandas.verbs.segments.series import Series, runs_of
+from kirim_pandas.verbs.segments.prepared import (
+    Prepared,
+    nothing_known,
+    order_of,
+    places_without_contact,
+)
 
 if TYPE_CHECKING:
     from kirim_pandas.verbs.arguments import (
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
         Resolve,
     )
 
-__all__ = ["Asked", "label_segments"]
+__all__ = ["Asked", "prepare"]
 
 MOST_CHARACTERS = 50
 """Of the name of a label. [kirim-api: POST /labels]"""
@@ -93,13 +92,13 @@ class Wanted:
         """Give each row what is known of its contact and label."""
         told = known[(known["operation"] == self.op).to_numpy(bool)]
         contacts = pd.Index(self.ids.ids).get_indexer(pd.Index(told["contact_id"].astype(object)))
-        labels = pd.Index(self.label_ids).get_indexer(pd.Index(told["label_id"].astype(object)))
+        # A label that is made on the way stands here by the name that it was asked for.
+        label = told["label_id"].where(told["label_id"].isin(self.label_ids), told["label"])
+        labels = pd.Index(self.label_ids).get_indexer(pd.Index(label.astype(object)))
         places = pd.Index(self._keys(contacts, labels))
         place = places.get_indexer(pd.Index(self._keys(self.ids.position, self.codes)))
-        place[self.codes < 0] = len(told) + len(NO_CONTACT)
-        for number, kind in enumerate(NO_CONTACT):
-            place[self.ids.unusable == kind] = len(told) + number
-        frame = pd.concat([told, _without_outcome()], ignore_index=True).take(place)
+        place = places_without_contact(self.ids, place, self.codes < 0, len(told))
+        frame = pd.concat([told, nothing_known()], ignore_index=True).take(place)
         frame.index = self.ids.index.copy(deep=False)
         frame["contact_id"] = self.ids.text
         return frame
@@ -113,57 +112,34 @@ class Wanted:
         return max(1, len(self.label_ids))
 
 
-def _without_outcome() -> pd.DataFrame:
-    """Give the rows that stand for a row of which nothing was sent: no contact, or no label."""
-    reasons = [*NO_CONTACT.values(), "no_label"]
-    nothing = pd.array([None] * len(reasons), dtype="string")
-    return pd.DataFrame(
-        {
-            "contact_id": nothing,
-            "status": pd.Categorical(["not_sent"] * len(reasons), dtype=STATUS_DTYPE),
-            "reason": pd.array(reasons, dtype="string"),
-            "evidence": pd.Categorical([None] * len(reasons), dtype=EVIDENCE_DTYPE),
-            "batch": pd.array([None] * len(reasons), dtype="Int64"),
-            "label_id": nothing,
-            "label": nothing,
-            "operation": nothing,
-        }
-    )
-
-
-def label_segments(obj: Pandas, asked: Asked, progress: ProgressChoice) -> pd.DataFrame:
-    """Label each segment; documented where people look, at ``df.kirim.label_segments``."""
-    progress = plain(progress)
+def prepare(obj: Pandas, asked: Asked, progress: ProgressChoice) -> Prepared:
+    """Check all that is asked; labels nobody, and reads only for names and look-ups."""
     asked = replace(
         asked, op=plain(asked.op), team_id=plain(asked.team_id), resolve=plain(asked.resolve)
     )
     contacts, found = _checked(obj, asked, progress)
     if not contacts.has_contacts or not found.labels:
         ids = contacts.ids(asked.client, progress=progress is True)
-        return _nothing_sent(Wanted(ids, np.full(ids.rows, -1), [], asked.op))
+        nobody = Wanted(ids, np.full(ids.rows, -1), [], asked.op)
+        return Prepared([], nobody.arrange, ids.rows, asked.journal)
     client = used_client(asked.client)
     new = absent(found.labels, asked.team_id, client) if asked.create else []
     named = _named(found.labels, new, contacts, asked, client)
     ids = contacts.ids(client, progress=progress is True)
     rows = _wanted(ids, found, named, asked)
     _refuse_several(rows, asked)
-    for note in _notes(found, set(rows.label_ids), new, client):
-        warn(note)
-    made = {name: create_label(name, team_id=asked.team_id, client=client) for name in new}
-    rows, names = _with_new(rows, dict(named.values()), made)
-    orders = _orders(obj, rows, names, asked, client)
-    if not orders:
-        return _nothing_sent(rows)
-    series = _written_down(orders, rows, asked, client)
-    return replace(series, source=keep(obj, ids)).carry_out(progress)
-
-
-def _with_new(
-    rows: Wanted, names: dict[str, str | None], made: dict[str, str]
-) -> tuple[Wanted, dict[str, str | None]]:
-    """Put the ids of new labels where their names stood; give the name of each id as well."""
-    label_ids = [made.get(label_id, label_id) for label_id in rows.label_ids]
-    return replace(rows, label_ids=label_ids), {made.get(i, i): name for i, name in names.items()}
+    return Prepared(
+        _orders(obj, rows, dict(named.values()), asked, client),
+        rows.arrange,
+        ids.rows,
+        asked.journal,
+        client,
+        source=keep(obj, ids),
+        notes=tuple(_notes(found, set(rows.label_ids), new, client)),
+        new=tuple(new),
+        team_id=asked.team_id,
+        reads=asked.reads,
+    )
 
 
 def _named(
@@ -173,12 +149,6 @@ def _named(
     known = [label for label in labels if label not in new]
     found = [resolved(label, asked.team_id, client, contacts.known_ids) for label in known]
     return dict(zip(known, found, strict=True)) | {label: (label, label) for label in new}
-
-
-def _nothing_sent(rows: Wanted) -> pd.DataFrame:
-    frame = rows.arrange(_without_outcome().iloc[:0])
-    frame.attrs = {RUN_ID_ATTR: new_run_id()}
-    return frame
 
 
 # -- checks --------------------------------------------------------------------------------
@@ -281,44 +251,5 @@ def _orders(
             chosen = np.setdiff1d(everybody, chosen, assume_unique=True)
         if len(chosen):
             about = (label_id, names[label_id], op, resolve)
-            orders.append(_order(rows.ids, chosen, columns, about, client))
+            orders.append(order_of(rows.ids, chosen, columns, about, client))
     return orders
-
-
-def _order(
-    ids: ContactIds,
-    chosen: NDArray[np.int64],
-    columns: tuple[Column, ...],
-    about: tuple[str, str | None, str, Resolve],
-    client: Client,
-) -> Order:
-    label_id, name, op, resolve = about
-    job = Job(
-        len(chosen),
-        groups=None if ids.groups is None else ids.groups[chosen],
-        columns=tuple(column.of(chosen) for column in columns),
-        resolve=resolve,
-    )
-    return Order(
-        run_id=new_run_id(),
-        label_id=label_id,
-        operation=op,
-        contact_ids=ids.ids[chosen].tolist(),
-        job=job,
-        client=client,
-        label_name=name,
-    )
-
-
-def _written_down(orders: list[Order], rows: Wanted, asked: Asked, client: Client) -> Series:
-    """Write all runs down, in one commit: a series is whole in the journal, or not there."""
-    from kirim_pandas.journal.store import Journal
-
-    series_id, journal = new_run_id(), located(asked.journal or None)
-    records = [record_of(replace(order, series=series_id), client) for order in orders]
-    with closing(Journal(journal)) as store:
-        store.begin(*records)
-    runs = runs_of(series_id, journal)
-    return Series(
-        series_id, runs, client, journal, rows.arrange, rows=rows.ids.rows, reads=asked.reads
-    )

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.columns import find_place, listed
+from kirim_pandas.frames.shapes import described
 from kirim_pandas.verbs.door import plain, shown
 
 if TYPE_CHECKING:
     from kirim_pandas.verbs.arguments import Pandas
 
-__all__ = ["Labels", "Segments", "segments_of"]
+__all__ = ["Labels", "Segments", "members_of", "segments_of"]
 
 Labels = Mapping[Any, str] | str | None
 
@@ -75,31 +76,50 @@ def segments_of(obj: Pandas, by: object, labels: Labels) -> Segments:
     return Segments(names, label_of[codes], _repeated(list(wanted.values())))
 
 
+def members_of(obj: Pandas, members: object) -> NDArray[np.bool_]:
+    """Tell which rows are members of one segment.
+
+    Raises
+    ------
+    InvalidInputError
+        There is no value for each row, or one that is neither true nor false.
+    """
+    values = _values_of(obj, members, argument="members")
+    if len(values) and not _is_mask(values):
+        raise InvalidInputError(
+            f"members: found {described(values)}, expected a boolean for each row, such as "
+            'df["spend"] > 500.'
+        )
+    _refuse_missing(values, argument="members")
+    return values.to_numpy(bool)
+
+
 def _repeated(given: list[str]) -> list[str]:
     return [name for name, number in Counter(given).items() if number > 1]
 
 
-def _values_of(obj: Pandas, by: object) -> pd.Series[Any]:
+def _values_of(obj: Pandas, by: object, *, argument: str = "by") -> pd.Series[Any]:
     """Give the value of each row, numbered from 0."""
     index = obj if isinstance(obj, pd.Index) else obj.index
     if isinstance(by, pd.Series):
-        return _aligned(by, index)
+        return _aligned(by, index, argument)
     if isinstance(by, np.ndarray | pd.api.extensions.ExtensionArray | pd.Index | list):
         if len(by) != len(index):
             raise InvalidInputError(
-                f"by: {len(by):,} values were found, expected one for each of {len(index):,} rows."
+                f"{argument}: {len(by):,} values were found, expected one for each of "
+                f"{len(index):,} rows."
             )
         return pd.Series(by).reset_index(drop=True)
     frame = obj if isinstance(obj, pd.DataFrame) else pd.DataFrame(index=index)
-    return pd.Series(find_place(frame, plain(by), argument="by").array)
+    return pd.Series(find_place(frame, plain(by), argument=argument).array)
 
 
-def _aligned(by: pd.Series[Any], index: pd.Index[Any]) -> pd.Series[Any]:
+def _aligned(by: pd.Series[Any], index: pd.Index[Any], argument: str) -> pd.Series[Any]:
     if not index.equals(by.index):
         raise InvalidInputError(
-            f"by: the index of the Series ({len(by):,} rows) is not that of the frame "
+            f"{argument}: the index of the Series ({len(by):,} rows) is not that of the frame "
             f"({len(index):,} rows), expected the same labels in the same order. Use a column "
-            "of the frame, or by.reindex(df.index)."
+            f"of the frame, or {argument}.reindex(df.index)."
         )
     return by.reset_index(drop=True)
 
@@ -109,12 +129,7 @@ def _is_mask(values: pd.Series[Any]) -> bool:
 
 
 def _checked_mask(values: pd.Series[Any], labels: Labels) -> tuple[pd.Series[Any], Labels]:
-    missing = int(values.isna().sum())
-    if missing:
-        raise InvalidInputError(
-            f"by: {missing:,} values of the mask are missing, so it does not say whether their "
-            "rows belong to the segment. Fill them in, such as mask.fillna(False)."
-        )
+    _refuse_missing(values, argument="by")
     if labels is None:
         raise InvalidInputError(
             'by: found a mask, which names no label. Pass labels="VIP", or '
@@ -122,6 +137,15 @@ def _checked_mask(values: pd.Series[Any], labels: Labels) -> tuple[pd.Series[Any
         )
     both = pd.Categorical(values.astype(bool), categories=[False, True])  # also where one is empty
     return pd.Series(both), {True: labels} if isinstance(labels, str) else labels
+
+
+def _refuse_missing(values: pd.Series[Any], *, argument: str) -> None:
+    missing = int(values.isna().sum())
+    if missing:
+        raise InvalidInputError(
+            f"{argument}: {missing:,} values of the mask are missing, so it does not say whether "
+            "their rows belong to the segment. Fill them in, such as mask.fillna(False)."
+        )
 
 
 def _numbered(values: pd.Series[Any]) -> tuple[NDArray[np.int64], list[Any]]:

@@ -1,0 +1,164 @@
+"""A series that is ready to start: its runs, what is said before, how its result is arranged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kirim_pandas.frames.ids import NO_CONTACT, ContactIds
+from kirim_pandas.frames.pairing import Kept
+from kirim_pandas.frames.results import EVIDENCE_DTYPE, RUN_ID_ATTR, STATUS_DTYPE
+from kirim_pandas.journal.files import located
+from kirim_pandas.run.spec import Column, Job
+from kirim_pandas.verbs.labeling import record_of, warn
+from kirim_pandas.verbs.lookups.labels import create_label
+from kirim_pandas.verbs.order import Order, new_run_id
+from kirim_pandas.verbs.segments.series import Series, runs_of
+
+if TYPE_CHECKING:
+    from kirim_pandas.journal.records import Stayed
+    from kirim_pandas.verbs.arguments import Client, JournalChoice, ProgressChoice, Resolve
+
+__all__ = ["ABOUT", "Prepared", "nothing_known", "order_of", "places_without_contact"]
+
+ABOUT = ("label_id", "label", "operation")
+"""The columns of a series beside those of a result: what each outcome is an outcome of."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A series of which everything was checked and nothing was sent.
+
+    Attributes
+    ----------
+    orders : list of Order
+        Its runs, in their order; none where there is nothing to send.
+    arrange : callable
+        Makes the result of what is known of all contacts and runs.
+    rows : int
+        Rows of the result.
+    journal : str, Path or None
+        Where it is to be written down.
+    client : Client or None
+        Sends; None where there is nothing to send.
+    source : Kept or None
+        The frame, for reports.
+    notes : tuple of str
+        What is to be said before anything is sent.
+    new : tuple of str
+        Labels that are to be made first; till then they go by their names.
+    team_id : str or None
+        The team of labels that are made.
+    reads : bool
+        Whether the list of contacts may be read.
+    stayed : Stayed or None
+        Of a sync, what it knows of those it does not send.
+    """
+
+    orders: list[Order]
+    arrange: Callable[[pd.DataFrame], pd.DataFrame]
+    rows: int
+    journal: JournalChoice
+    client: Client | None = None
+    source: Kept | None = None
+    notes: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
+    team_id: str | None = None
+    reads: bool = True
+    stayed: Stayed | None = None
+
+    def carry_out(self, progress: ProgressChoice) -> pd.DataFrame:
+        """Say what is to be said, write the series down, and carry it out."""
+        for note in self.notes:
+            warn(note)
+        if not self.orders:
+            frame = self.arrange(nothing_known().iloc[:0])
+            frame.attrs = {RUN_ID_ATTR: new_run_id()}
+            return frame
+        return self.written_down().carry_out(progress)
+
+    def written_down(self) -> Series:
+        """Write all runs down, in one commit: a series is whole in the journal, or not there.
+
+        Labels that do not exist are made before.
+        """
+        from kirim_pandas.journal.store import Journal
+
+        client, series_id = self.client, new_run_id()
+        assert client is not None  # somebody is to be labeled
+        journal = located(self.journal or None)
+        made = {name: create_label(name, team_id=self.team_id, client=client) for name in self.new}
+        orders = [
+            replace(one, label_id=made.get(one.label_id, one.label_id), series=series_id)
+            for one in self.orders
+        ]
+        with closing(Journal(journal)) as store:
+            store.begin(*[record_of(order, client) for order in orders], stayed=self.stayed)
+        return Series(
+            series_id,
+            runs_of(series_id, journal),
+            client,
+            journal,
+            self.arrange,
+            rows=self.rows,
+            source=self.source,
+            reads=self.reads,
+        )
+
+
+def order_of(
+    ids: ContactIds,
+    chosen: NDArray[np.int64],
+    columns: tuple[Column, ...],
+    about: tuple[str, str | None, str, Resolve],
+    client: Client,
+) -> Order:
+    """Make a run of some contacts of a frame."""
+    label_id, name, op, resolve = about
+    job = Job(
+        len(chosen),
+        groups=None if ids.groups is None else ids.groups[chosen],
+        columns=tuple(column.of(chosen) for column in columns),
+        resolve=resolve,
+    )
+    return Order(
+        run_id=new_run_id(),
+        label_id=label_id,
+        operation=op,
+        contact_ids=ids.ids[chosen].tolist(),
+        job=job,
+        client=client,
+        label_name=name,
+    )
+
+
+def nothing_known() -> pd.DataFrame:
+    """Give the rows that stand for a row of which nothing was sent: no contact, or no label."""
+    reasons = [*NO_CONTACT.values(), "no_label"]
+    nothing = pd.array([None] * len(reasons), dtype="string")
+    return pd.DataFrame(
+        {
+            "contact_id": nothing,
+            "status": pd.Categorical(["not_sent"] * len(reasons), dtype=STATUS_DTYPE),
+            "reason": pd.array(reasons, dtype="string"),
+            "evidence": pd.Categorical([None] * len(reasons), dtype=EVIDENCE_DTYPE),
+            "batch": pd.array([None] * len(reasons), dtype="Int64"),
+            **dict.fromkeys(ABOUT, nothing),
+        }
+    )
+
+
+def places_without_contact(
+    ids: ContactIds, place: NDArray[np.int64], is_without: NDArray[np.bool_], after: int
+) -> NDArray[Any]:
+    """Point the rows of which nothing was sent at the rows of `nothing_known`, after so many."""
+    place[is_without] = after + len(NO_CONTACT)
+    for number, kind in enumerate(NO_CONTACT):
+        place[ids.unusable == kind] = after + number
+    return place
