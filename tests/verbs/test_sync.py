@@ -92,3 +92,18 @@ def test_leavers_that_are_in_no_row_are_shown_first(box, label):
     assert box.members(label) == had - gone
     off = result.set_index("contact_id").loc[sorted(gone), ["status", "operation", "change"]]
     assert off.drop_duplicates().values.tolist() == [["applied", "detach", "left"]]
+
+
+def test_a_cap_holds_for_all_runs_together(box, label):
+    """Labels come first: of three requests one is set aside for who is detached."""
+    df = spread(box)
+    before = len(box.requests())
+    result = synced(box, df, label, df["spend"] > 60, max_requests=3)
+    assert len(sent(box, before)) == 3
+    assert "stopped" not in set(result["reason"].dropna())
+    before = len(box.requests())
+    result = synced(box, df, label, df["spend"] > 60, max_requests=1)
+    assert len(sent(box, before)) == 1
+    assert set(result.loc[result["operation"] == "detach", "reason"]) == {"stopped"}
+    again = kp.resume(result.attrs["kirim_run_id"], client=box.client(), progress=False)
+    assert "stopped" not in set(again["reason"].dropna())

@@ -57,6 +57,8 @@ class Prepared:
         The team of labels that are made.
     reads : bool
         Whether the list of contacts may be read.
+    max_requests : int or None
+        Cap on the calls of all runs together.
     stayed : Stayed or None
         Of a sync, what it knows of those it does not send.
     """
@@ -71,6 +73,7 @@ class Prepared:
     new: tuple[str, ...] = ()
     team_id: str | None = None
     reads: bool = True
+    max_requests: int | None = None
     stayed: Stayed | None = None
 
     def carry_out(self, progress: ProgressChoice) -> pd.DataFrame:
@@ -109,6 +112,7 @@ class Prepared:
             rows=self.rows,
             source=self.source,
             reads=self.reads,
+            max_requests=self.max_requests,
         )
 
 

@@ -89,6 +89,8 @@ class Series:
         The frame, for reports.
     reads : bool
         Whether the list of contacts may be read.
+    max_requests : int or None
+        Cap on the calls of all runs together; those of later runs' batches are set aside.
     """
 
     series_id: str
@@ -99,6 +101,7 @@ class Series:
     rows: int
     source: Kept | None = None
     reads: bool = True
+    max_requests: int | None = None
     _known: dict[str, Recalled] = field(default_factory=dict)
 
     def carry_out(self, progress: ProgressChoice) -> pd.DataFrame:
@@ -109,8 +112,9 @@ class Series:
         state: RunState = "failed"
         try:
             with stop_on_signals(stop), session.at_work(self.series_id, written_down=True):
-                for record in left:
-                    self._carry_out_one(record, shown, stop)
+                for place, record in enumerate(left):
+                    later = sum(map(_batches, left[place + 1 :]))
+                    self._carry_out_one(record, shown, stop, later)
             state = "finished"
         finally:
             shown.end("stopped" if stop.presses else state)
@@ -119,7 +123,9 @@ class Series:
         shown.summarise(result)
         return result
 
-    def _carry_out_one(self, record: RunRecord, shown: _Shown, stop: StopButton) -> None:
+    def _carry_out_one(
+        self, record: RunRecord, shown: _Shown, stop: StopButton, later: int
+    ) -> None:
         """Carry one run out; name its skips after all where a count is not the expected one."""
         number = self.runs.index(record) + 1
         label = record.label_name or record.label_id
@@ -127,26 +133,40 @@ class Series:
             f"Label {label}: {DOES[record.operation]} {record.rows:,} contacts "
             f"({number} of {len(self.runs)} runs)."
         )
+        if self.max_requests == 0:  # this run is left as it was written down; a resume goes on
+            return
         try:
             shown.begin(sentence, record.rows, sum(map(_batches, self.runs[number:])))
-            done = self._session(record, None, shown, stop)
-            if self._is_surprising(record, done):
+            done = self._session(record, None, shown, stop, later)
+            if self._is_surprising(record, done) and self.max_requests != 0:
                 shown.begin_again(f"{sentence} Naming who was skipped.")
-                self._session(record, "rows", shown, stop)
+                self._session(record, "rows", shown, stop, later)
         except (KirimError, RunInterrupted) as error:
             error.args = (f"{sentence[:-1]}: {error}",)
             error.result, error.run_id = self._result(), self.series_id
             raise
 
     def _session(
-        self, record: RunRecord, resolve: Resolve | None, shown: _Shown, stop: StopButton
+        self,
+        record: RunRecord,
+        resolve: Resolve | None,
+        shown: _Shown,
+        stop: StopButton,
+        later: int,
     ) -> Recalled:
+        made = self._requests(record)
         self._known.pop(record.run_id, None)
-        asked = Resumption(None, record.run_id, None, resolve, None, self.client, self.journal)
+        cap = None if self.max_requests is None else max(1, self.max_requests - later)
+        asked = Resumption(None, record.run_id, None, resolve, cap, self.client, self.journal)
         with taken_up(asked, warn) as (order, writer):
             order = replace(order, series=self.series_id, reads=self.reads)
             carry_out(order, writer=writer, watchers=shown.watchers, stop=stop)
+        if self.max_requests is not None:
+            self.max_requests = max(0, self.max_requests - self._requests(record) + made)
         return self._recalled(record)
+
+    def _requests(self, record: RunRecord) -> int:
+        return sum(known.call.number >= 0 for known in self._recalled(record).past)
 
     def _recalled(self, record: RunRecord) -> Recalled:
         """Read once what is known of a run of this series that is not at work."""

@@ -133,6 +133,7 @@ def prepare(obj: Pandas, asked: Asked, progress: ProgressChoice) -> Prepared:
         client,
         source=source and _longer_source(source, plan),
         reads=asked.reads,
+        max_requests=plain(asked.max_requests),
         stayed=plan.stayed,
     )
 
