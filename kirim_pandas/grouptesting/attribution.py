@@ -96,9 +96,8 @@ class Attribution:
         self._batches: list[Batch] = []
         self._batch_of: NDArray[np.int32] = np.full(contact_count, -1, dtype=np.int32)
         self._known: NDArray[np.bool_] = np.zeros(contact_count, dtype=np.bool_)
-        # Batches with a remainder, until it is known what it means; and batches to be probed.
-        self._waiting: list[Batch] = []
-        self._mixed: list[Batch] = []
+        self._contacts = 0
+        self._waiting: list[Batch] = []  # with a remainder, until it is known what it means
         self._recount = Recount(probe_size)
         self._recounts_started = 0
         self._probes: list[Positions] = []
@@ -125,6 +124,7 @@ class Attribution:
         batch = Batch(positions, counts)
         self._batch_of[positions] = len(self._batches)
         self._batches.append(batch)
+        self._contacts += len(batch)
         self._log.add_batch(positions, counts)
         if batch.sound and batch.remainder and not self._resends.over:
             self._waiting.append(batch)
@@ -287,6 +287,11 @@ class Attribution:
         self._confirmer.take_back(positions)
         self._recount.add(positions)
 
+    @property
+    def undetermined(self) -> int:
+        """How many contacts of the batches have no outcome yet."""
+        return self._contacts - int(np.count_nonzero(self._known))
+
     def expected_probes(self) -> float:
         """Estimate how many probes are left."""
         waiting = [
@@ -297,19 +302,19 @@ class Attribution:
         search = 0.0 if self._checks else self._frontier.expected_probes()
         if self._halving:
             search += probes_for_counts(self._halving.size, self._halving.counts)
-        known = search + self._confirmer.expected(self._mixed)
+        known = search + self._confirmer.expected()
         return known + len(self._recount.probes()) + bool(waiting) + sum(waiting)
 
     def _open(self, batch: Batch) -> None:
         if not batch.sound:
-            self._mixed.append(batch)
+            self._confirmer.add_mixed(batch)
             self._recount.add(batch.positions)
             return
         uncounted = batch.remainder if self._counters.changes is False else 0
         counts = (batch.reply.cross_org, batch.reply.team_mismatch, uncounted)
         node = Node(batch.positions, counts)
         if node.bits > 0:
-            self._mixed.append(batch)
+            self._confirmer.add_mixed(batch)
         self._put(node, probed=False)
 
     def _put(self, node: Node, *, probed: bool = True) -> None:

@@ -18,6 +18,7 @@ from bisect import insort_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,9 @@ _LOG2_FACTORIALS: Floats = np.concatenate(
 )
 
 
-def log2_choose(size: NDArray[np.int64] | int, part: NDArray[np.int64] | int) -> Floats:
+def log2_choose(
+    size: NDArray[np.integer[Any]] | int, part: NDArray[np.integer[Any]] | int
+) -> Floats:
     """Return the bits it takes to name `part` contacts among `size`."""
     table = _LOG2_FACTORIALS
     return np.asarray(table[size] - table[part] - table[np.subtract(size, part)])
@@ -53,6 +56,8 @@ class Node:
     size: int = field(init=False)
     kinds: tuple[int, ...] = field(init=False)
     bits: float = field(init=False)
+    skips: tuple[int, ...] = field(init=False)
+    """For each kind the fewer of those skipped and the others: what the search is about."""
     hypotheses_if_halved: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -60,6 +65,7 @@ class Node:
         left = size // 2
         self.kinds = tuple(kind for kind, count in enumerate(self.counts) if count)
         self.bits = float(sum(log2_choose(size, count) for count in self.counts if count))
+        self.skips = tuple(min(count, size - count) for count in self.counts)
         self.hypotheses_if_halved = tuple(
             min(count, left) - max(0, count - size + left) + 1 for count in self.counts
         )
@@ -80,6 +86,8 @@ class Cluster:
         Least and greatest answer in each kind that some hypothesis allows.
     information
         Bits the answer is expected to bring.
+    size
+        Number of contacts.
     """
 
     def __init__(self, kind_count: int) -> None:
@@ -89,15 +97,11 @@ class Cluster:
         self.lows: tuple[int, ...] = ()
         self.highs: tuple[int, ...] = ()
         self.information = 0.0
-        # For each kind: hypotheses (hypotheses, cells), and their probabilities (hypotheses,).
-        self._hypotheses = [np.zeros((1, 0), dtype=np.int16) for _ in range(kind_count)]
+        # For each kind: hypotheses (cells, hypotheses), and their probabilities (hypotheses,).
+        self._hypotheses = [np.zeros((0, 1), dtype=np.int16) for _ in range(kind_count)]
         self._odds = [np.ones(1) for _ in range(kind_count)]
         self._cell_bits: list[float] = []
-
-    @property
-    def size(self) -> int:
-        """Number of contacts."""
-        return sum(map(len, self.cells))
+        self.size = 0
 
     @property
     def _sizes(self) -> NDArray[np.int64]:
@@ -121,9 +125,10 @@ class Cluster:
         """Take in a node as one more cell."""
         self.cells.append(node.positions)
         for kind, hypotheses in enumerate(self._hypotheses):
-            counts = np.full(len(hypotheses), node.counts[kind], dtype=np.int16)
-            self._hypotheses[kind] = np.column_stack([hypotheses, counts])
+            counts = np.full((1, hypotheses.shape[1]), node.counts[kind], dtype=np.int16)
+            self._hypotheses[kind] = np.concatenate([hypotheses, counts])
         self._cell_bits.append(node.bits)
+        self.size += node.size
         self.changed = True
 
     def merge(self, other: Cluster) -> None:
@@ -131,11 +136,12 @@ class Cluster:
         for kind, (mine, theirs) in enumerate(
             zip(self._hypotheses, other._hypotheses, strict=True)
         ):
-            first = np.repeat(np.arange(len(mine)), len(theirs))
-            second = np.tile(np.arange(len(theirs)), len(mine))
-            self._hypotheses[kind] = np.column_stack([mine[first], theirs[second]])
+            first = np.repeat(np.arange(mine.shape[1]), theirs.shape[1])
+            second = np.tile(np.arange(theirs.shape[1]), mine.shape[1])
+            self._hypotheses[kind] = np.concatenate([mine[:, first], theirs[:, second]])
             self._odds[kind] = self._odds[kind][first] * other._odds[kind][second]
         self.cells += other.cells
+        self.size += other.size
         self._cell_bits += other._cell_bits
         self.changed = True
 
@@ -169,13 +175,11 @@ class Cluster:
                     continue
                 self.add(queue.pop(place))
                 cell = len(self.cells) - 1
-            elif order:
-                cell = order.pop()[1]
-                if max(self._hypotheses_after(cell)) > max_hypotheses:
-                    continue
-            else:
+                self._halve(cell)
+            elif not order:
                 break
-            self._halve(cell)
+            elif not self._halve(cell := order.pop()[1], max_hypotheses):
+                continue
             self._line_up([cell, len(self.cells) - 1], order)
 
     def _line_up(self, cells: Sequence[int], order: list[tuple[float, int]]) -> None:
@@ -211,9 +215,11 @@ class Cluster:
             asked = climb(spreads, sizes, rng.random(len(sizes)) < 0.5, probe_size)
             information, lows, highs = 0.0, [], []
             for hypotheses, odds in zip(self._hypotheses, self._odds, strict=True):
-                answers = hypotheses[:, asked].sum(axis=1, dtype=np.int64)
+                answers = hypotheses[asked].sum(axis=0, dtype=np.int64)
                 lows.append(int(answers.min()))
                 highs.append(int(answers.max()))
+                if len(answers) == 1:
+                    continue
                 shares = np.bincount(answers - lows[-1], odds)
                 shares = shares[shares > 0]
                 information -= float(shares @ np.log2(shares))
@@ -233,9 +239,14 @@ class Cluster:
         """Return the kinds of which some are counted."""
         return tuple(kind for kind, count in enumerate(self.totals()) if count)
 
+    @property
+    def skips(self) -> list[int]:
+        """For each kind the fewer of those skipped and the others."""
+        return [min(count, self.size - count) for count in self.totals()]
+
     def totals(self) -> tuple[int, ...]:
         """Return the known counts of all cells together."""
-        return tuple(int(hypotheses[0].sum(dtype=np.int64)) for hypotheses in self._hypotheses)
+        return tuple(int(hypotheses[:, 0].sum(dtype=np.int64)) for hypotheses in self._hypotheses)
 
     def tell(self, answers: tuple[int, ...]) -> list[Node]:
         """Strike out what contradicts the answer; return the cells whose counts are now known.
@@ -247,20 +258,22 @@ class Cluster:
         """
         for kind, answer in enumerate(answers):
             hypotheses = self._hypotheses[kind]
-            self._keep(kind, hypotheses[:, self.asked].sum(axis=1, dtype=np.int64) == answer)
+            self._keep(kind, hypotheses[self.asked].sum(axis=0, dtype=np.int64) == answer)
         self._exclude()
         known = np.all(
-            [(hypotheses == hypotheses[0]).all(axis=0) for hypotheses in self._hypotheses], axis=0
+            [(hypotheses == hypotheses[:, :1]).all(axis=1) for hypotheses in self._hypotheses],
+            axis=0,
         )
         nodes = [
             Node(
                 self.cells[cell],
-                tuple(int(hypotheses[0, cell]) for hypotheses in self._hypotheses),
+                tuple(int(hypotheses[cell, 0]) for hypotheses in self._hypotheses),
             )
             for cell in np.flatnonzero(known)
         ]
-        self._hypotheses = [hypotheses[:, ~known] for hypotheses in self._hypotheses]
+        self._hypotheses = [hypotheses[~known] for hypotheses in self._hypotheses]
         self.cells = [cell for cell, gone in zip(self.cells, known, strict=True) if not gone]
+        self.size -= sum(node.size for node in nodes)
         self._cell_bits = self._all_missing()
         self.changed = True
         return nodes
@@ -271,79 +284,82 @@ class Cluster:
         odds = self._odds[kind][kept]
         if not len(odds):
             raise Contradiction
-        self._hypotheses[kind] = self._hypotheses[kind][kept]
+        self._hypotheses[kind] = self._hypotheses[kind][:, kept]
         self._odds[kind] = odds / odds.sum()
 
     def _exclude(self) -> None:
         """Use that the kinds share the room: a cell full of one kind holds none of another."""
+        if sum(map(np.any, self._hypotheses)) < 2:
+            return
         sizes = self._sizes
         before: list[int] = []
         while before != self.hypothesis_counts:
             before = self.hypothesis_counts
-            least = [hypotheses.min(axis=0) for hypotheses in self._hypotheses]
+            least = [hypotheses.min(axis=1) for hypotheses in self._hypotheses]
             for kind, hypotheses in enumerate(self._hypotheses):
                 room = sizes - sum(low for other, low in enumerate(least) if other != kind)
-                self._keep(kind, (hypotheses <= room).all(axis=1))
+                self._keep(kind, (hypotheses <= room[:, np.newaxis]).all(axis=0))
 
     def _all_missing(self) -> list[float]:
         """Return the expected missing bits of every cell."""
-        sizes = self._sizes
+        sizes = self._sizes[:, np.newaxis]
         bits = np.zeros(len(sizes))
         for hypotheses, odds in zip(self._hypotheses, self._odds, strict=True):
-            bits += (odds[:, np.newaxis] * log2_choose(sizes, hypotheses.astype(np.int64))).sum(
-                axis=0
-            )
-        return [float(value) for value in bits]
+            if hypotheses.any():
+                bits += (odds * log2_choose(sizes, hypotheses)).sum(axis=1)
+        return bits.tolist()
 
     def _hypotheses_if_halved(self) -> NDArray[np.int64]:
         """Return for every cell the hypotheses, in the worst kind, if it were halved."""
-        sizes = self._sizes
+        sizes = self._sizes.astype(np.int16)[:, np.newaxis]
         left = sizes // 2
         after = [
-            (np.minimum(hypotheses, left) - np.maximum(0, hypotheses - (sizes - left)) + 1).sum(
-                axis=0
-            )
+            _choices(hypotheses, left, sizes - left).sum(axis=1, dtype=np.int64)
             for hypotheses in self._hypotheses
+            if hypotheses.any()
         ]
-        return np.asarray(np.max(after, axis=0))
+        return np.asarray(np.max(after, axis=0)) if after else np.ones(len(sizes), np.int64)
 
-    def _missing(self, cell: int) -> float:
-        size = len(self.cells[cell])
-        return sum(
-            float(odds @ log2_choose(size, hypotheses[:, cell].astype(np.int64)))
-            for hypotheses, odds in zip(self._hypotheses, self._odds, strict=True)
-        )
-
-    def _hypotheses_after(self, cell: int) -> list[int]:
-        """Return the hypotheses there would be in each kind, were the cell halved."""
-        left = len(self.cells[cell]) // 2
-        right = len(self.cells[cell]) - left
-        counts = [hypotheses[:, cell].astype(np.int64) for hypotheses in self._hypotheses]
-        return [
-            int((np.minimum(count, left) - np.maximum(0, count - right) + 1).sum())
-            for count in counts
-        ]
-
-    def _halve(self, cell: int) -> None:
+    def _halve(self, cell: int, max_hypotheses: int | None = None) -> bool:
+        """Cut a cell, unless that makes more hypotheses of some kind; tell whether it is cut."""
         positions = self.cells[cell]
         left = len(positions) // 2
         right = len(positions) - left
+        counted = {kind: h[cell] for kind, h in enumerate(self._hypotheses) if h[cell].any()}
+        choices = {kind: _choices(totals, left, right) for kind, totals in counted.items()}
+        if max_hypotheses is not None and any(
+            more.sum() > max_hypotheses for more in choices.values()
+        ):
+            return False
+        bits = [0.0, 0.0]
         for kind, hypotheses in enumerate(self._hypotheses):
-            totals = hypotheses[:, cell].astype(np.int64)
-            lows = np.maximum(0, totals - right)
-            choices = np.minimum(totals, left) - lows + 1
-            parents = np.repeat(np.arange(len(totals)), choices)
-            starts = np.cumsum(choices) - choices
-            lefts = lows[parents] + np.arange(len(parents)) - starts[parents]
+            if kind not in counted:
+                none = np.zeros_like(hypotheses[:1])
+                self._hypotheses[kind] = np.concatenate([hypotheses, none])
+                continue
+            more, totals = choices[kind], counted[kind]
+            parents = np.repeat(np.arange(len(totals)), more)
+            first = np.maximum(0, totals - right) - np.cumsum(more) + more
+            lefts = first[parents] + np.arange(len(parents))
             rights = totals[parents] - lefts
-            grown = np.column_stack([hypotheses[parents], rights.astype(np.int16)])
-            grown[:, cell] = lefts
-            odds = log2_choose(left, lefts) + log2_choose(right, rights)
-            odds -= log2_choose(left + right, totals[parents])
-            self._hypotheses[kind] = grown
-            self._odds[kind] = self._odds[kind][parents] * np.exp2(odds)
+            grown = np.concatenate([hypotheses[:, parents], rights[np.newaxis].astype(np.int16)])
+            grown[cell] = lefts
+            told = log2_choose(left, lefts), log2_choose(right, rights)
+            ways = log2_choose(left + right, totals)[parents]
+            odds = self._odds[kind][parents] * np.exp2(told[0] + told[1] - ways)
+            self._hypotheses[kind], self._odds[kind] = grown, odds
+            bits = [had + float(odds @ part) for had, part in zip(bits, told, strict=True)]
         self.changed = True
         self.cells[cell] = positions[:left]
         self.cells.append(positions[left:])
-        self._cell_bits[cell] = self._missing(cell)
-        self._cell_bits.append(self._missing(len(self.cells) - 1))
+        self._cell_bits[cell], last = bits
+        self._cell_bits.append(last)
+        return True
+
+
+def _choices(
+    totals: NDArray[np.int16], left: NDArray[np.int16] | int, right: NDArray[np.int16] | int
+) -> NDArray[np.int16]:
+    """Return in how many ways each total can fall on a left and a right part."""
+    ways: NDArray[np.int16] = np.minimum(totals, left) - np.maximum(0, totals - right) + 1
+    return ways

@@ -69,6 +69,13 @@ class Confirmer:
         self._confirmed: Mask = np.zeros(len(outcomes), dtype=np.bool_)
         self._given_up: Mask = np.zeros(len(outcomes), dtype=np.bool_)
         self._impure_rounds = 0
+        self._mixed_contacts = 0
+        self._mixed_kinds: set[int] = set()
+
+    def add_mixed(self, batch: Batch) -> None:
+        """Take in a batch that probes are to tell apart."""
+        self._mixed_contacts += len(batch)
+        self._mixed_kinds.update(_kinds(batch))
 
     def give_up(self, positions: Positions) -> None:
         """Leave contacts undetermined for good."""
@@ -150,16 +157,21 @@ class Confirmer:
                     outcomes[passing] = Outcome.UNDETERMINED
         return outcomes
 
-    def expected(self, batches: Sequence[Batch]) -> int:
+    def expected(self) -> int:
         """Return how many confirming calls it takes at most to finish the mixed batches."""
-        rows = sum(int((~self._confirmed[batch.positions]).sum()) for batch in batches)
-        kinds = sum(any(_kinds(batch)[kind] for batch in batches) for kind in range(len(SKIPS)))
-        return -(-rows // self._probe_size) + kinds if rows else 0
+        return self._calls_for(self._mixed_contacts, self._mixed_kinds)
 
     def reserve(self, batches: Sequence[Batch]) -> int:
         """Return how many confirming calls it takes at most to finish what probes touched."""
-        return self.expected([batch for batch in batches if self._probed[batch.positions].any()])
+        touched = [batch for batch in batches if self._probed[batch.positions].any()]
+        return self._calls_for(sum(map(len, touched)), set[int]().union(*map(_kinds, touched)))
+
+    def _calls_for(self, contacts: int, kinds: set[int]) -> int:
+        """Return it for so many contacts, among them all that are confirmed already."""
+        rows = contacts - int(np.count_nonzero(self._confirmed))
+        return -(-rows // self._probe_size) + len(kinds) if rows else 0
 
 
-def _kinds(batch: Batch) -> tuple[int, int, int]:
-    return batch.reply.cross_org, batch.reply.team_mismatch, batch.remainder
+def _kinds(batch: Batch) -> list[int]:
+    counts = (batch.reply.cross_org, batch.reply.team_mismatch, batch.remainder)
+    return [kind for kind, count in enumerate(counts) if count]

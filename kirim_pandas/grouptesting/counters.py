@@ -46,6 +46,9 @@ class Batch:
     positions: Positions
     reply: Counts
 
+    def __len__(self) -> int:
+        return len(self.positions)
+
     @property
     def remainder(self) -> int:
         """Number of contacts that no counter counts."""

@@ -154,6 +154,8 @@ class Design:
     def _place(self, block: int, spans: tuple[int, ...], left: int, right: int) -> bool:
         kinds = [kind for kind, span in enumerate(spans) if span > 1]
         weight = 1 + int(self._reach[block, kinds].max())
+        if self.loads.min() + min(left, right) > self._probe_size:
+            return False
         places, signs = _block(self.bits, block)
         values = signs
         if weight < len(signs):

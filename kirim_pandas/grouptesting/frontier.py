@@ -74,6 +74,8 @@ class Frontier:
         self._groups = groups
         self._nodes: dict[Node, Question] = {}
         self._grouped: dict[Node, Question] = {}
+        # Bits and skips by kind that the nodes miss: as a running sum, for it is asked each round.
+        self._missing = np.zeros(1 + _KINDS)
         self._clusters: list[Cluster] = []
         self._kinds = 1
         self._rounds = 0
@@ -87,6 +89,7 @@ class Frontier:
     def add(self, node: Node) -> None:
         """Take in a node that more than one outcome explains."""
         borders = self._borders(node.positions)
+        self._missing += _missing(node)
         if borders is None:
             self._nodes[node] = question_of(node)
         else:
@@ -111,15 +114,20 @@ class Frontier:
     def remove(self, positions: Positions) -> Node:
         """Take out the node of just this array of contacts."""
         node = next(node for node in self.nodes() if node.positions is positions)
-        self._nodes.pop(node, None)
-        self._grouped.pop(node, None)
+        self._drop(node)
         return node
+
+    def _drop(self, node: Node) -> None:
+        self._missing -= _missing(node)
+        if self._nodes.pop(node, None) is None:
+            del self._grouped[node]
 
     def regroup(self, groups: NDArray[np.int64]) -> None:
         """Put contacts of one group next to each other in every open node, and cut there first."""
         self._groups = groups
-        nodes = self.nodes()
-        self._nodes, self._grouped = {}, {}
+        nodes, clusters = self.nodes(), self._clusters
+        self.clear()
+        self._clusters = clusters
         for node in nodes:
             order = np.argsort(groups[node.positions], kind="stable")
             self.add(Node(node.positions[order], node.counts))
@@ -127,34 +135,33 @@ class Frontier:
     def clear(self) -> None:
         """Remove everything."""
         self._nodes, self._grouped, self._clusters = {}, {}, []
+        self._missing = np.zeros(1 + _KINDS)
 
     def take(self, plan: Plan) -> None:
         """Remove what a plan asks about."""
         for item in plan.items:
             if isinstance(item, Cluster):
                 self._clusters.remove(item)
-            elif self._nodes.pop(item, None) is None:
-                del self._grouped[item]
+            else:
+                self._drop(item)
 
     def expected_probes(self) -> float:
         """Estimate how many probes the open nodes and clusters need."""
-        nodes, clusters = self.nodes(), self._clusters
-        bits = _bits(nodes) + _bits(clusters)
-        counts = np.array([*(n.counts for n in nodes), *(c.totals() for c in clusters)])
-        counts = counts.reshape(-1, _KINDS)
-        sizes = np.array([*(n.size for n in nodes), *(c.size for c in clusters)])
-        skips = np.minimum(counts, sizes[:, np.newaxis] - counts).sum(axis=0, dtype=float)
-        shares = bits * skips / (skips.sum() or 1.0)
-        return probes_for_bits(shares.tolist(), skips.tolist())
+        bits, *skips = sum(map(_missing, self._clusters), self._missing).tolist()
+        counted = float(sum(skips)) or 1.0
+        return probes_for_bits([bits * count / counted for count in skips], skips)
 
     def next_plan(self, budget: int | None, batch_of: NDArray[np.int32]) -> Plan | None:
         """Return what to ask next; the items stay here until `take`."""
         nodes = self._affordable(budget, batch_of)
+        is_short = len(nodes) < len(self._nodes) + len(self._grouped)
         self._feed([node for node in nodes if node in self._nodes])
         for cluster in self._clusters:
             self._choose(cluster)
-        questions, offered = self._nodes | self._grouped, set(nodes)
-        pairs = [pair for pair in questions.items() if pair[0] in offered]
+        pairs = [*self._nodes.items(), *self._grouped.items()]
+        if is_short:
+            offered = set(nodes)
+            pairs = [pair for pair in pairs if pair[0] in offered]
         plan = best_plan(
             pairs,
             self._clusters,
@@ -217,7 +224,7 @@ class Frontier:
         most = _MAX_HYPOTHESES if missing <= _LARGE_BITS else _MAX_HYPOTHESES_LARGE
         self._grow(wanted, queue, most, kinds)
         for node in set(eaten).difference(queue):
-            del self._nodes[node]
+            self._drop(node)
 
     def _grow(self, wanted: int, queue: list[Node], most: int, kinds: list[int]) -> None:
         """Grow the largest clusters from the queue, to so many hypotheses; drop what is empty."""
@@ -259,12 +266,16 @@ class Frontier:
         return borders if 0 < len(borders) < max(2, len(positions) / _GROUP_CONTACTS) else None
 
 
+def _missing(item: Node | Cluster) -> NDArray[np.float64]:
+    return np.array((item.bits, *item.skips), dtype=np.float64)
+
+
 def _bits(items: Sequence[Node | Cluster]) -> float:
     return sum(item.bits for item in items)
 
 
 def _size(items: Sequence[Node | Cluster]) -> int:
-    return sum(item.size for item in items)
+    return sum(map(attrgetter("size"), items))
 
 
 def _most_hypotheses(cluster: Cluster) -> int:

@@ -20,14 +20,13 @@ def spread_of(hypotheses: NDArray[np.int16], odds: Floats) -> Floats:
     each other on a busy machine, and whose number would change the last digits, and with them
     the questions that a resumed run plans.
     """
-    weights = odds[:, np.newaxis]
-    centred = hypotheses - (hypotheses * weights).sum(axis=0)
-    weighted = centred * weights
-    cells = hypotheses.shape[1]
+    centred = hypotheses - (hypotheses * odds).sum(axis=1)[:, np.newaxis]
+    weighted = centred * odds
+    cells = len(hypotheses)
     spread = np.zeros((cells, cells))
     step = max(1, _ONE_THREAD_PRODUCTS // (cells * cells))
-    for start in range(0, len(hypotheses), step):
-        spread += weighted[start : start + step].T @ centred[start : start + step]
+    for start in range(0, len(odds), step):
+        spread += weighted[:, start : start + step] @ centred[:, start : start + step].T
     return spread
 
 

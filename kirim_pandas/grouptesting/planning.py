@@ -28,6 +28,9 @@ _CLUSTER_SHARE, _NODE_SHARE = 0.8, 0.62
 """Parts of a probe that clusters, and after them nodes, may take as last places. Measured as in
 `frontier`: clusters 1.357 with 0.6, 1.354 with 1; nodes 1.350 with 0.45, 1.345 with 0.8."""
 
+_ROUNDING = 1e-9
+"""Sums of bits that differ by less are equal."""
+
 _TOO_POOR = 100.0
 """More bits than any probe brings: puts a design below the wanted rate behind all others."""
 
@@ -45,6 +48,8 @@ class Question:
     """Bits of a block it takes as a digit."""
     widest: int
     """Its largest span."""
+    kinds: tuple[int, ...]
+    """The kinds in which it has more than one answer."""
     rank: tuple[float, int]
     """Sorts by bits for a bit of a block, most first, and then by contacts, fewest first."""
 
@@ -61,7 +66,11 @@ def _question(size: int, counts: tuple[int, ...], left: int) -> Question:
     widest = max(spans)
     cost = log2(widest)
     rank = (-round(information / (cost or 1.0), 2), size)
-    return Question(left, right, spans, lows, information, cost, widest, rank)
+    return Question(left, right, spans, lows, information, cost, widest, _open(spans), rank)
+
+
+def _open(spans: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(kind for kind, span in enumerate(spans) if span > 1)
 
 
 def _odds(size: int, count: int, left: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -173,8 +182,9 @@ def _cluster_question(cluster: Cluster) -> Question:
     spans = tuple(high - low + 1 for low, high in zip(cluster.lows, cluster.highs, strict=True))
     widest, rest = max(spans), cluster.size - held
     rank = (0.0, cluster.size)
+    kinds = _open(spans)
     return Question(
-        held, rest, spans, cluster.lows, cluster.information, log2(widest), widest, rank
+        held, rest, spans, cluster.lows, cluster.information, log2(widest), widest, kinds, rank
     )
 
 
@@ -209,9 +219,7 @@ def best_plan(
     best: Plan | None = None
     best_worth = -np.inf
     for bits in sizes:
-        if bits and offer.bound(bits) < (0.0 if best is None else max(min_rate, best_worth)):
-            continue
-        plan = offer.fill(bits)
+        plan = offer.fill(bits, -np.inf if best is None else max(min_rate * bool(bits), best_worth))
         if plan is None:
             continue
         worth = plan.rate if not bits or plan.rate >= min_rate else plan.rate - _TOO_POOR
@@ -241,31 +249,27 @@ class _Offer:
         present = {kind for kinds in {node.kinds for node, _ in nodes} for kind in kinds}
         self._counted = np.isin(np.arange(kind_count), list(present))
         self._probe_size = probe_size
-        most = [*self._clusters, *self._nodes[: 1 << MAX_DESIGN_BITS]]
-        self._gained = np.cumsum(sorted((q.information for _, q in most), reverse=True))
 
-    def bound(self, bits: int) -> float:
-        """Return more bits a probe than any design can bring; less than 0 if it stays empty."""
-        places = 1 << bits
-        if len(self._nodes) + len(self._clusters) < places:
-            return -1.0
-        last = self._gained[min(places, len(self._gained)) - 1] / places
-        return float(last + self._counted.sum() * (bits / 2 + 2 / places))
-
-    def fill(self, bits: int) -> Plan | None:
-        """Return a design of ``2^bits`` probes; None if there is nothing to ask."""
+    def fill(self, bits: int, rate: float) -> Plan | None:
+        """Return a design of ``2^bits`` probes; None if it cannot bring `rate` bits a probe."""
+        if len(self._nodes) + len(self._clusters) < 1 << bits:
+            return None
         last, held = self._last_places(bits)
         digits = self._digits(bits, {id(item) for item, _ in last}) if bits else []
+        # What may still be dropped before the design is too poor; less than 0 if it is already.
+        spare = sum(q.information for _, q in (*last, *digits)) - (rate - _ROUNDING) * (1 << bits)
+        if spare < 0:
+            return None
         design = Design(bits, len(self._counted), probe_size=self._probe_size)
         # The last places are filled last, but every probe must have room for them.
         reserved = held if bits else 0
         design.loads += reserved
         digits.sort(key=lambda pair: -pair[1].cost)
-        chosen = _added(digits, design.add_digit)
+        chosen: list[_Asked] = []
+        spare = _add(digits, design.add_digit, chosen, spare)
         design.loads -= reserved
         last.sort(key=lambda pair: -pair[1].left - pair[1].right)
-        chosen += _added(last, design.add_last)
-        if not chosen:
+        if _add(last, design.add_last, chosen, spare) < 0 or not chosen:
             return None
         items, questions = map(list, zip(*chosen, strict=True))
         rate = sum(question.information for question in questions) / design.probe_count
@@ -288,23 +292,37 @@ class _Offer:
 
     def _digits(self, bits: int, taken: set[int]) -> list[_Asked]:
         """Choose what takes the places below, while blocks have bits left for it."""
-        room = np.where(self._counted, bits * (1 << bits) / 2 + 2, 0.0)
+        places = bits * (1 << bits) / 2 + 2
+        room = [places if counted else 0.0 for counted in self._counted]
         digits: list[_Asked] = []
         for node, question in self._by_thrift:
-            if id(node) in taken or question.cost > bits:
+            cost = question.cost
+            if cost > bits or id(node) in taken:
                 continue
-            kinds = [kind for kind, span in enumerate(question.spans) if span > 1]
-            if all(room[kind] >= question.cost for kind in kinds):
-                room[kinds] -= question.cost
+            if all(room[kind] >= cost for kind in question.kinds):
+                for kind in question.kinds:
+                    room[kind] -= cost
                 digits.append((node, question))
-            elif room.max() < 1:
+            elif max(room) < 1:
                 break
         return digits
 
 
-def _added(asked: list[_Asked], add: Callable[[tuple[int, ...], int, int], bool]) -> list[_Asked]:
-    """Return what a design had room for."""
-    return [(item, q) for item, q in asked if add(q.spans, q.left, q.right)]
+def _add(
+    asked: list[_Asked],
+    add: Callable[[tuple[int, ...], int, int], bool],
+    chosen: list[_Asked],
+    spare: float,
+) -> float:
+    """Choose what a design has room for, while it drops at most `spare` bits; return the rest."""
+    for item, question in asked:
+        if spare < 0:
+            break
+        if add(question.spans, question.left, question.right):
+            chosen.append((item, question))
+        else:
+            spare -= question.information
+    return spare
 
 
 def _by_information(pairs: Iterable[tuple[Node | Cluster, Question]]) -> list[_Asked]:

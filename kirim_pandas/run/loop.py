@@ -15,7 +15,6 @@ from itertools import count
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kirim_pandas.errors import in_our_words
 from kirim_pandas.grouptesting.attribution import Attribution
@@ -197,14 +196,14 @@ class Run:
             if len(self._outbox) and not announced:  # not for what earlier sessions have asked
                 announced = True
                 requests = max(len(self._outbox), expected)
-                yield PhaseStarted("resolve", requests, int(self._undetermined().sum()))
+                yield PhaseStarted("resolve", requests, self._attribution.undetermined)
             yield from self._send()
             asked, self._handler.round = self._handler.round, ProbeRound()
             self._attribution.tell(asked.replies)
             self._refused.add(asked)
             if announced:
                 left = self._attribution.expected_probes()
-                yield RoundEnded(number, int(self._undetermined().sum()), left)
+                yield RoundEnded(number, self._attribution.undetermined, left)
 
     def _ask(self, number: int, probes: list[Positions], budget: int | None) -> None:
         """Put into the outbox what no earlier session has an answer to."""
@@ -312,10 +311,7 @@ class Run:
         return findings_text(self._advice.findings, self._probes)
 
     def _open_again(self) -> Positions:
-        return self._refused.open(self._undetermined())
-
-    def _undetermined(self) -> NDArray[np.bool_]:
-        return self._ledger.undetermined(self._attribution.outcomes)
+        return self._refused.open(self._ledger.undetermined(self._attribution.outcomes))
 
     def _outcomes(self) -> Outcomes:
         outcome, probed = self._attribution.confirmed(), self._attribution.probed
