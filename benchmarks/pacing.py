@@ -57,7 +57,7 @@ def _in_flight(client: kp.Client, ids: list[str], label_id: str) -> int:
     done = 0
     left = True
     while left or pool.in_flight:
-        while left and pool.has_room():
+        while left and pool.room():
             number = next(waiting, None)
             if number is None:
                 left = False

@@ -40,11 +40,10 @@ def refuse_opposites(
     InvalidInputError
         There is such a run at work.
     """
-    ours = set(record.contact_ids)
     for other in _opposites(journal, record):
         if not is_locked(lock_path(journal, other.run_id)):
             continue
-        shared = len(ours.intersection(journal.contact_ids(other.run_id)))
+        shared = _shared(record, journal.contact_ids(other.run_id))
         if shared:
             raise InvalidInputError(
                 f"Run {other.run_id} is {DOING[other.operation]} {shared:,} of these contacts "
@@ -60,11 +59,10 @@ def refuse_undoing(journal: Journal, record: RunRecord) -> None:
     InvalidInputError
         There is such a run.
     """
-    ours = set(record.contact_ids)
     for other in _opposites(journal, record):
         if other.order <= record.order:
             continue
-        shared = len(ours.intersection(journal.sent_ids(other.run_id)))
+        shared = _shared(record, journal.sent_ids(other.run_id))
         if shared:
             op, run_id = record.operation, record.run_id
             raise InvalidInputError(
@@ -73,6 +71,11 @@ def refuse_undoing(journal: Journal, record: RunRecord) -> None:
                 f"{AGAIN[op]} again. Nothing was sent. kirim_pandas.forget({run_id!r}) drops the "
                 f"old run; to {op} the label all the same, call bulk_label again."
             )
+
+
+def _shared(record: RunRecord, contact_ids: list[str]) -> int:
+    """Count the contacts of a run among others."""
+    return len(set(contact_ids).intersection(record.contact_ids))
 
 
 def same_label(journal: Journal, record: RunRecord) -> Iterator[RunRecord]:

@@ -141,15 +141,11 @@ class RunWriter:
                 "on there. To work in several processes, start them before the run."
             )
         match event:
-            case CallPlanned(call):
-                if not self._lock.is_held():
-                    raise JournalError(
-                        f"The lock file of run {self._run_id} was deleted while it was at work, "
-                        "so another notebook could have begun to work on it too. The run was "
-                        "stopped; do not clean up beside the journal while a run is going on."
-                    )
+            case CallPlanned(call, more):
                 self._note(call, "sent", None)
-                self._flush()
+                if not more:  # the last of those that leave together
+                    self._check_lock()
+                    self._flush()
             case CallAnswered(call, reply):
                 counts = reply.counts
                 answer = [counts.applied, counts.cross_org, counts.team_mismatch, reply.request_id]
@@ -204,6 +200,14 @@ class RunWriter:
     @property
     def _is_copy(self) -> bool:
         return os.getpid() != self._lock.owner
+
+    def _check_lock(self) -> None:
+        if not self._lock.is_held():
+            raise JournalError(
+                f"The lock file of run {self._run_id} was deleted while it was at work, so another "
+                "notebook could have begun to work on it too. The run was stopped; do not clean "
+                "up beside the journal while a run is going on."
+            )
 
     def _note(self, call: Call, state: CallState, answer: list[Any] | None) -> None:
         self._unwritten.append(Entry(call, state, answer, self._journal.now()))

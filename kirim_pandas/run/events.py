@@ -52,9 +52,14 @@ class PhaseStarted:
 
 @dataclass(frozen=True, slots=True)
 class CallPlanned:
-    """The call is about to be sent; what must survive a crash is to be written now."""
+    """The call is about to be sent; what must survive a crash is to be written now.
+
+    Where `more` is true another such event follows before any of them leaves, so that one commit
+    does for all.
+    """
 
     call: Call
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,41 +231,51 @@ class Run:
     def _send(self) -> Events:
         """Send what is in the outbox, a few calls at a time, and take what comes back."""
         while len(self._outbox) or self._pool.in_flight:
-            while self._pool.has_room(self._room()) and (call := self._outbox.take()):
-                yield from self._submit(call)
+            room, calls = self._pool.room(self._room()), list[Call]()
+            while len(calls) < room and (call := self._outbox.take()):
+                calls.append(call)
+            yield from self._submit(calls)
             yield Idle()
             yield from self._hear()
 
-    def _submit(self, call: Call) -> Events:
-        self._look_at_button()
-        yield CallPlanned(call)
-        if self._stop.presses:  # pressed by whoever was told of it
-            if not self._handler.may_have_happened(call):
-                yield CallUnsent(call)
-            raise Halt(None)
-        if call.phase == "apply":
-            self._ledger.sent(call.positions, call.batch)
-        self._heard_at = max(self._heard_at, self._clock())
-        self._pool.submit(call)
+    def _submit(self, calls: Sequence[Call]) -> Events:
+        """Send calls that are told of first: all of them, so that one commit does for all."""
+        if calls:
+            self._look_at_button()
+        for told, call in enumerate(calls, start=1):
+            yield CallPlanned(call, more=told < len(calls))
+            if self._stop.presses:  # pressed by whoever was told of it
+                for planned in calls[:told]:
+                    if not self._handler.may_have_happened(planned):
+                        yield CallUnsent(planned)
+                raise Halt(None)
+        for call in calls:
+            if call.phase == "apply":
+                self._ledger.sent(call.positions, call.batch)
+            self._heard_at = max(self._heard_at, self._clock())
+            self._pool.submit(call)
 
     def _hear(self) -> Events:
-        """Wait a moment for news."""
+        """Wait a moment for news, and take all there are: what they make room for goes together."""
         news = self._pool.take(POLL_SECONDS)
-        if isinstance(news, Done):
-            self._heard_at = self._clock()
-            self._proven = True
-            yield from self._handler.handle(news)
-            return
-        self._look_at_button()
-        if news is not None:
-            self._heard_at = self._clock() + news.seconds
-            yield news
-        elif self._pool.in_flight and self._clock() - self._heard_at > SILENCE_SECONDS:
-            self._heard_at = math.inf  # said once
-            minutes = f"{self._patience_seconds / 60:.3g} min"
-            yield Waiting(
-                f"no answer from the service yet, trying for up to {minutes}", SILENCE_SECONDS
-            )
+        if news is None:
+            self._look_at_button()
+            if self._pool.in_flight and self._clock() - self._heard_at > SILENCE_SECONDS:
+                self._heard_at = math.inf  # said once
+                minutes = f"{self._patience_seconds / 60:.3g} min"
+                yield Waiting(
+                    f"no answer from the service yet, trying for up to {minutes}", SILENCE_SECONDS
+                )
+        while news is not None:
+            if isinstance(news, Done):
+                self._heard_at = self._clock()
+                self._proven = True
+                yield from self._handler.handle(news)
+            else:
+                self._look_at_button()
+                self._heard_at = self._clock() + news.seconds
+                yield news
+            news = self._pool.take(0.0)
 
     def _look_at_button(self) -> None:
         if self._stop.presses:

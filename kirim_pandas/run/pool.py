@@ -50,10 +50,10 @@ class CallPool:
         self._news: queue.SimpleQueue[Done | Waiting] = queue.SimpleQueue()
         self._stop = threading.Event()
 
-    def has_room(self, limit: int | None = None) -> bool:
-        """Whether one more call may be submitted."""
+    def room(self, limit: int | None = None) -> int:
+        """Return how many more calls may be submitted, where `limit` may be under way."""
         most = self._most()
-        return self.in_flight < min(most, limit or most)
+        return max(0, min(most, limit or most) - self.in_flight)
 
     def submit(self, call: Call) -> None:
         """Hand a call to a worker."""
