@@ -55,6 +55,13 @@ def lowest(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site into the folder site: warnings are errors, all examples run."""
+    session.install("-e", ".[docs]")
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "-c", "docs", ".", "site")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure what the README tells: requests, ids, import, pacing, and the named defects."""
     session.install("-e", ".[test]")

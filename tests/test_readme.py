@@ -11,35 +11,56 @@ import kirim_pandas as kp
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", *ROOT.glob("docs/*.md")]
+PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", *ROOT.glob("docs/**/*.md")]
 
 
-def test_complete_example(capsys):
-    """Each printed table of the complete example is what a reader gets."""
-    section = README.split("## A complete example")[1].split("\n## ")[0]
-    blocks = re.findall(r"```(python|text)\n(.*?)```", section, flags=re.DOTALL)
+def python_blocks():
+    return re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_at_most_900_words():
+    """The README is read in a few minutes."""
+    assert len(README.split()) <= 900
+
+
+def test_first_example(box, monkeypatch, tmp_path):
+    """The lines from a file of phones to a label, and those of next month, do what they say."""
+    first, _, next_month = python_blocks()
+    monkeypatch.chdir(tmp_path)
+    people = box.contacts.rename(columns={"phone_number": "phone"}).drop(columns="contact_id")
+    people.to_csv("customers.csv", index=False)
+    monkeypatch.setenv("KIRIM_API_KEY", box.api_key)
+    monkeypatch.setenv("KIRIM_BASE_URL", box.base_url)
     scope: dict[str, object] = {}
-    printed = ""
+    exec(first, scope)
+    segment, result = scope["segment"], scope["result"]
+    assert result.index.equals(segment.index)
+    assert (result["status"] == "applied").mean() > 0.9
+    assert Path("report.html").exists()
+    exec(next_month, scope)
+    assert kp.runs()["operation"].tolist() == ["detach", "attach", "attach"]
+
+
+def test_example_on_the_sandbox():
+    """The printed table is what a reader gets, and the reader's history stays as it was."""
+    scope: dict[str, object] = {}
+    out = io.StringIO()
     try:
-        for language, text in blocks:
-            if language == "python":
-                out = io.StringIO()
-                with contextlib.redirect_stdout(out):
-                    exec(text, scope)
-                printed = out.getvalue()
-            else:
-                assert text.strip()
-                assert text.rstrip() in printed
+        with contextlib.redirect_stdout(out):
+            exec(python_blocks()[1], scope)
     finally:
         scope["sandbox"].close()
+    (table,) = re.findall(r"```text\n(.*?)```", README, flags=re.DOTALL)
+    assert table.rstrip() in out.getvalue()
+    assert kp.runs().empty
 
 
-def test_every_reason_is_explained():
-    """The README explains each status and each reason a result can have."""
-    from kirim_pandas.frames.reports import REASONS, STATUS_MEANINGS
+def test_every_status_and_reason_is_explained():
+    """The README tells each status; the page on results lists the reasons of the code."""
+    from kirim_pandas.frames.reasons import STATUS_MEANINGS
 
-    for word in [*REASONS, *STATUS_MEANINGS]:
-        assert f"`{word}`" in README or not word
+    assert [word for word in STATUS_MEANINGS if f"`{word}`" not in README] == []
+    assert "```{reasons}" in (ROOT / "docs" / "reference" / "result.md").read_text()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: Path(page).name)

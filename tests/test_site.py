@@ -1,0 +1,98 @@
+"""The documentation site: nothing public is missing from it, and every error has its place."""
+
+import ast
+import re
+from pathlib import Path
+
+import error_texts
+import pytest
+
+import kirim_pandas as kp
+from kirim_pandas import errors, sandbox
+from kirim_pandas.frame_accessor import KirimFrameAccessor
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+REFERENCE = "\n".join(page.read_text() for page in (DOCS / "reference").glob("*.md"))
+TROUBLE = {page.name: page.read_text() for page in (DOCS / "troubleshooting").glob("*.md")}
+
+
+def listed_modules():
+    """Modules whose texts the pages list, in the order of the pages."""
+    for text in TROUBLE.values():
+        for modules in re.findall(r"```\{error-texts\} (.*)", text):
+            yield from modules.split()
+
+
+def test_every_public_name_is_in_the_reference():
+    """The reference has each name of the package, the accessor and the sandbox, and no other."""
+    documented = set(re.findall(r"^\.\. auto\w+:: (\S+)", REFERENCE, flags=re.MULTILINE))
+    verbs = {f"df.kirim.{name}" for name in dir(KirimFrameAccessor) if name[0] != "_"}
+    names = {f"kirim_pandas.{name}" for name in kp.__all__ if name != "sandbox"}
+    names |= {f"kirim_pandas.sandbox.{name}" for name in sandbox.__all__}
+    comes_back = {name for name in documented if name.count(".") > 2 or name.endswith(".errors")}
+    assert {n for n in documented if n not in comes_back} == verbs | names - comes_back
+
+
+def test_every_error_text_has_an_anchor():
+    """Each module with a text for people is listed on just one page of troubleshooting."""
+    listed = list(listed_modules())
+    assert sorted(listed) == sorted(error_texts.modules())
+
+
+@pytest.mark.parametrize(
+    "path", sorted(error_texts.PACKAGE.rglob("*.py")), ids=lambda path: path.stem
+)
+def test_what_is_raised_is_listed(path):
+    """No text that is handed to an error of ours is missing from the pages."""
+    module = ".".join(path.relative_to(error_texts.PACKAGE).with_suffix("").parts)
+    raised = set(error_texts.raised_in(ast.parse(path.read_text())))
+    listed = error_texts.texts_of(module) if module in set(listed_modules()) else []
+    assert raised <= set(listed)
+
+
+def causes():
+    """Some errors that an analyst meets, each with what causes it."""
+    import pandas as pd
+
+    df = pd.DataFrame({"name": ["A"], "phone": ["x"]})
+    yield "no ids", lambda: df.kirim.bulk_label("VIP", "attach")
+    yield "operation", lambda: df.kirim.bulk_label("VIP", "add", phone="phone")
+    yield "column", lambda: df.kirim.bulk_label("VIP", "attach", phone="fone")
+    yield "key", lambda: kp.connect("kdv_live_short")
+    yield "address", lambda: kp.connect("kdv_live_" + "x" * 24, base_url="ftp://x")
+    yield "run", lambda: kp.result("run_20260101_0123456789")
+    yield "days", lambda: kp.keep_history(-1)
+    yield "target", lambda: kp.spreadsheet_safe(df, target="word")
+    yield "result", lambda: df.kirim.summary()
+    yield "limit", lambda: kp.contacts(limit=0)
+
+
+@pytest.mark.parametrize(("name", "cause"), [*causes()], ids=lambda value: str(value)[:9])
+def test_a_message_is_found_on_its_page(name, cause):
+    """What is really said, line by line, is made of texts that the pages list."""
+    with pytest.raises(kp.KirimError) as raised:
+        cause()
+    texts = [text for module in listed_modules() for text in error_texts.texts_of(module)]
+    first = str(raised.value).splitlines()[0]
+    assert any(re.search(pattern_of(text), first) for text in texts), first
+
+
+def pattern_of(text):
+    """A text of the pages as a pattern: ``…`` for anything."""
+    return ".*".join(map(re.escape, text.split("…")))
+
+
+def test_every_class_of_error_has_its_row():
+    """The first page of troubleshooting tells of each class what to do; the base stands for all."""
+    table = TROUBLE["index.md"]
+    assert [name for name in errors.__all__ if f"`{name}`" not in table] == ["KirimError"]
+
+
+@pytest.mark.parametrize("folder", ["how-to", "reference", "explanation", "troubleshooting"])
+def test_every_page_is_in_the_table_of_contents(folder):
+    """Each page is named by the first page of its folder, in the menu and in the text."""
+    index = (DOCS / folder / "index.md").read_text()
+    for page in (DOCS / folder).glob("*.md"):
+        if page.name != "index.md":
+            assert re.search(rf"^{page.stem}$", index, flags=re.MULTILINE), page.name
