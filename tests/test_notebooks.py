@@ -1,5 +1,7 @@
 """The notebooks run from top to bottom, as a reader would run them."""
 
+import re
+import sys
 from pathlib import Path
 
 import nbformat
@@ -23,8 +25,19 @@ def test_notebook_runs(path, tmp_path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_is_kept_without_outputs(path):
-    """What is in the repository is the text, not somebody's run of it."""
+def test_only_pictures_are_kept(path):
+    """A notebook keeps the outputs of cells tagged ``picture``: no key, no place on a disk."""
     notebook = nbformat.read(path, as_version=4)
-    assert all(not cell.get("outputs") for cell in notebook.cells)
-    assert all(cell.get("execution_count") is None for cell in notebook.cells)
+    for cell in (cell for cell in notebook.cells if cell.cell_type == "code"):
+        assert bool(cell.outputs) == ("picture" in cell.metadata.get("tags", []))
+        assert cell.execution_count is None
+        assert not re.search(r"kdv_live|127\.0\.0\.1|/tmp/|/home/", str(cell.outputs))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_first_cell_needs_nothing_more(path):
+    """The first code of a notebook installs nothing and imports what comes with the package."""
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    imported = re.findall(r"^(?:import|from) (\w+)", cells[0].source, flags=re.MULTILINE)
+    assert set(imported) - sys.stdlib_module_names <= {"kirim_pandas", "pandas", "numpy"}
+    assert "pip" not in cells[0].source

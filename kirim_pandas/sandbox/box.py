@@ -279,8 +279,8 @@ class Sandbox:
         )
         contacts, labels, requests = counted[0]
         return (
-            f"<Sandbox at {self.base_url}: {contacts:,} contacts, {labels} labels,"
-            f" {requests:,} requests so far>"
+            f"<Sandbox, a copy of Kirim on this computer, at {self.base_url}: {contacts:,}"
+            f" contacts, {labels} labels, {requests:,} requests so far>"
         )
 
     def _fill(self, contacts: int | pd.DataFrame, skipped_share: float | None) -> pd.DataFrame:
