@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kirim_pandas.verbs.door import ShortTraceback, plain
+from kirim_pandas.verbs.door import ShortTraceback
 
 # Everything else is imported where it is used, so that importing this package stays cheap.
 if TYPE_CHECKING:
@@ -270,7 +270,7 @@ class KirimAccessor:
                 client,
                 journal,
             )
-            return prepare(self._obj, asked, plain(progress)).carry_out(plain(progress))
+            return prepare(self._obj, asked, progress).carry_out(progress)
 
     def sync_label(
         self,
@@ -367,7 +367,7 @@ class KirimAccessor:
                 client,
                 journal,
             )
-            return prepare(self._obj, asked, plain(progress)).carry_out(plain(progress))
+            return prepare(self._obj, asked, progress).carry_out(progress)
 
     @_with_signature_of(bulk_label, but="progress")
     def bulk_label_job(self, label_id: str, op: str, **options: Unpack[LabelOptions]) -> LabelJob:

@@ -16,7 +16,7 @@ import os
 import platform
 import ssl
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
@@ -162,7 +162,7 @@ class Transport:
                 response.close()
         if deadline.is_over:  # a reply without a length looks whole when it is cut
             raise TimeoutError
-        return Reply(response.status_code, _joined(response.headers.raw), bytes(body))
+        return Reply(response.status_code, dict(response.headers), bytes(body))
 
     def _connection(self) -> httpx.HTTPTransport:
         import httpx
@@ -229,16 +229,3 @@ def _in_the_words_of_httpx(timeouts: Timeouts) -> dict[str, float]:
         "read": timeouts.read_seconds,
         "pool": timeouts.connect_seconds,
     }
-
-
-def _joined(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Read headers: names in lower case, what is given several times with commas between."""
-    fields: dict[str, str] = {}
-    for raw_name, raw_value in headers:
-        name = raw_name.decode("latin-1").lower()
-        try:
-            value = raw_value.decode()
-        except UnicodeDecodeError:
-            value = raw_value.decode("latin-1")
-        fields[name] = f"{fields[name]}, {value}" if name in fields else value
-    return fields

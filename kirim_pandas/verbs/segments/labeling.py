@@ -117,6 +117,7 @@ def prepare(obj: Pandas, asked: Asked, progress: ProgressChoice) -> Prepared:
     asked = replace(
         asked, op=plain(asked.op), team_id=plain(asked.team_id), resolve=plain(asked.resolve)
     )
+    progress = plain(progress)
     contacts, found = _checked(obj, asked, progress)
     if not contacts.has_contacts or not found.labels:
         ids = contacts.ids(asked.client, progress=progress is True)

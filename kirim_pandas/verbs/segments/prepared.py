@@ -16,6 +16,7 @@ from kirim_pandas.frames.pairing import Kept
 from kirim_pandas.frames.results import EVIDENCE_DTYPE, RUN_ID_ATTR, STATUS_DTYPE
 from kirim_pandas.journal.files import located
 from kirim_pandas.run.spec import Column, Job
+from kirim_pandas.verbs.door import plain
 from kirim_pandas.verbs.labeling import record_of, warn
 from kirim_pandas.verbs.lookups.labels import create_label
 from kirim_pandas.verbs.order import Order, new_run_id
@@ -84,7 +85,7 @@ class Prepared:
             frame = self.arrange(nothing_known().iloc[:0])
             frame.attrs = {RUN_ID_ATTR: new_run_id()}
             return frame
-        return self.written_down().carry_out(progress)
+        return self.written_down().carry_out(plain(progress))
 
     def written_down(self) -> Series:
         """Write all runs down, in one commit: a series is whole in the journal, or not there.

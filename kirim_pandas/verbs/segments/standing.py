@@ -21,7 +21,7 @@ from kirim_pandas.verbs.resuming import recall
 if TYPE_CHECKING:
     from kirim_pandas.journal.store import Journal, RunRecord
 
-__all__ = ["Standing", "known_of_stayed", "outcomes_of", "standing"]
+__all__ = ["Standing", "outcomes_of", "standing"]
 
 OUTCOME_OF = {
     "cross_org": Outcome.CROSS_ORG,
@@ -38,21 +38,13 @@ class Standing:
     ----------
     since : str or None
         The sync or run that is compared with; None where nothing is.
-    day : str
-        When it was, for people.
     known : DataFrame
         One row for each contact that was to have the label: the columns of a result, indexed by
         contact id. Whose last call got no answer is ``unknown`` for the reason ``no_reply``.
     """
 
     since: str | None
-    day: str
     known: pd.DataFrame
-
-    @property
-    def is_settled(self) -> pd.Series[bool]:
-        """Whether the service has answered about a contact."""
-        return self.known["reason"].fillna("") != "no_reply"
 
 
 def standing(
@@ -85,11 +77,11 @@ def standing(
         There is no such run, it is another label's, or it has not finished.
     """
     if since is None:
-        return Standing(None, "", known_of_stayed([], np.empty(0, np.int8)))
+        return Standing(None, _known_of_stayed([], np.empty(0, np.int8)))
     base = _base(store, label, since)
     _refuse_unfinished(base)
     stayed = store.stayed(base[0].run_id)
-    known = known_of_stayed(*((stayed.contact_ids, stayed.outcomes) if stayed else ([], [])))
+    known = _known_of_stayed(*((stayed.contact_ids, stayed.outcomes) if stayed else ([], [])))
     for run in base:
         known = _followed(known, run, recall(run.run_id, journal).frame)
     for run in _later(store, label, base):
@@ -97,11 +89,10 @@ def standing(
         if run.undoes is None:
             frame = frame[frame["contact_id"].isin(known.index.union(in_frame))]
         known = _followed(known, run, frame)
-    day = pd.Timestamp.fromtimestamp(base[0].started_at).strftime("%d %b %Y")
-    return Standing(base[0].series or base[0].run_id, day, known)
+    return Standing(base[0].series or base[0].run_id, known)
 
 
-def known_of_stayed(contact_ids: list[str], outcomes: object) -> pd.DataFrame:
+def _known_of_stayed(contact_ids: list[str], outcomes: object) -> pd.DataFrame:
     """Give what a sync knew of those it left as they were, as a result indexed by contact."""
     count = len(contact_ids)
     codes = np.asarray(outcomes, dtype=np.int8)

@@ -116,6 +116,7 @@ def prepare(obj: Pandas, asked: Asked, progress: ProgressChoice) -> Prepared:
         team_id=plain(asked.team_id),
         resolve=plain(asked.resolve),
     )
+    progress = plain(progress)
     contacts, members = _checked(obj, asked, progress)
     client = used_client(asked.client)
     label = resolved(asked.label, asked.team_id, client, contacts.known_ids)
