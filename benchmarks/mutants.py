@@ -90,8 +90,8 @@ DEFECTS = [
     Defect(
         "no intent in the journal",
         "journal/writer.py",
-        'self._note(call, "sent", None)\n                self._flush()',
-        'self._note(call, "sent", None)',
+        "                    self._check_lock()\n                    self._flush()",
+        "                    self._check_lock()",
         MACHINE,
     ),
     Defect(
@@ -190,8 +190,8 @@ DEFECTS = [
     Defect(
         "redirects followed",
         "api/transport.py",
-        "follow_redirects=False",
-        "follow_redirects=True",
+        "connection.handle_request(outgoing)",
+        "httpx.Client(follow_redirects=True).send(outgoing, stream=True)",
         "whole/test_security.py::test_no_redirect_carries_the_key_to_another_host",
     ),
     Defect(

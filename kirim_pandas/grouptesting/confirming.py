@@ -134,7 +134,8 @@ class Confirmer:
         """Return what was found, without what nothing vouches for.
 
         Contacts found applied need their confirming call. Those found skipped need that of
-        their whole batch, for any of them may have passed in the batch's own call.
+        their whole batch, for any of them may have passed in the batch's own call. So do those
+        found applied where `applied` may count changes: who is deleted is not counted either.
         """
         sure = self._known & (self._confirmed | ~self._probed)
         open_rows = (self._batch_of >= 0) & ~sure
@@ -143,8 +144,9 @@ class Confirmer:
         open_batches = np.union1d(
             self._batch_of[open_rows & ~self._given_up], np.flatnonzero(given_up | unsound)
         )
-        skipped = self._probed & (self._outcomes > Outcome.APPLIED)
-        unknown = open_rows | (skipped & np.isin(self._batch_of, open_batches))
+        shown = Outcome.UNDETERMINED if any(counters.readings()) else Outcome.APPLIED
+        of_whole = self._probed & (self._outcomes > shown)
+        unknown = open_rows | (of_whole & np.isin(self._batch_of, open_batches))
         outcomes = self._outcomes.copy()
         outcomes[unknown] = Outcome.UNDETERMINED
         outcomes[log.late(outcomes, unknown, counters)] = Outcome.UNDETERMINED

@@ -57,6 +57,7 @@ class Ledger:
         self.nodes.append((positions, counts))
         self.answered_count += int(np.count_nonzero(~self._answered[positions]))
         self._answered[positions] = True
+        self._refusal[positions] = -1  # it was of a body that was cut or changed on the way
 
     def withdrawn(self, call: Call) -> None:
         """The answer to a call may be another call's."""
@@ -75,6 +76,11 @@ class Ledger:
         """Contacts the service has answered for, and how many of them it counted as skipped."""
         skipped = sum(counts.cross_org + counts.team_mismatch for _, counts in self.nodes)
         return self.answered_count, skipped
+
+    @property
+    def counted_first(self) -> Positions:
+        """One contact that the service has answered for, if there is any."""
+        return np.flatnonzero(self._answered)[:1]
 
     def undetermined(self, outcome: NDArray[np.int8]) -> NDArray[np.bool_]:
         """Tell the contacts that were answered for and have no outcome yet."""

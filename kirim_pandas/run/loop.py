@@ -47,6 +47,9 @@ __all__ = ["Run"]
 GRACE_SECONDS = 10.0
 """How long a run that ends early waits for the replies of calls that are on the wire."""
 
+CONTROL = -1
+"""The round of a call that is no probe: it only shows whether calls arrive."""
+
 LEAST_ADVISED = 3
 """Under a cap that leaves fewer probes no guess could be confirmed."""
 
@@ -157,15 +160,13 @@ class Run:
 
     def _work(self) -> Events:
         yield from self._apply()
-        self._handler.check_refused()
         if self._job.resolve != "batches":
             yield from self._resolve()
         self._handler.check_key()
 
     def _apply(self) -> Events:
         """Send every contact once."""
-        past = [p for p in self._past if p.call.phase == "apply"]
-        open_calls, rest = recall_batches(past, self._job.contact_count, self._ledger)
+        open_calls, rest = recall_batches(self._past, self._job.contact_count, self._ledger)
         self._outbox.repeat(open_calls)
         for batch, positions in rest:
             self._outbox.add("apply", positions, batch=batch)
@@ -173,11 +174,25 @@ class Run:
         yield PhaseStarted("apply", len(self._outbox), self._job.contact_count, answered, skipped)
         try:
             yield from self._send()
+            yield from self._send_control()
         finally:
             # In the order of the frame, whatever order the replies came in: a resumed run must
             # plan the very same probes.
             for positions, counts in sorted(self._ledger.nodes, key=lambda node: node[0][0]):
                 self._attribution.add_batch(positions, counts)
+
+    def _send_control(self) -> Events:
+        """Send a contact once more that was counted, if refusals are in doubt and none was since.
+
+        They are believed where this one is answered: then bodies arrive as they were sent.
+        """
+        counted = self._ledger.counted_first
+        if self._handler.doubts_refusals and len(counted):
+            self._handler.round = ProbeRound([counted])
+            self._outbox.add("resolve", counted, round=CONTROL, slot=0)
+            yield from self._send()
+            self._handler.round = ProbeRound()
+        self._handler.check_refused()
 
     def _resolve(self) -> Events:
         """Probe until every skipped contact has a name, or the budget is spent."""
@@ -245,9 +260,8 @@ class Run:
         for told, call in enumerate(calls, start=1):
             yield CallPlanned(call, more=told < len(calls))
             if self._stop.presses:  # pressed by whoever was told of it
-                for planned in calls[:told]:
-                    if not self._handler.may_have_happened(planned):
-                        yield CallUnsent(planned)
+                self._outbox.take_back(calls[told:])
+                yield from self._unsent(calls[:told])
                 raise Halt(None)
         for call in calls:
             if call.phase == "apply":
@@ -255,27 +269,39 @@ class Run:
             self._heard_at = max(self._heard_at, self._clock())
             self._pool.submit(call)
 
+    def _unsent(self, calls: Sequence[Call]) -> Events:
+        """Say of calls that were told of that they do not leave."""
+        for call in calls:
+            if not self._handler.may_have_happened(call):
+                yield CallUnsent(call)
+
     def _hear(self) -> Events:
         """Wait a moment for news, and take all there are: what they make room for goes together."""
         news = self._pool.take(POLL_SECONDS)
         if news is None:
-            self._look_at_button()
-            if self._pool.in_flight and self._clock() - self._heard_at > SILENCE_SECONDS:
-                self._heard_at = math.inf  # said once
-                minutes = f"{self._patience_seconds / 60:.3g} min"
-                yield Waiting(
-                    f"no answer from the service yet, trying for up to {minutes}", SILENCE_SECONDS
-                )
+            yield from self._silence()
         while news is not None:
-            if isinstance(news, Done):
-                self._heard_at = self._clock()
-                self._proven = True
-                yield from self._handler.handle(news)
-            else:
-                self._look_at_button()
-                self._heard_at = self._clock() + news.seconds
-                yield news
+            yield from self._listen(news)
             news = self._pool.take(0.0)
+
+    def _silence(self) -> Events:
+        self._look_at_button()
+        if self._pool.in_flight and self._clock() - self._heard_at > SILENCE_SECONDS:
+            self._heard_at = math.inf  # said once
+            minutes = f"{self._patience_seconds / 60:.3g} min"
+            yield Waiting(
+                f"no answer from the service yet, trying for up to {minutes}", SILENCE_SECONDS
+            )
+
+    def _listen(self, news: Done | Waiting) -> Events:
+        if isinstance(news, Done):
+            self._heard_at = self._clock()
+            self._proven = True
+            yield from self._handler.handle(news)
+        else:
+            self._look_at_button()
+            self._heard_at = self._clock() + news.seconds
+            yield news
 
     def _look_at_button(self) -> None:
         if self._stop.presses:

@@ -41,7 +41,7 @@ class Outbox:
         self, past: Sequence[PastCall], max_requests: int | None, new_key: Callable[[], str]
     ) -> None:
         # One number a call, none left out: so a journal that lost a call is found out.
-        self.requests = sum(known.call.number >= 0 for known in past)
+        self.requests = self._before = sum(known.call.number >= 0 for known in past)
         self.largest = MAX_CONTACTS_PER_CALL
         self.tries_sizes = False
         self.cut_short = False
@@ -95,6 +95,11 @@ class Outbox:
             call = self._waiting.popleft()
         self.requests += 1
         return replace(call, number=self.requests - 1)
+
+    def take_back(self, calls: Sequence[Call]) -> None:
+        """Forget the numbers of the calls taken last, which nobody was told of."""
+        new = [call.number for call in calls if call.number >= self._before]
+        self.requests = min([self.requests, *new])
 
     def _new(self, phase: Phase, positions: Positions, **place: int | None) -> Call:
         return Call(UNPLANNED, phase, positions, self._new_key(), **place)  # type: ignore[arg-type]

@@ -65,9 +65,9 @@ class Said(Enum):
 # the key is certainly of the organisation that the run began in.  "sent": in doubt, to be asked
 # again under its own key.  "unsent": not carried out, to be sent again.  "refused": for good.
 #
-# Any no may come before the key is looked up, and of a body that was cut on the way.  So it does
-# not deny an earlier try: for a refusal of ids, `ReplyHandler` asks again about those left over,
-# unless it points at one.
+# Any no may come before the key is looked up, and of a body that was cut or changed on the way.
+# So it does not deny an earlier try, even if it points at an id: for a refusal of ids,
+# `ReplyHandler` asks again about those left over.
 LEAVES: dict[tuple[Said, bool, bool], CallState] = {
     # said, earlier try, own key
     (Said.IDS, False, True): "refused",
@@ -114,7 +114,8 @@ class Failure:
     too_large : bool
         Whether fewer contacts may pass; a single one cannot be too many.
     replayed : bool
-        Whether the service has stored the failure, and would repeat it under this key.
+        Whether the service has stored the failure, and would repeat it under this key: it is the
+        key's first reply, so no try of the call was carried out.
     """
 
     error: BaseException | None
@@ -125,15 +126,6 @@ class Failure:
     request_id: str | None = None
     too_large: bool = False
     replayed: bool = False
-
-    @property
-    def denies_tries(self) -> bool:
-        """Whether a refusal of ids says that no earlier try under its key was carried out.
-
-        Who points at an id was given it, not a body that was cut; and a stored refusal is the
-        key's first reply.
-        """
-        return self.index is not None or self.replayed
 
     @property
     def reason(self) -> str:

@@ -18,9 +18,8 @@ from kirim_pandas.run.rounds import ProbeRound
 
 __all__ = ["recall_batches", "recall_probes", "round_budget"]
 
-
 ENOUGH_REFUSALS = 2
-"""Refusals of a contact, alone, after a call about it was lost."""
+"""The first may be of a body that was cut; the second comes when others were answered."""
 
 
 def recall_batches(
@@ -31,7 +30,7 @@ def recall_batches(
     Parameters
     ----------
     past
-        The calls of the apply phase, oldest first.
+        All calls, oldest first.
     contact_count
         Contacts of the run.
     ledger
@@ -46,7 +45,8 @@ def recall_batches(
     """
     open_calls: list[Call] = []
     covered = np.zeros(contact_count, dtype=np.bool_)
-    for known in reversed(_believed(past, contact_count)):
+    believed = (p for p in _believed(past, contact_count) if p.call.phase == "apply")
+    for known in reversed(list(believed)):
         call, positions = known.call, known.call.positions
         superseded = bool(covered[positions].any())
         if known.state == "stale" or (known.state == "sent" and superseded):
@@ -126,17 +126,20 @@ def _last_lost(past: Sequence[PastCall], contact_count: int) -> NDArray[np.int64
 
 
 def _believed(past: Sequence[PastCall], contact_count: int) -> list[PastCall]:
-    """Leave out refused contacts that an earlier try may have reached: they are asked again.
+    """Leave out refused contacts that a lost call may have reached: they are asked again.
 
-    Once more, that is: whom later calls have refused twice, alone, nobody can say more about, and
-    a resume that asked for ever would never be over.
+    Unless, since then, each was refused twice, alone, and others were answered: more is not to be
+    had from the service, and a resume that asked for ever would never be over.
     """
     lost_at = _last_lost(past, contact_count)
-    refused = [(p.call.positions[0], p.call.number) for p in past if p.refused_contact]
-    later = np.zeros(contact_count, dtype=np.int64)
-    for contact, number in refused:
-        later[contact] += number > lost_at[contact]
-    again = (lost_at >= 0) & (later < ENOUGH_REFUSALS)
+    answered = np.array([p.call.number for p in past if p.reply is not None], dtype=np.int64)
+    times, last = np.zeros_like(lost_at), lost_at.copy()
+    for known in past:
+        at, number = known.call.positions[0], known.call.number
+        if known.refused_contact and number > lost_at[at]:
+            times[at], last[at] = times[at] + 1, number
+    others = np.searchsorted(answered, last) - np.searchsorted(answered, lost_at)
+    again = (lost_at >= 0) & ((times < ENOUGH_REFUSALS) | (others == 0))
     return [p for p in past if not (p.refused_contact and again[p.call.positions[0]])]
 
 

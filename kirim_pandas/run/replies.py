@@ -96,9 +96,10 @@ class ReplyHandler:
         self._ledger = ledger
         self._outbox = outbox
         # Of these an earlier try may have been carried out, whatever a later try says.
-        self._in_doubt = {p.call.number for p in past if p.state == "sent"}
+        sent = [p.call for p in past if p.state == "sent"]
+        self._in_doubt = {call.number for call in sent}
+        self._doubted_before = {int(at) for call in sent for at in call.positions}
         self._own_key = own_key or not past
-        self._refused_before = {int(p.call.positions[0]) for p in past if p.refused_contact}
         self._answered_before = any(p.state == "answered" for p in past)
         self._label_found = False
         # Whose answer a request id is.
@@ -145,11 +146,21 @@ class ReplyHandler:
             yield from self._not_doubted(call, failure)
         return failure
 
+    @property
+    def doubts_refusals(self) -> bool:
+        """Whether contacts in doubt were refused, and nothing was answered since."""
+        return bool(self._alone)
+
     def check_refused(self) -> None:
         """End the run if contacts in doubt were refused, and nothing was answered since."""
-        if self._alone:
-            explain_doubted_refusals(self._alone[-1][1].error)
-            raise Halt(self._alone[-1][1].error)
+        if not self._alone:
+            return
+        error = self._alone[-1][1].error
+        if self._own_key:
+            explain_doubted_refusals(error)
+        else:
+            explain_many_refusals(error, len(self._aside), own_key=False)
+        raise Halt(error)
 
     def check_key(self) -> None:
         """End the run if it could ask nothing, and perhaps only for the key it was resumed with."""
@@ -175,16 +186,16 @@ class ReplyHandler:
         else:
             self.round.answered(call, reply.counts)
         yield CallAnswered(call, reply, self._ledger.answered_count)
-        self._answered_since = bool(self._doubted)
+        self._answered_since = bool(self._doubted or self._doubted_before)
         for alone, _ in self._alone:
             self._ask_since(alone)
         self._alone.clear()
         if not self._own_key:
             self._own_key = True
             for refused, failure in self._aside:
-                if refused.phase == "apply":
-                    self._ledger.not_lost(refused)
-                else:
+                if refused in self._doubted:
+                    continue
+                if refused.phase != "apply":
                     self.round.refused_calls.append(refused)
                 yield CallRefused(refused, failure.code, failure.request_id)
             self._aside.clear()
@@ -193,27 +204,21 @@ class ReplyHandler:
         """Enter what a failure leaves of the call."""
         about_ids = failure.said is Said.IDS
         state = LEAVES[failure.said, self._left_before(call, failure), self._own_key]
-        if about_ids and state == "unsent" and self._was_refused(call):
-            state = "refused"
         if call.phase == "apply":
             self._batch_left(call, failure, state)
         elif about_ids and self._own_key:
             self.round.refused_calls.append(call)
         if about_ids and not self._own_key:
             self._aside.append((call, failure))
-        elif about_ids and state == "sent":
+        if about_ids and state == "sent" and call.phase == "apply":
             self._doubted.append(call)
         if state == "refused":
             return CallRefused(call, failure.code, failure.request_id)
         return CallLost(call, failure.reason) if state == "sent" else CallUnsent(call)
 
-    def _was_refused(self, call: Call) -> bool:
-        """Whether an earlier session was told the same of this contact, under its own key."""
-        return len(call.positions) == 1 and int(call.positions[0]) in self._refused_before
-
     def _left_before(self, call: Call, failure: Failure) -> bool:
         """Whether a try may have been carried out, for all that is said now."""
-        denies = failure.denies_tries or call.phase != "apply"  # a probe changes nothing
+        denies = failure.replayed or call.phase != "apply"  # a probe changes nothing
         if (failure.said, self._own_key, denies) == (Said.IDS, True, True):
             return False
         return failure.left or self.may_have_happened(call)
@@ -293,7 +298,8 @@ class ReplyHandler:
 
     def _refused_alone(self, call: Call, failure: Failure) -> None:
         """Ask once more about a contact in doubt, as soon as bodies are known to arrive."""
-        if call.positions.tobytes() in self._asked_since or not self._doubts(call):
+        doubted = self._doubts(call) or int(call.positions[0]) in self._doubted_before
+        if call.positions.tobytes() in self._asked_since or not doubted:
             return
         if self._answered_since:
             self._ask_since(call)

@@ -130,12 +130,12 @@ def copied(error, *, maybe_applied):
 def test_what_may_have_happened_is_in_doubt_and_nothing_else(name, earlier, own_key, size):
     """Only the service's own no, with no earlier try, and a body that never left deny a call.
 
-    Nor does a refusal of ids deny an earlier try, unless it points at an id: the body may have been
+    Nor does a refusal of ids deny an earlier try, whatever it points at: the body may have been
     cut on the way. The same holds for the parts of a call that is cut.
     """
     answer = ANSWERS[name]
     service = ModelService(np.full(size, Outcome.APPLIED, dtype=np.int8))
-    believed = answer.about_ids and own_key and (earlier == "no try" or name == "ids")
+    believed = answer.about_ids and own_key and earlier == "no try"
     tried_before = earlier != "no try" and not believed
     first = Call(0, "apply", np.arange(size), "A", 0)
     past = [PastCall(first, "sent")] if earlier == "another session" else []
@@ -167,9 +167,10 @@ def test_what_may_have_happened_is_in_doubt_and_nothing_else(name, earlier, own_
         assert {call.key for call in service.calls[:1]} == {"A"}
 
 
+@pytest.mark.parametrize("points", ["contact_ids", "contact_ids[0]", "contact_ids[7]"])
 @pytest.mark.parametrize("param", ["index", "wrong", None])
 @pytest.mark.parametrize("bad", [[], [0], [7], [3, 4]])
-def test_a_bad_id_behind_a_lost_reply_is_told_from_bodies_that_are_cut(param, bad):
+def test_a_bad_id_behind_a_lost_reply_is_told_from_bodies_that_are_cut(param, bad, points):
     """Refused for good is who is refused alone while others are answered, and again then.
 
     Labeled contacts are never called refused, though all is refused for a while.
@@ -181,9 +182,11 @@ def test_a_bad_id_behind_a_lost_reply_is_told_from_bodies_that_are_cut(param, ba
             if number == 0:  # the first try may have been carried out, for a reply was lost
                 if not service.bad:
                     service._commit(call)
-                error = own(InvalidRequestError, 400, "missing_required_field", "contact_ids")
+                error = own(InvalidRequestError, 400, "missing_required_field", points)
                 return copied(error, maybe_applied=True)
-            return cut_body(number, call) if number <= cut else None
+            if number > cut:
+                return None
+            return own(InvalidRequestError, 400, "invalid_field_value", points)
 
         service.fault = fault
         ended, journal = session(service)
@@ -196,6 +199,62 @@ def test_a_bad_id_behind_a_lost_reply_is_told_from_bodies_that_are_cut(param, ba
         outcome = np.where(np.isin(range(8), bad), Outcome.UNDETERMINED, Outcome.APPLIED)
         assert ended.outcomes.outcome.tolist() == outcome.tolist()
         assert np.flatnonzero(ended.outcomes.refusal >= 0).tolist() == bad
+
+
+@pytest.mark.parametrize("own_key", [True, False])
+@pytest.mark.parametrize("points", [None, "contact_ids[0]", "contact_ids[5]"])
+@pytest.mark.parametrize("bad", [[], [0], [5], [3, 4]])
+@pytest.mark.parametrize("cut", [0, 1, 2, 3, 5, 8])
+def test_bodies_that_are_cut_in_a_later_session_deny_nothing(cut, bad, points, own_key):
+    """Nor does a key that proves itself after them: what it was refused before stays in doubt."""
+    service = ModelService(np.full(8, Outcome.APPLIED, np.int8), frozenset(bad))
+    first = Call(0, "apply", np.arange(8), "A", 0)
+    if not bad:
+        service._commit(first)
+
+    def fault(number, call):
+        return own(InvalidRequestError, 400, "invalid", points) if number < cut else None
+
+    service.fault = fault
+    past = [PastCall(first, "sent")]
+    for _ in range(3):
+        ended, past = session(service, past=past, own_key=own_key)
+        told = np.flatnonzero(ended.outcomes.refusal >= 0).tolist()
+        assert not service.labeled.intersection(told)
+        own_key = True
+        if ended.state == "finished":
+            break
+    assert np.flatnonzero(ended.outcomes.refusal >= 0).tolist() == bad
+    assert np.flatnonzero(ended.outcomes.outcome == Outcome.APPLIED).tolist() == sorted(
+        set(range(8)) - set(bad)
+    )
+
+
+@pytest.mark.parametrize("outage", [0, 1, 2, 5])
+@pytest.mark.parametrize("is_bad", [True, False])
+def test_a_contact_in_doubt_is_asked_about_until_others_are_answered(is_bad, outage):
+    """One that was counted shows whether calls arrive: no row is given up before, none stays."""
+    service = ModelService(np.full(1001, Outcome.APPLIED, np.int8), frozenset([1000] * is_bad))
+    whole, last = (
+        Call(i, "apply", np.arange(*ends), f"{i}", i)
+        for i, ends in enumerate([(0, 1000), (1000, 1001)])
+    )
+    past = [PastCall(whole, "answered", reply=service._commit(whole)), PastCall(last, "sent")]
+    if not is_bad:
+        service._commit(last)
+    for sessions in range(outage):
+        service.fault = cut_body
+        ended, past = session(service, past=past)
+        assert ended.state == "failed"
+        assert ended.outcomes.no_reply.tolist() == [False] * 1000 + [True]
+        assert len(service.calls) == 2 * (sessions + 1)
+    service.fault = lambda number, call: None
+    ended, past = session(service, past=past)
+    assert ended.state == "finished"
+    assert (ended.outcomes.refusal >= 0).tolist() == [False] * 1000 + [is_bad]
+    before = len(service.calls)
+    session(service, past=past)
+    assert len(service.calls) == before
 
 
 def test_the_table_is_whole():
