@@ -90,7 +90,8 @@ class FakeTime:
         return self.now + self.wall_offset
 
     def sleep(self, seconds: float) -> None:
-        self.now += max(0.0, seconds)
+        # However short: a real clock has moved on, too.
+        self.now = max(self.now + seconds, math.nextafter(self.now, math.inf))
 
 
 _NUMBERS = count()
