@@ -55,7 +55,7 @@ DEFECTS = [
     Defect(
         "the doubt about calls in flight forgotten",
         "run/replies.py",
-        'self._in_doubt = {p.call.number for p in past if p.state == "sent"}',
+        "self._in_doubt = {call.number for call in sent}",
         "self._in_doubt: set[int] = set()",
         MACHINE,
     ),
