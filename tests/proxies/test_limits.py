@@ -29,8 +29,9 @@ def test_a_limit_without_burst_is_learnt(gateway, status):
         assert scene.error is None
         answers = Counter((nginx.folder / "access.log").read_text().split())
         assert answers.pop("200") == CALLS
-        assert answers.total() == answers[str(status)] <= CALLS / 4
-        # Far below what is possible, for busy machines; whoever knocks on has not one a second.
+        # Bounds for busy machines, where a call that waited for a core comes too close to the next
+        # one and is refused as well: who keeps the pace is refused seven times for each call answered.
+        assert answers.total() == answers[str(status)] <= CALLS / 2
         assert pace(box) >= 8
 
 
