@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kirim_pandas.verbs.lookups.labels import create_label, labels
     from kirim_pandas.verbs.past_runs import calls, forget, keep_history, runs
     from kirim_pandas.verbs.reporting import compare
+    from kirim_pandas.verbs.segments.jobs import resume_job, undo_job
     from kirim_pandas.verbs.segments.undoing import undo
     from kirim_pandas.verbs.segments.whole import result, resume
 
@@ -69,10 +70,12 @@ __all__ = [
     "last_result",
     "result",
     "resume",
+    "resume_job",
     "runs",
     "sandbox",
     "spreadsheet_safe",
     "undo",
+    "undo_job",
 ]
 
 # Importing this package costs hardly more than importing pandas: what needs more is imported
@@ -93,9 +96,11 @@ _LAZY = {
     "last_result": "session",
     "result": "verbs.segments.whole",
     "resume": "verbs.segments.whole",
+    "resume_job": "verbs.segments.jobs",
     "runs": "verbs.past_runs",
     "spreadsheet_safe": "frames.exports",
     "undo": "verbs.segments.undoing",
+    "undo_job": "verbs.segments.jobs",
 }
 
 register()

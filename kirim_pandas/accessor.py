@@ -27,6 +27,9 @@ if TYPE_CHECKING:
         Plan,
         ProgressChoice,
         Resolve,
+        ResumeOptions,
+        SegmentOptions,
+        SyncOptions,
     )
 
 __all__ = ["KirimAccessor"]
@@ -369,6 +372,88 @@ class KirimAccessor:
             )
             return prepare(self._obj, asked, progress).carry_out(progress)
 
+    @_with_signature_of(label_segments, but="progress")
+    def label_segments_job(
+        self,
+        by: Any,
+        labels: Mapping[Any, str] | str | None = None,
+        op: str = "attach",
+        **options: Unpack[SegmentOptions],
+    ) -> LabelJob:
+        """Do what :meth:`label_segments` does in the background: the cell returns at once.
+
+        Parameters
+        ----------
+        by, labels, op, exclusive, create, id_column, phone, email, team_id, hint, reads, resolve, \
+        client, journal
+            As for :meth:`label_segments`; look-ups are done before the cell returns.
+
+        Returns
+        -------
+        LabelJob
+            As of :meth:`bulk_label_job`; it names the label at work, and Cancel and Resume are of
+            all labels.
+
+        Raises
+        ------
+        InvalidInputError, ConfigurationError, JournalError
+            As for :meth:`label_segments`; nobody was labeled.
+
+        Examples
+        --------
+        >>> import kirim_pandas as kp
+        >>> with kp.sandbox.start(contacts=60, seed=1, write_per_minute=60_000) as sandbox:
+        ...     df, label_ids = sandbox.contacts, sandbox.labels["id"]
+        ...     job = df.kirim.label_segments_job(
+        ...         [True] * 30 + [False] * 30, {True: label_ids[0], False: label_ids[1]},
+        ...         client=sandbox.client(),
+        ...     )
+        ...     result = job.result()
+        >>> result["label_id"].value_counts().tolist()
+        [30, 30]
+        """
+        from kirim_pandas.verbs.segments.jobs import series_job
+        from kirim_pandas.verbs.segments.labeling import Asked, prepare
+
+        with ShortTraceback():
+            return series_job(prepare(self._obj, Asked(by, labels, op, **options), True).begun())
+
+    @_with_signature_of(sync_label, but="progress")
+    def sync_label_job(self, label: str, members: Any, **options: Unpack[SyncOptions]) -> LabelJob:
+        """Do what :meth:`sync_label` does in the background: the cell returns at once.
+
+        Parameters
+        ----------
+        label, members, since, leavers, id_column, phone, email, team_id, hint, reads, resolve, \
+        max_requests, client, journal
+            As for :meth:`sync_label`; look-ups are done before the cell returns.
+
+        Returns
+        -------
+        LabelJob
+            As of :meth:`label_segments_job`; its result is that of :meth:`sync_label`.
+
+        Raises
+        ------
+        InvalidInputError, ConfigurationError, JournalError
+            As for :meth:`sync_label`; nobody was labeled.
+
+        Examples
+        --------
+        >>> import kirim_pandas as kp
+        >>> with kp.sandbox.start(contacts=60, seed=1, write_per_minute=60_000) as sandbox:
+        ...     df = sandbox.contacts.assign(buys=[True] * 20 + [False] * 40)
+        ...     job = df.kirim.sync_label_job("Newsletter", "buys", client=sandbox.client())
+        ...     result = job.result()
+        >>> result["change"].value_counts().tolist()
+        [20, 0, 0]
+        """
+        from kirim_pandas.verbs.segments.jobs import series_job
+        from kirim_pandas.verbs.segments.syncing import Asked, prepare
+
+        with ShortTraceback():
+            return series_job(prepare(self._obj, Asked(label, members, **options), True).begun())
+
     @_with_signature_of(bulk_label, but="progress")
     def bulk_label_job(self, label_id: str, op: str, **options: Unpack[LabelOptions]) -> LabelJob:
         """Do what :meth:`bulk_label` does in the background: the cell returns at once.
@@ -600,3 +685,41 @@ class KirimAccessor:
         with ShortTraceback():
             asked = Resumption(self._obj, run_id, id_column, resolve, max_requests, client, journal)
             return resumed(asked, progress)
+
+    @_with_signature_of(resume, but="progress")
+    def resume_job(self, run_id: str, **options: Unpack[ResumeOptions]) -> LabelJob:
+        """Do what :meth:`resume` does in the background: the cell returns at once.
+
+        Parameters
+        ----------
+        run_id, id_column, resolve, max_requests, client, journal
+            As for :meth:`resume`.
+
+        Returns
+        -------
+        LabelJob
+            As of :meth:`bulk_label_job`.
+
+        Raises
+        ------
+        InvalidInputError, ConfigurationError, JournalError
+            As for :meth:`resume`; nothing was sent.
+
+        Examples
+        --------
+        >>> import kirim_pandas as kp
+        >>> with kp.sandbox.start(contacts=60, seed=1, write_per_minute=60_000) as sandbox:
+        ...     df, client = sandbox.contacts, sandbox.client()
+        ...     part = df.kirim.bulk_label(
+        ...         sandbox.labels["id"].iloc[0], "attach", client=client, max_requests=1,
+        ...         progress=False,
+        ...     )
+        ...     whole = df.kirim.resume_job(part.attrs["kirim_run_id"], client=client).result()
+        >>> int((part["status"] == "unknown").sum()) > int((whole["status"] == "unknown").sum())
+        True
+        """
+        from kirim_pandas.verbs.resuming import Resumption
+        from kirim_pandas.verbs.segments.jobs import resumed_job
+
+        with ShortTraceback():
+            return resumed_job(Resumption(self._obj, run_id, **options))

@@ -22,7 +22,7 @@ from kirim_pandas.frames.shapes import expect
 from kirim_pandas.notebook.job_end import Ending
 from kirim_pandas.notebook.kernel import in_notebook, somebody_watches
 from kirim_pandas.notebook.texts import JobFacts, state_text, time_left_text
-from kirim_pandas.run.events import Listener
+from kirim_pandas.run.events import Event, Listener
 from kirim_pandas.run.progress import Progress, Tally
 from kirim_pandas.run.stop import StopButton
 
@@ -40,6 +40,17 @@ Work: TypeAlias = Callable[[Listener, StopButton], pd.DataFrame]
 """``work(listener, stop)``: does the whole run in the thread that calls it."""
 
 
+class Counting(Protocol):
+    """What knows where a run stands, or several."""
+
+    @property
+    def progress(self) -> Progress:
+        """Where they stand now."""
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+
+
 class JobView(Protocol):
     """What shows a job."""
 
@@ -51,7 +62,7 @@ class JobView(Protocol):
 
 
 class LabelJob:
-    """A run that goes on in the background; made by ``df.kirim.bulk_label_job``.
+    """A run that goes on in the background; made by ``df.kirim.bulk_label_job`` and its like.
 
     In a notebook it shows itself: a bar, what happened so far, a Cancel button, and at the end a
     summary that is still there when the notebook is opened again.
@@ -70,6 +81,8 @@ class LabelJob:
         The pace the time left is reckoned with, asked when needed.
     notes
         What people must know beside the result; may grow while the job runs.
+    tally
+        Knows where it stands; by default one that is told the events of one run.
     """
 
     def __init__(
@@ -81,6 +94,7 @@ class LabelJob:
         resume: Callable[[], LabelJob] | None = None,
         requests_per_minute: Callable[[], float] = lambda: 60.0,
         notes: Sequence[str] = (),
+        tally: Counting | None = None,
     ) -> None:
         self.facts = facts
         self.requests_per_minute = requests_per_minute
@@ -88,7 +102,7 @@ class LabelJob:
         self._work = work
         self._make_view = view
         self._resume = resume
-        self._tally = Tally(facts.contacts)
+        self._tally = tally or Tally(facts.contacts)
         self._stop = StopButton()
         self._result: pd.DataFrame | None = None
         self._error: BaseException | None = None

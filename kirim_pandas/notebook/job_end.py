@@ -165,7 +165,7 @@ class Ending:
                 "skipped; not of all it is known which."
             )
             if self.state == "finished":
-                told.append(f"df.kirim.resume({self.facts.run_id!r}, resolve='rows') finds out.")
+                told.append(self._how_to_find_out())
         if "no_reply" in reasons:
             told.append(
                 "Contacts whose call had no answer are unknown: they may be labeled. A resume asks "
@@ -173,11 +173,16 @@ class Ending:
             )
         return told
 
+    def _how_to_find_out(self) -> str:
+        if self.facts.task:  # each of its runs goes on by its own id
+            return "kp.resume(run_id, resolve='rows') finds out, a label at a time, by kp.runs()."
+        return f"{self.facts.resume[:-1]}, resolve='rows') finds out."
+
     def _how_to_go_on(self) -> str:
         if not self.resumable:
             return "Calling again is safe: a label that is set twice stays as it is."
         now = "; so does .resume() of the job" if self.is_job else ""
-        return f"df.kirim.resume({self.facts.run_id!r}) goes on from here, at any time{now}."
+        return f"{self.facts.resume} goes on from here, at any time{now}."
 
 
 def cap_note(frame: pd.DataFrame, cap: tuple[int, int]) -> str:
@@ -221,9 +226,10 @@ def contacts_by_status(frame: pd.DataFrame) -> dict[str, int]:
 
 
 def _contact_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """Keep one row a contact; rows without a usable id are no contact."""
+    """Keep one row a contact and label; rows without a usable id are no contact."""
     usable = frame["contact_id"].notna() & ~frame["reason"].isin(_WITHOUT_CONTACT)
-    return frame[usable].drop_duplicates("contact_id")
+    keys = [name for name in ("contact_id", "label_id", "operation") if name in frame]
+    return frame[usable].drop_duplicates(keys)
 
 
 def _shown(status: str) -> str:

@@ -95,6 +95,8 @@ class JobFacts:
         Shown instead of the label's id.
     steps : int
         1 where nobody is sought who was skipped, else 2.
+    task : (str, str) or None
+        What is being done, and what was asked for, of several runs under one id.
     """
 
     run_id: str
@@ -105,16 +107,22 @@ class JobFacts:
     started: datetime
     label_name: str | None = None
     steps: int = 2
+    task: tuple[str, str] | None = None
 
     @property
     def sentence(self) -> str:
         """What is being done, in a few words."""
-        return self._say(_DOING[self.operation])
+        return self.task[0] if self.task else self._say(_DOING[self.operation])
 
     @property
     def order(self) -> str:
         """What was asked for, whatever became of it."""
-        return self._say(self.operation.capitalize())
+        return self.task[1] if self.task else self._say(self.operation.capitalize())
+
+    @property
+    def resume(self) -> str:
+        """The call that goes on with it."""
+        return f'{"kp" if self.task else "df.kirim"}.resume("{self.run_id}")'
 
     @property
     def seconds(self) -> float:
@@ -138,8 +146,8 @@ class StepShare:
 
     def __call__(self, now: Progress) -> float:
         """Return the share for where the run stands; call it at each drawing."""
-        if now.phase == "apply":
-            return now.answered / now.contacts if now.contacts else 1.0
+        if _sends(now):
+            return min(1.0, now.answered / now.contacts) if now.contacts else 1.0
         if self._requests_before is None:
             self._requests_before = now.requests
         made = now.requests - self._requests_before
@@ -156,6 +164,9 @@ def start_text(facts: JobFacts) -> str:
 
 def phase_text(facts: JobFacts, progress: Progress) -> str:
     """Name the step the run is at."""
+    if progress.at_work:
+        naming = " – finding out who was skipped" * (progress.phase != "apply")
+        return f"{progress.at_work}{naming}"
     name = f"{_DOING[facts.operation].lower()} the label"
     if progress.phase != "apply":
         done = {"attach": "set", "detach": "removed"}[facts.operation]
@@ -166,9 +177,9 @@ def phase_text(facts: JobFacts, progress: Progress) -> str:
 def state_text(progress: Progress) -> str:
     """Say in one line where the run stands."""
     done, total = _done_and_total(progress)
-    answers = "answers" if progress.phase == "apply" else "outcomes known"
+    answers = "answers" if _sends(progress) else "outcomes known"
     return (
-        f"{answers} for {done:,} of {many(total, 'contact')}, {progress.applied:,} applied, "
+        f"{answers} for {done:,} of {many(total, _noun(progress))}, {progress.applied:,} applied, "
         f"{progress.skipped:,} skipped"
     )
 
@@ -204,7 +215,7 @@ def line_words(progress: Progress, per_minute: float, seconds: float) -> list[st
     """
     done, total = _done_and_total(progress)
     about = max(progress.requests_expected, progress.requests)
-    counted = f"{done:,} of {total:,} {'contacts' if progress.phase == 'apply' else 'settled'}"
+    counted = f"{done:,} of {total:,} {f'{_noun(progress)}s' if _sends(progress) else 'settled'}"
     counts = f"{progress.applied:,} applied, {progress.skipped:,} skipped"
     requests = f"request {progress.requests:,} of about {about:,}"
     left = time_left_text(progress, per_minute, seconds)
@@ -240,8 +251,18 @@ def many(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def _sends(progress: Progress) -> bool:
+    """Tell whether answers are counted, or outcomes: of several runs always the answers."""
+    return progress.phase == "apply" or bool(progress.at_work)
+
+
+def _noun(progress: Progress) -> str:
+    """Name what is counted: in several runs a contact counts once for each."""
+    return "label change" if progress.at_work else "contact"
+
+
 def _done_and_total(progress: Progress) -> tuple[int, int]:
-    if progress.phase == "apply":
+    if _sends(progress):
         return progress.answered, progress.contacts
     return progress.to_resolve - progress.undetermined, progress.to_resolve
 
@@ -265,14 +286,14 @@ def running_html(facts: JobFacts, progress: Progress, share: float, *, per_minut
     """
     done, total = _done_and_total(progress)
     parts = {"applied": share}
-    if progress.phase == "apply" and progress.answered:
+    if _sends(progress) and progress.answered:
         skipped = share * progress.skipped / progress.answered
         parts = {"applied": share - skipped, "skipped": skipped}
     return framed(
         Markup("<p><strong>{}</strong> · {} of {}</p>{}<p>{}</p><p class='soft'>{}</p>").format(
             phase_text(facts, progress),
             f"{done:,}",
-            many(total, "contact"),
+            many(total, _noun(progress)),
             bar_html(parts, value=share),
             _counts_html(progress),
             _pace_html(progress, per_minute, facts.seconds),
@@ -318,8 +339,8 @@ def note_html(facts: JobFacts, progress: Progress, at: datetime) -> Markup:
         Markup(
             '<p class="soft">At {}: {}. Should this stand still (its kernel is gone, or this is a '
             "copy): <code>kp.runs()</code> tells where the run stands, and "
-            '<code>df.kirim.resume("{}")</code> goes on with it.</p>'
-        ).format(f"{at:%H:%M:%S}", state_text(progress), facts.run_id)
+            "<code>{}</code> goes on with it.</p>"
+        ).format(f"{at:%H:%M:%S}", state_text(progress), facts.resume)
     )
 
 

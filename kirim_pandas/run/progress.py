@@ -54,6 +54,9 @@ class Progress:
         Requests spent and allowed, of a run that is ``capped``.
     found : str
         What the skips follow, in a sentence, where that was found; known at the end.
+    at_work : str
+        Which label is at work, where several runs are carried out one after the other; the
+        numbers are then of all of them, a contact counted once for each run.
     """
 
     contacts: int
@@ -69,6 +72,7 @@ class Progress:
     waiting: str | None = None
     cap: tuple[int, int] | None = None
     found: str = ""
+    at_work: str = ""
 
 
 class Tally:

@@ -32,6 +32,9 @@ __all__ = [
     "ProgressChoice",
     "Report",
     "Resolve",
+    "ResumeOptions",
+    "SegmentOptions",
+    "SyncOptions",
 ]
 
 Pandas: TypeAlias = "pd.DataFrame | pd.Series[Any] | pd.Index[Any]"
@@ -54,3 +57,46 @@ class LabelOptions(TypedDict, total=False):
     max_requests: int | None
     client: Client | None
     journal: JournalChoice
+
+
+class ResumeOptions(TypedDict, total=False):
+    """What ``df.kirim.resume_job`` takes beside the run."""
+
+    id_column: Hashable | None
+    resolve: Resolve | None
+    max_requests: int | None
+    client: Client | None
+    journal: str | Path | None
+
+
+class SegmentOptions(TypedDict, total=False):
+    """What ``label_segments`` takes beside segments, labels and operation."""
+
+    exclusive: bool
+    create: bool
+    id_column: Hashable | None
+    phone: Hashable | None
+    email: Hashable | None
+    team_id: str | None
+    hint: Hint
+    reads: bool
+    resolve: Resolve
+    client: Client | None
+    journal: str | Path | None
+
+
+class SyncOptions(TypedDict, total=False):
+    """What ``sync_label`` takes beside label and members."""
+
+    since: str | None
+    leavers: Leavers
+    id_column: Hashable | None
+    phone: Hashable | None
+    email: Hashable | None
+    team_id: str | None
+    hint: Hint
+    reads: bool
+    resolve: Resolve
+    max_requests: int | None
+    client: Client | None
+    journal: str | Path | None

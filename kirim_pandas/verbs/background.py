@@ -21,12 +21,20 @@ if TYPE_CHECKING:
     from kirim_pandas.run.events import Listener
     from kirim_pandas.run.stop import StopButton
 
-__all__ = ["bulk_label_job", "start"]
+__all__ = ["bulk_label_job", "resume_job", "start"]
 
 
 def bulk_label_job(order: Order) -> LabelJob:
     """Start a run and show it; documented where people look, at ``df.kirim.bulk_label_job``."""
     job = start(order)
+    job.announce()
+    return job
+
+
+def resume_job(asked: Resumption) -> LabelJob:
+    """Go on with a run and show it; documented at ``kirim_pandas.resume_job``."""
+    notes: list[str] = []
+    job = _set_going(_asked_for(asked, notes.append), notes)
     job.announce()
     return job
 
@@ -74,6 +82,14 @@ def _set_going(
 def _begun(order: Order, warn: Callable[[str], None]) -> Iterator[tuple[Order, RunWriter | None]]:
     with written_down(order, warn) as writer:
         yield order, writer
+
+
+@contextmanager
+def _asked_for(
+    asked: Resumption, warn: Callable[[str], None]
+) -> Iterator[tuple[Order, RunWriter | None]]:
+    with taken_up(asked, warn) as (order, writer):
+        yield replace(order, journal=asked.journal), writer
 
 
 @contextmanager

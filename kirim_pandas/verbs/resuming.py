@@ -42,11 +42,11 @@ class Resumption:
 
     obj: Pandas | None
     run_id: str
-    id_column: Hashable | None
-    resolve: Resolve | None
-    max_requests: int | None
-    client: Client | None
-    journal: str | Path | None
+    id_column: Hashable | None = None
+    resolve: Resolve | None = None
+    max_requests: int | None = None
+    client: Client | None = None
+    journal: str | Path | None = None
 
 
 @dataclass(frozen=True, eq=False)

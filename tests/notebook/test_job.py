@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from html import unescape
 
 import pandas as pd
 import pytest
@@ -294,7 +295,7 @@ def test_note_says_when_and_how_to_go_on():
     page = note_html(facts, Progress(12_000, answered=3000), now)
     assert "At 05:06:07: answers for 3,000 of 12,000 contacts" in page
     assert "kp.runs()" in page
-    assert 'df.kirim.resume("run_1")' in page
+    assert 'df.kirim.resume("run_1")' in unescape(page)
     assert ".jp-OutputArea:has(.kirim-live) .kirim-kept { display: none; }" in page
 
 

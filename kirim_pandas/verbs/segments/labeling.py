@@ -57,19 +57,19 @@ class Asked:
     """The arguments of ``df.kirim.label_segments``."""
 
     by: Any
-    labels: Labels
-    op: str
-    exclusive: bool
-    create: bool
-    id_column: Hashable | None
-    phone: Hashable | None
-    email: Hashable | None
-    team_id: str | None
-    hint: Hint
-    reads: bool
-    resolve: Resolve
-    client: Client | None
-    journal: JournalChoice
+    labels: Labels = None
+    op: str = "attach"
+    exclusive: bool = False
+    create: bool = False
+    id_column: Hashable | None = None
+    phone: Hashable | None = None
+    email: Hashable | None = None
+    team_id: str | None = None
+    hint: Hint = "auto"
+    reads: bool = True
+    resolve: Resolve = "rows"
+    client: Client | None = None
+    journal: JournalChoice = None
 
 
 @dataclass(frozen=True, eq=False)

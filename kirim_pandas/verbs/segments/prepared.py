@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kirim_pandas.frames.ids import NO_CONTACT, ContactIds
 from kirim_pandas.frames.pairing import Kept
-from kirim_pandas.frames.results import EVIDENCE_DTYPE, RUN_ID_ATTR, STATUS_DTYPE
+from kirim_pandas.frames.results import EVIDENCE_DTYPE, STATUS_DTYPE
 from kirim_pandas.journal.files import located
 from kirim_pandas.run.spec import Column, Job
 from kirim_pandas.verbs.door import plain
@@ -78,14 +78,17 @@ class Prepared:
     stayed: Stayed | None = None
 
     def carry_out(self, progress: ProgressChoice) -> pd.DataFrame:
-        """Say what is to be said, write the series down, and carry it out."""
+        """Begin, and do all of it in this thread."""
+        return self.begun().carry_out(plain(progress))
+
+    def begun(self) -> Series:
+        """Say what is to be said, and write the series down; one of nothing is nowhere."""
         for note in self.notes:
             warn(note)
-        if not self.orders:
-            frame = self.arrange(nothing_known().iloc[:0])
-            frame.attrs = {RUN_ID_ATTR: new_run_id()}
-            return frame
-        return self.written_down().carry_out(plain(progress))
+        if self.orders:
+            return self.written_down()
+        journal, known = self.journal or None, nothing_known().iloc[:0]
+        return Series(new_run_id(), [], None, journal, lambda _: self.arrange(known), self.rows)
 
     def written_down(self) -> Series:
         """Write all runs down, in one commit: a series is whole in the journal, or not there.

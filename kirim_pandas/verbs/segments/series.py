@@ -8,11 +8,12 @@ that has not finished is resumed in its turn.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from operator import gt
 from pathlib import Path
+from time import time
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -31,16 +32,17 @@ from kirim_pandas.verbs.resuming import Recalled, Resumption, recall, taken_up
 if TYPE_CHECKING:
     from kirim_pandas.frames.pairing import Kept
     from kirim_pandas.journal.store import RunRecord
-    from kirim_pandas.notebook.series import SeriesProgress
+    from kirim_pandas.notebook.series import SeriesProgress, SeriesTally
     from kirim_pandas.notebook.texts import JobFacts
     from kirim_pandas.run.calls import PastCall
     from kirim_pandas.run.progress import RunState
     from kirim_pandas.run.spec import Resolve
     from kirim_pandas.verbs.arguments import Client, ProgressChoice
 
-__all__ = ["Series", "known_of", "runs_of"]
+__all__ = ["Series", "known_of", "runs_of", "task_of"]
 
 DOES = {"attach": "attaching it to", "detach": "detaching it from"}
+TO = {"attach": "to", "detach": "from"}
 
 
 def runs_of(series_id: object, journal: object) -> list[RunRecord]:
@@ -55,6 +57,8 @@ def runs_of(series_id: object, journal: object) -> list[RunRecord]:
 
 def known_of(runs: Sequence[Recalled]) -> pd.DataFrame:
     """Give what is known of every contact of a series, a row a contact and run."""
+    if not runs:
+        return pd.DataFrame()
     frame = pd.concat([_told(run.record, run.frame) for run in runs], ignore_index=True)
     frame.attrs = {RUN_ID_ATTR: runs[0].record.series}
     return frame
@@ -77,8 +81,8 @@ class Series:
         What its runs have in common.
     runs : list of RunRecord
         In their order.
-    client : Client
-        Sends.
+    client : Client or None
+        Sends; None where there is no run.
     journal : str, Path or None
         Where they are written down.
     arrange : callable
@@ -91,30 +95,46 @@ class Series:
         Whether the list of contacts may be read.
     max_requests : int or None
         Cap on the calls of all runs together; those of later runs' batches are set aside.
+    warn : callable
+        Told what people must know, a text each.
     """
 
     series_id: str
     runs: list[RunRecord]
-    client: Client
+    client: Client | None
     journal: str | Path | None
     arrange: Callable[[pd.DataFrame], pd.DataFrame]
     rows: int
     source: Kept | None = None
     reads: bool = True
     max_requests: int | None = None
+    warn: Callable[[str], None] = warn
     _known: dict[str, Recalled] = field(default_factory=dict)
 
     def carry_out(self, progress: ProgressChoice) -> pd.DataFrame:
         """Carry out what has not finished, under one stop button and one bar."""
-        left = [record for record in self.runs if record.state != "finished"]
-        shown = _Shown(self._shows(left, progress))
         stop = StopButton()
+        with stop_on_signals(stop), self.at_work():
+            return self.work(self._shows(progress), stop)
+
+    def at_work(self) -> AbstractContextManager[None]:
+        """Note that the series is at work in this process."""
+        return session.at_work(self.series_id, written_down=bool(self.runs))
+
+    @property
+    def left(self) -> list[RunRecord]:
+        """The runs that have not finished."""
+        return [record for record in self.runs if record.state != "finished"]
+
+    def work(self, shows: SeriesTally | None, stop: StopButton) -> pd.DataFrame:
+        """Carry out what has not finished; `shows`, if anything, is told how it goes."""
+        shown = _Shown(shows)
         state: RunState = "failed"
         try:
-            with stop_on_signals(stop), session.at_work(self.series_id, written_down=True):
-                for place, record in enumerate(left):
-                    later = sum(map(_batches, left[place + 1 :]))
-                    self._carry_out_one(record, shown, stop, later)
+            left = self.left
+            for place, record in enumerate(left):
+                later = sum(map(_batches, left[place + 1 :]))
+                self._carry_out_one(record, shown, stop, later)
             state = "finished"
         finally:
             shown.end("stopped" if stop.presses else state)
@@ -131,7 +151,7 @@ class Series:
         label = record.label_name or record.label_id
         sentence = (
             f"Label {label}: {DOES[record.operation]} {record.rows:,} contacts "
-            f"({number} of {len(self.runs)} runs)."
+            f"({number} of {len(self.runs)} runs)"
         )
         if self.max_requests == 0:  # this run is left as it was written down; a resume goes on
             return
@@ -139,10 +159,10 @@ class Series:
             shown.begin(sentence, record.rows, sum(map(_batches, self.runs[number:])))
             done = self._session(record, None, shown, stop, later)
             if self._is_surprising(record, done) and self.max_requests != 0:
-                shown.begin_again(f"{sentence} Naming who was skipped.")
+                shown.begin_again(f"{sentence}, naming who was skipped")
                 self._session(record, "rows", shown, stop, later)
         except (KirimError, RunInterrupted) as error:
-            error.args = (f"{sentence[:-1]}: {error}",)
+            error.args = (f"{sentence}: {error}",)
             error.result, error.run_id = self._result(), self.series_id
             raise
 
@@ -158,7 +178,7 @@ class Series:
         self._known.pop(record.run_id, None)
         cap = None if self.max_requests is None else max(1, self.max_requests - later)
         asked = Resumption(None, record.run_id, None, resolve, cap, self.client, self.journal)
-        with taken_up(asked, warn) as (order, writer):
+        with taken_up(asked, self.warn) as (order, writer):
             order = replace(order, series=self.series_id, reads=self.reads)
             carry_out(order, writer=writer, watchers=shown.watchers, stop=stop)
         if self.max_requests is not None:
@@ -199,50 +219,70 @@ class Series:
         """Arrange what is known, and let the process remember it under the id of the series."""
         result = self.arrange(known_of([self._recalled(record) for record in self.runs]))
         result.attrs = {RUN_ID_ATTR: self.series_id}
-        started = datetime.fromtimestamp(self.runs[0].started_at).astimezone()
+        begun = [record.started_at for record in self.runs]
+        started = datetime.fromtimestamp(min(begun, default=time())).astimezone()
         facts = RunFacts(run_id=self.series_id, started=started)
         session.remember(result, self.series_id, self.source, facts)
         return result
 
     def _warn_of_detaching(self) -> None:
         """Warn of contacts of the other half that surely, or perhaps, still have a label."""
+        if not self.runs:
+            return
         known = known_of([self._recalled(record) for record in self.runs])
         first = self.runs[0].operation
         bad = (known["status"] == "failed") | (known["reason"] == "no_reply")
         count = int((bad & (known["operation"] != first)).sum())
         if count:
-            warn(
+            self.warn(
                 f"{count:,} contacts could not be detached from a label that is another "
                 f"segment's: kirim_pandas.result({self.series_id!r}) lists them."
             )
 
-    def _shows(self, left: list[RunRecord], progress: ProgressChoice) -> SeriesProgress | None:
-        if progress is False or not left:
+    def _shows(self, progress: ProgressChoice) -> SeriesProgress | None:
+        if progress is False or not self.left:
             return None
         from kirim_pandas.notebook.series import SeriesProgress
 
         callback = progress if callable(progress) else None
-        return SeriesProgress(self._facts(left), lambda: pace(self.client), callback)
+        return SeriesProgress(self.facts(), lambda: pace(self.client), callback)
 
-    def _facts(self, left: list[RunRecord]) -> JobFacts:
+    def facts(self) -> JobFacts:
         """Say what the series is about, to whoever shows it."""
         from kirim_pandas.notebook.texts import JobFacts
 
         return JobFacts(
             run_id=self.series_id,
-            label_id=left[0].label_id,
-            operation=left[0].operation,
-            contacts=sum(record.rows for record in left),
+            label_id=self.left[0].label_id if self.left else "",
+            operation=self.left[0].operation if self.left else "attach",
+            contacts=sum(record.rows for record in self.left),
             rows=self.rows,
             started=datetime.now().astimezone(),
-            label_name=f"{len({record.label_id for record in left})} labels",
+            task=(task_of(self.left, "ing"), task_of(self.left)),
         )
+
+
+def task_of(runs: Sequence[RunRecord], ending: str = "") -> str:
+    """Say what runs do, in a few words; the verbs may have an `ending`."""
+    told, before = [], 0
+    for operation in dict.fromkeys(record.operation for record in runs):
+        those = [record for record in runs if record.operation == operation]
+        labels = {record.label_id: record.label_name or record.label_id for record in those}
+        contacts = sum(record.rows for record in those)
+        what = f"{len(labels)} labels" if len(labels) > 1 else next(iter(labels.values()))
+        whom = f"{TO[operation]} {contacts:,} contact{'s' * (contacts != 1)}"
+        if before:  # the same labels are taken off
+            what, whom = ("it", whom) if before == 1 else ("each", "from the others")
+        told.append(f"{operation}{ending} {what} {whom}")
+        before = len(labels)
+    text = " and ".join(told) or f"label{ending} nobody"
+    return text[0].upper() + text[1:]
 
 
 class _Shown:
     """What shows a series, if anything does; what it cannot draw ends nothing."""
 
-    def __init__(self, shows: SeriesProgress | None) -> None:
+    def __init__(self, shows: SeriesTally | None) -> None:
         self._shows = [] if shows is None else [shows]
         self.watchers = [Watcher(shows) for shows in self._shows]
 
@@ -264,7 +304,7 @@ class _Shown:
             watcher.attempt(shows.summarise, result)
 
     @property
-    def _pairs(self) -> list[tuple[Watcher, SeriesProgress]]:
+    def _pairs(self) -> list[tuple[Watcher, SeriesTally]]:
         return list(zip(self.watchers, self._shows, strict=True))
 
 

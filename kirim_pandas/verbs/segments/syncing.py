@@ -60,18 +60,18 @@ class Asked:
 
     label: str
     members: Any
-    since: str | None
-    leavers: Leavers
-    id_column: Hashable | None
-    phone: Hashable | None
-    email: Hashable | None
-    team_id: str | None
-    hint: Hint
-    reads: bool
-    resolve: Resolve
-    max_requests: int | None
-    client: Client | None
-    journal: str | Path | None
+    since: str | None = None
+    leavers: Leavers = None
+    id_column: Hashable | None = None
+    phone: Hashable | None = None
+    email: Hashable | None = None
+    team_id: str | None = None
+    hint: Hint = "auto"
+    reads: bool = True
+    resolve: Resolve = "rows"
+    max_requests: int | None = None
+    client: Client | None = None
+    journal: str | Path | None = None
 
 
 @dataclass(frozen=True, eq=False)

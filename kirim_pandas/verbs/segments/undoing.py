@@ -95,17 +95,28 @@ def undo(
     """
     with ShortTraceback():
         refuse(progress_problems(progress := plain(progress)))
-        run_id, journal = past_run(run_id, journal)
-        if runs := runs_of(run_id, journal):
-            raise InvalidInputError(
-                f"{run_id} is a series of {len(runs)} runs, expected one run. Nothing was sent. "
-                "Undo its runs one by one, the last first: "
-                f"{listed([run.run_id for run in runs[::-1]])}."
-            )
-        client = used_client(client)
-        order, note = _opposite_of(recall(run_id, journal), client, journal)
-        warn(note)
-        return bulk_label(order, progress=progress)
+        return bulk_label(undoing(run_id, client, journal), progress=progress)
+
+
+def undoing(run_id: object, client: Client | None, journal: object) -> Order:
+    """Make the order that takes a run back, and warn of what is not known.
+
+    Raises
+    ------
+    InvalidInputError, JournalError
+        As for :func:`undo`.
+    """
+    run_id, journal = past_run(run_id, journal)
+    if runs := runs_of(run_id, journal):
+        raise InvalidInputError(
+            f"{run_id} is a series of {len(runs)} runs, expected one run. Nothing was sent. "
+            "Undo its runs one by one, the last first: "
+            f"{listed([run.run_id for run in runs[::-1]])}."
+        )
+    client = used_client(client)
+    order, note = _opposite_of(recall(run_id, journal), client, journal)
+    warn(note)
+    return order
 
 
 def _opposite_of(done: Recalled, client: Client, journal: str | Path | None) -> tuple[Order, str]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kirim_pandas.run.spec import Resolve
     from kirim_pandas.verbs.arguments import Client, ProgressChoice
 
-__all__ = ["result", "resume", "resumed"]
+__all__ = ["check_whole", "result", "resume", "resumed", "unfinished"]
 
 
 def resume(
@@ -73,7 +73,10 @@ def resume(
     with ShortTraceback():
         asked = Resumption(None, run_id, None, resolve, max_requests, client, journal)
         runs = runs_of(run_id, journal)
-        return _series_went_on(asked, runs, progress) if runs else go_on(asked, progress)
+        if runs:
+            refuse(progress_problems(progress := plain(progress)))
+            return unfinished(asked, runs).carry_out(progress)
+        return go_on(asked, progress)
 
 
 def result(run_id: str, *, journal: str | Path | None = None) -> pd.DataFrame:
@@ -121,19 +124,34 @@ def result(run_id: str, *, journal: str | Path | None = None) -> pd.DataFrame:
 
 def resumed(asked: Resumption, progress: ProgressChoice) -> pd.DataFrame:
     """Go on with a run, aligned to the frame that is asked of."""
+    check_whole(asked)
+    return go_on(asked, progress)
+
+
+def check_whole(asked: Resumption) -> None:
+    """Refuse a series where one run is meant.
+
+    Raises
+    ------
+    InvalidInputError
+        The id is that of a series.
+    """
     if isinstance(asked.run_id, str) and runs_of(asked.run_id, asked.journal):
         raise InvalidInputError(
             f"{asked.run_id} is a series of runs of several labels. Nothing was sent. "
             f'kirim_pandas.resume("{asked.run_id}") goes on with it, and gives one row for each '
             "contact and label."
         )
-    return go_on(asked, progress)
 
 
-def _series_went_on(
-    asked: Resumption, runs: list[RunRecord], progress: ProgressChoice
-) -> pd.DataFrame:
-    refuse(progress_problems(progress := plain(progress)))
+def unfinished(asked: Resumption, runs: list[RunRecord]) -> Series:
+    """Check what speaks against going on with a series, and take it up.
+
+    Raises
+    ------
+    InvalidInputError
+        It is asked for something that a series does not know, or at another address.
+    """
     for name, given in (("resolve", asked.resolve), ("max_requests", asked.max_requests)):
         if given is not None:
             raise InvalidInputError(
@@ -143,7 +161,7 @@ def _series_went_on(
     client, journal = used_client(asked.client), plain(asked.journal)
     check_same_place(runs[0], client)
     rows = sum(record.rows for record in runs)
-    return Series(plain(asked.run_id), runs, client, journal, _as_it_is, rows).carry_out(progress)
+    return Series(plain(asked.run_id), runs, client, journal, _as_it_is, rows)
 
 
 def _as_it_is(known: pd.DataFrame) -> pd.DataFrame:
