@@ -293,7 +293,7 @@ def read_call(row: Row, run_id: str, now: float) -> PastCall | None:
         case "answered", [applied, cross_org, team_mismatch, request_id]:
             counts = Counts(applied, cross_org, team_mismatch)
             return PastCall(call, state, reply=Reply(counts, request_id))
-        case "refused", [code, request_id]:
+        case "refused" | "unsent", [code, request_id]:
             return PastCall(call, state, code=code, request_id=request_id)
     return PastCall(call, state)
 

@@ -152,8 +152,8 @@ class RunWriter:
                 self._note(call, "answered", answer)
             case CallRefused(call, code, request_id):
                 self._note(call, "refused", [code, request_id])
-            case CallUnsent(call):
-                self._note(call, "unsent", None)
+            case CallUnsent(call, code, request_id):
+                self._note(call, "unsent", [code, request_id] if code else None)
             case ColumnsLearnt(before_round, columns):
                 self._flush(lambda: self._journal.learn(self._run_id, before_round, columns))
             case CallLost(call, _, request_id):

@@ -94,9 +94,14 @@ class CallLost:
 
 @dataclass(frozen=True, slots=True)
 class CallUnsent:
-    """The call was planned and certainly not carried out; it may be sent again later."""
+    """The call was planned and certainly not carried out; it may be sent again later.
+
+    `code` and `request_id` are those of the service's refusal, if it was that.
+    """
 
     call: Call
+    code: str = ""
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

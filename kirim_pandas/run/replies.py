@@ -214,7 +214,9 @@ class ReplyHandler:
             self._doubted.append(call)
         if state == "refused":
             return CallRefused(call, failure.code, failure.request_id)
-        return CallLost(call, failure.reason) if state == "sent" else CallUnsent(call)
+        if state == "sent":
+            return CallLost(call, failure.reason)
+        return CallUnsent(call, failure.code, failure.request_id)
 
     def _left_before(self, call: Call, failure: Failure) -> bool:
         """Whether a try may have been carried out, for all that is said now."""

@@ -156,7 +156,8 @@ def calls(run_id: str, *, journal: str | Path | None = None) -> pd.DataFrame:
         sent), ``state`` (string: answered, refused, no_reply where the answer is missing, unsent
         where it surely changed nothing and a resume sends it again), ``applied``, ``cross_org``,
         ``team_mismatch`` (Int64, the counts of the answer, NA without one), ``code`` (string, of
-        a refusal) and ``request_id`` (string, NA where the service gave none).
+        a refusal, also of one that a resume may not meet again, such as a label that was not
+        found) and ``request_id`` (string, NA where the service gave none).
 
     Raises
     ------

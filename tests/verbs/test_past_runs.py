@@ -71,6 +71,8 @@ def test_a_call_that_had_no_effect_is_unsent(box):
     calls = kp.calls(caught.value.run_id)
     assert set(calls["state"]) == {"unsent"}
     assert calls[["applied", "cross_org", "team_mismatch"]].isna().all(axis=None)
+    assert calls["code"].tolist() == ["resource_not_found"]
+    assert calls["request_id"].tolist() == [caught.value.request_id]
 
 
 def test_the_last_result_is_never_that_of_an_earlier_run(box, label):
