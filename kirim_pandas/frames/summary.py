@@ -122,7 +122,15 @@ def _is_outcome(key: object) -> bool:
 def _place_of(result: pd.DataFrame, key: Any, data: Source | None) -> Place:
     """Find the values of a key, in the rows of the result."""
     if isinstance(key, pd.Series):
-        beside = pair(result, pd.DataFrame(index=key.index), what=f"by ({name_of(key.name)})")
+        what = f"by ({name_of(key.name)})"
+        beside = pair(result, pd.DataFrame(index=key.index), what=what)
+        if data is not None and _is_renumbered(result, data):
+            raise InvalidInputError(
+                f"{what} is a Series, whose rows are found by their index labels, but the result "
+                "was put in another order and renumbered since it was made, so its labels mean "
+                "other rows now. Give the name of a column, or data= and the name, which go by "
+                "contact; or, if it stands row by row beside the result, by=series.array."
+            )
         return Place(key.name, "values", beside.take(key.array))
     if isinstance(key, (np.ndarray, pd.Index, pd.api.extensions.ExtensionArray)):
         return _plain_values(result, key)
@@ -139,6 +147,17 @@ def _place_of(result: pd.DataFrame, key: Any, data: Source | None) -> Place:
             ) from None
     place = find_place(data if isinstance(data, pd.DataFrame) else data.frame, key, argument="by")
     return Place(place.label, place.kind, pair(result, data).take(place.array))
+
+
+def _is_renumbered(result: pd.DataFrame, data: Source) -> bool:
+    """Whether the labels of a result mean other rows of the frame than its contacts do."""
+    try:
+        rows = pair(result, data).rows
+    except InvalidInputError:  # of another result, such as several put together
+        return False
+    (frame,) = _frames(data)
+    in_order = np.array_equal(rows, np.arange(len(frame)))
+    return not in_order and not frame.index[rows].equals(result.index)
 
 
 def _plain_values(result: pd.DataFrame, key: Any) -> Place:

@@ -17,13 +17,15 @@ from pathlib import Path
 
 from kirim_pandas.errors import JournalError
 
-__all__ = ["APPLICATION_ID", "advice", "located", "look", "make", "overwrite"]
+__all__ = ["APPLICATION_ID", "advice", "located", "look", "make", "overwrite", "shown"]
 
 APPLICATION_ID = 0x4B49524D  # "KIRM", so that no other SQLite file is taken for a journal
 
 ELSEWHERE = "Name another place with journal=… or KIRIM_JOURNAL"
 
 CHUNK_BYTES = 1 << 20
+
+SHOWN_CHARACTERS = 300
 
 _making = threading.Lock()
 """Held while a file is made: its descriptor is closed before any thread gives it to SQLite."""
@@ -47,11 +49,17 @@ def located(path: str | Path | None = None) -> Path:
         return found / "journal.sqlite" if found.is_dir() else found
     except (OSError, RuntimeError, ValueError) as error:
         place = path or os.environ.get("KIRIM_JOURNAL") or "the usual place"
-        reason = str(error).rstrip(".")
+        reason = shown(error).rstrip(".")
         raise JournalError(
-            f"The journal cannot be at {str(place)!a}: {reason}. Nothing was sent. {ELSEWHERE}, "
-            "or do without a journal with journal=False."
+            f"The journal cannot be at {shown(ascii(str(place)))}: {reason}. Nothing was sent. "
+            f"{ELSEWHERE}, or do without a journal with journal=False."
         ) from error
+
+
+def shown(what: object) -> str:
+    """Return a path, or an error that names one, for a message: of a long text, both its ends."""
+    text, half = str(what), SHOWN_CHARACTERS // 2
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:half]} … {text[-half:]}"
 
 
 def make(path: Path) -> None:
@@ -147,6 +155,6 @@ def _application_id(path: Path) -> int:
 
 def _not_ours(path: Path, found: str) -> JournalError:
     return JournalError(
-        f"{path} is not a journal of kirim-pandas: found {found}. It was left as it is. "
+        f"{shown(path)} is not a journal of kirim-pandas: found {found}. It was left as it is. "
         f"Nothing was sent. {ELSEWHERE}."
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from kirim_pandas.errors import JournalError
-from kirim_pandas.journal.files import advice
+from kirim_pandas.journal.files import advice, shown
 
 __all__ = ["RunLock", "is_locked", "network_file_system"]
 
@@ -74,9 +74,9 @@ class RunLock:
         except OSError as error:
             self._close()
             raise JournalError(
-                f"Run {run_id} cannot be locked ({error}); so it is not certain that no other "
-                f"notebook works on it. {refused} {advice(error)}, or name another place with "
-                "journal=… or KIRIM_JOURNAL, on a disk of this computer."
+                f"Run {run_id} cannot be locked ({shown(error)}); so it is not certain that no "
+                f"other notebook works on it. {refused} {advice(error)}, or name another place "
+                "with journal=… or KIRIM_JOURNAL, on a disk of this computer."
             ) from error
         except BaseException:  # Ctrl-C: nobody could release it any more
             self._close()

@@ -136,6 +136,7 @@ class Journal:
         self, path: str | Path | None = None, *, wall_clock: Callable[[], float] = time.time
     ) -> None:
         self.path = files.located(path)
+        self.shown = files.shown(self.path)
         self.now = wall_clock
         with self._translated("opened"):
             files.make(self.path)
@@ -213,7 +214,7 @@ class Journal:
                 learnt = dict(self._columns(run_id))
         if head is None:
             raise InvalidInputError(
-                f"There is no run {run_id!r} in the journal {self.path}. "
+                f"There is no run {run_id!r} in the journal {self.shown}. "
                 "kirim_pandas.runs() lists the runs it knows."
             )
         with self._whole(run_id):
@@ -394,7 +395,7 @@ class Journal:
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version != SCHEMA_VERSION:
             raise JournalError(
-                f"The journal {self.path} was written by another version of kirim-pandas (its "
+                f"The journal {self.shown} was written by another version of kirim-pandas (its "
                 f"format is {version}, this version reads {SCHEMA_VERSION}). Nothing was sent. "
                 "Upgrade kirim-pandas, or name another file with journal=… or KIRIM_JOURNAL."
             )
@@ -433,7 +434,7 @@ class Journal:
             yield
         except (ValueError, TypeError, IndexError, zlib.error) as error:
             raise JournalError(
-                f"The journal {self.path} is damaged: {what} {name} does not match its checksum. "
+                f"The journal {self.shown} is damaged: {what} {name} does not match its checksum. "
                 "Nothing was sent. Move the file aside (keep it for support) and label the "
                 "contacts again: a label that is set twice stays as it is."
             ) from error
@@ -444,10 +445,10 @@ class Journal:
             yield
         except BROKEN as error:
             raise JournalError(
-                f"The journal {self.path} cannot be {verb}: {error}. Nothing was sent. "
-                f"{files.advice(error)}, or name another place with journal=… or KIRIM_JOURNAL, or "
-                "do without a journal with journal=False (then a run that stops half-way cannot "
-                "be resumed)."
+                f"The journal {self.shown} cannot be {verb}: {files.shown(error)}. "
+                f"Nothing was sent. {files.advice(error)}, or name another place with "
+                "journal=… or KIRIM_JOURNAL, or do without a journal with journal=False (then a "
+                "run that stops half-way cannot be resumed)."
             ) from error
 
 

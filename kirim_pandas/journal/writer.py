@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kirim_pandas.errors import InvalidInputError, JournalError
 from kirim_pandas.grouptesting.outcomes import cut_batches
 from kirim_pandas.journal.conflicts import refuse_opposites, refuse_undoing
+from kirim_pandas.journal.files import shown
 from kirim_pandas.journal.locks import RunLock, network_file_system
 from kirim_pandas.journal.store import BROKEN, Entry, Journal, RecordState, RunRecord
 from kirim_pandas.run.calls import Call, CallState, PastCall
@@ -94,7 +95,7 @@ class RunWriter:
     def _warn_of_network_disk(self) -> None:
         if disk := network_file_system(self._journal.path):
             self._warn(
-                f"The journal {self._journal.path} is on a network file system ({disk}), where "
+                f"The journal {self._journal.shown} is on a network file system ({disk}), where "
                 "locks and commits may not hold: if the connection breaks, or two notebooks work "
                 "on one run, calls may be missing in it, and a resume would not know of them. "
                 "Name a place on a disk of this computer with journal=… or KIRIM_JOURNAL."
@@ -227,8 +228,8 @@ class RunWriter:
             self._warned = True
             self._journal.wait_for_others(HURRY_SECONDS)
             self._warn(
-                f"The journal {self._journal.path} can no longer be written ({error}). The run "
-                "goes on, and its result will be right. But unless the journal can be written "
+                f"The journal {self._journal.shown} can no longer be written ({shown(error)}). The "
+                "run goes on, and its result will be right. But unless the journal can be written "
                 "again before the run ends, what this session did cannot be taken up by a later "
                 "one: keep this notebook running, and save the result."
             )

@@ -252,7 +252,7 @@ def forget(run_id: str, *, journal: str | Path | None = None) -> None:
                 lock.mark(incomplete=False)
             if not forgotten:
                 raise InvalidInputError(
-                    f"There is no run {run_id!r} in the journal {store.path}, so nothing was "
+                    f"There is no run {run_id!r} in the journal {store.shown}, so nothing was "
                     "deleted. kirim_pandas.runs() lists the runs it knows."
                 )
 

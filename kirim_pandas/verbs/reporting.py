@@ -72,7 +72,8 @@ def compare(
     InvalidInputError
         One of them is no result frame and no run of this journal, or tells two outcomes of one
         contact; or they are known, in this process or the journal, to be of different labels or
-        operations, so that ``applied`` does not mean the same.
+        operations, so that ``applied`` does not mean the same.  A result from a file names no run;
+        it is looked for by its contacts and outcomes.
     JournalError
         A run that is named is at work, or the journal cannot be read.
 
@@ -95,7 +96,7 @@ def compare(
             recall(given, None).frame if isinstance(given, str) else given
             for given in (result_a, result_b)
         )
-        _check_same_meaning(_facts_of_its_own(result_a), _facts_of_its_own(result_b))
+        _check_same_meaning(run_of(result_a), run_of(result_b))
         return reports.compare(result_a, result_b, unchanged=unchanged)
 
 
@@ -106,7 +107,16 @@ def _check_same_meaning(first: RunFacts, second: RunFacts) -> None:
             raise InvalidInputError(
                 f"The first result is of {what} {a}, the second of {b}, so applied does not "
                 "mean the same in both: compare two results of one label and operation."
+                + _which(first)
+                + _which(second)
             )
+
+
+def _which(run: RunFacts) -> str:
+    """Say that a result's run is known by its contacts alone, for that may be another."""
+    if not run.note:
+        return ""
+    return f" {run.note} If it is of another run, say so: result.attrs[{RUN_ID_ATTR!r}] = run_id."
 
 
 def plot(
@@ -196,13 +206,6 @@ def _together(parts: list[_Run], contacts: set[str]) -> list[RunFacts]:
     for part, facts in told:
         alike[facts.label_id, facts.operation].update(part.contacts())
     return [run for _, run in told if alike[run.label_id, run.operation] == contacts]
-
-
-def _facts_of_its_own(result: pd.DataFrame) -> RunFacts:
-    """Find what is known of the run that a result itself names."""
-    result_column(result, "contact_id")  # or it is no result
-    run_id = result.attrs.get(RUN_ID_ATTR)
-    return RunFacts() if run_id is None else _facts(run_id)
 
 
 @dataclass(frozen=True, eq=False)

@@ -83,6 +83,20 @@ def test_every_row_keeps_its_own_city(journey: str, source: str) -> None:
     assert (counts.groupby("city").size() == 1).all()  # each city has its one outcome
 
 
+def test_a_series_does_not_follow_a_result_that_was_renumbered() -> None:
+    """Where a result was reordered and renumbered, equal labels bring it no values of a Series."""
+    frame, result = (one.reset_index(drop=True) for one in world())
+    moved = result.sort_values("contact_id")
+    city = frame["city"][moved.index]
+    for data in (frame, keep(frame, collect_ids(frame))):
+        for still, beside in ((result, frame["city"]), (moved, city)):
+            assert (summary(still, beside, data=data).groupby("city").size() == 1).all()
+        numbered = moved.reset_index(drop=True)
+        with pytest.raises(InvalidInputError, match=r"by \('city'\) is a Series.*renumbered"):
+            summary(numbered, frame["city"], data=data)
+        assert (summary(numbered, city.array, data=data).groupby("group").size() == 1).all()
+
+
 def test_own_columns_come_first() -> None:
     """A column that stands beside the result needs no other frame, and wins over one."""
     frame, result = world()

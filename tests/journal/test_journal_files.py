@@ -174,6 +174,20 @@ def test_what_can_be_no_place_is_our_error(place):
     assert str(told.value).encode()  # it can be printed
 
 
+@pytest.mark.parametrize("length", [300, 5000])
+@pytest.mark.parametrize("deep", [True, False], ids=["folders", "one name"])
+def test_a_long_path_is_told_by_its_ends(tmp_path, length, deep):
+    """A message shows a long path shortened, however it comes into it, so that it can be read."""
+    place = tmp_path / "first" / ("/".join("name" * 30) if deep else "name") / ("x" * length)
+    with pytest.raises(kp.JournalError) as caught:
+        kp.runs(journal=place / "last")
+    said = str(caught.value)
+    assert len(said) < 1200
+    assert " … " in said
+    assert "first" in said
+    assert "/last" in said
+
+
 def test_without_a_home_there_is_no_folder_called_tilde(monkeypatch, tmp_path):
     """Where the system knows no home directory, the usual place is refused in our words."""
     for name in ("HOME", "KIRIM_JOURNAL", "XDG_STATE_HOME"):

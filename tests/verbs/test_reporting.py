@@ -152,6 +152,22 @@ def test_compare_takes_only_results():
             kp.compare(*pair)
 
 
+@pytest.mark.parametrize("lost", [[0], [1], [0, 1]], ids=["first", "second", "both"])
+def test_compare_refuses_the_opposite_operation_through_files(box, forgetful, lost):
+    """A result from a file is looked up, so attach and detach are never compared as if alike."""
+    frame = box.contacts
+    results = [label(box, frame, "attach", number=0), label(box, frame[:90], "detach", number=0)]
+    forgetful()
+    for number in lost:
+        results[number] = through_csv(results[number])
+    with pytest.raises(
+        kp.InvalidInputError, match=r"operation attach, the second of detach.*found"
+    ):
+        kp.compare(*results)
+    again = through_csv(label(box, frame, "attach", number=0))
+    assert kp.compare(results[0], again).empty
+
+
 @pytest.mark.parametrize("before", [False, True], ids=["alone", "after another label's run"])
 def test_results_of_several_runs_together_are_not_taken_for_another_run(box, forgetful, before):
     """A result that pd.concat made is told to be of a label only where no other label fits it."""

@@ -149,9 +149,9 @@ def _named(store: Journal, since: str) -> list[RunRecord]:
     named = [run for run in store.runs() if since in (run.run_id, run.series)]
     if not named:
         raise InvalidInputError(
-            f"since: there is no run {shown(since)} in the journal {store.path}; it was forgotten, "
-            "or is written down elsewhere. kirim_pandas.runs() lists the runs there are; "
-            "since=None compares with nothing."
+            f"since: there is no run {shown(since)} in the journal {store.shown}; it was "
+            "forgotten, or is written down elsewhere. kirim_pandas.runs() lists the runs there "
+            "are; since=None compares with nothing."
         )
     return named
 
@@ -162,7 +162,7 @@ def _last_sync(store: Journal, label: RunRecord, ours: list[RunRecord]) -> RunRe
             return run
     raise InvalidInputError(
         f"since='last': no sync of {label.label_name or label.label_id} is in the journal "
-        f"{store.path}. The first one goes without since=: it attaches the label to all members, "
+        f"{store.shown}. The first one goes without since=: it attaches the label to all members, "
         "and detaches it from the other rows of the frame. A run that attached it can be named: "
         "since=run_id; kirim_pandas.runs() lists them."
     )
