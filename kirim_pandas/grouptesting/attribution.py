@@ -23,20 +23,19 @@ moves in before any probe holds one of the two; and whatever happens after the c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kirim_pandas.grouptesting.checks import Checks
-from kirim_pandas.grouptesting.clusters import Cluster, Node
+from kirim_pandas.grouptesting.clusters import Node
 from kirim_pandas.grouptesting.confirming import Confirmer
 from kirim_pandas.grouptesting.counters import Batch, Counters, Resends
 from kirim_pandas.grouptesting.designs import Contradiction
 from kirim_pandas.grouptesting.estimates import expected_probes_for, probes_for_counts
-from kirim_pandas.grouptesting.frontier import Frontier
+from kirim_pandas.grouptesting.found import Found
 from kirim_pandas.grouptesting.late_skips import ReplyLog
 from kirim_pandas.grouptesting.outcomes import (
     MAX_CONTACTS_PER_CALL,
@@ -46,17 +45,9 @@ from kirim_pandas.grouptesting.outcomes import (
     Outcome,
     Positions,
 )
-from kirim_pandas.grouptesting.planning import Plan
-from kirim_pandas.grouptesting.recount import Recount
+from kirim_pandas.grouptesting.search import Asked, Replies, Search, Take
 
 __all__ = ["Attribution", "expected_probes_for"]
-
-_MAX_RECOUNTS = 30
-"""Recounts, besides one for each batch, after which all that is open is given up: a service that
-miscounts at random must not be asked for ever. A mover causes one or two."""
-
-Replies: TypeAlias = Sequence[Counts | None]
-Take: TypeAlias = Callable[[list[Positions], Replies], None]
 
 
 class Attribution:
@@ -87,27 +78,20 @@ class Attribution:
         probe_size: int = MAX_CONTACTS_PER_CALL,
         groups: NDArray[np.int64] | None = None,
     ) -> None:
-        self.outcomes: NDArray[np.int8] = np.zeros(contact_count, dtype=np.int8)
-        self.probed: NDArray[np.bool_] = np.zeros(contact_count, dtype=np.bool_)
+        self._found = found = Found(contact_count)
+        self.outcomes, self.probed = found.outcomes, found.probed
         self._counters = Counters()
         self._resends = Resends()
         self._probe_size = probe_size
-        self._frontier = Frontier(probe_size, groups)
+        self._search = Search(found, probe_size, groups, self._counters, found.forget_applied)
         self._batches: list[Batch] = []
-        self._batch_of: NDArray[np.int32] = np.full(contact_count, -1, dtype=np.int32)
-        self._known: NDArray[np.bool_] = np.zeros(contact_count, dtype=np.bool_)
         self._contacts = 0
         self._waiting: list[Batch] = []  # with a remainder, until it is known what it means
-        self._recount = Recount(probe_size)
-        self._recounts_started = 0
         self._probes: list[Positions] = []
         self._take: Take | None = None
-        self._log = ReplyLog(self._batch_of)
-        self._confirmer = Confirmer(
-            self.outcomes, self.probed, self._known, self._batch_of, probe_size
-        )
-        # Of a guess: leaves of one outcome, a node to be halved, and calls that check it.
-        self._pure: list[Node] = []
+        self._log = ReplyLog(found.batch_of)
+        self._confirmer = Confirmer(found, probe_size)
+        # Of a guess: a node to be halved, and calls that check it.
         self._halving: Node | None = None
         self._checks: Checks | None = None
 
@@ -122,8 +106,9 @@ class Attribution:
             Its reply.
         """
         batch = Batch(positions, counts)
-        self._batch_of[positions] = len(self._batches)
+        self._found.batch_of[positions] = len(self._batches)
         self._batches.append(batch)
+        self._search.batches += 1
         self._contacts += len(batch)
         self._log.add_batch(positions, counts)
         if batch.sound and batch.remainder and not self._resends.over:
@@ -148,28 +133,27 @@ class Attribution:
         self._probes, self._take = self._next(budget)
         return self._probes
 
-    def _next(self, budget: int | None) -> tuple[list[Positions], Take]:
+    def _next(self, budget: int | None) -> Asked:
         """Return the next probes, and who takes them and the replies."""
-        asked: tuple[list[Positions], Take] | None = None
+        asked: Asked | None = None
         if budget is None:
-            asked = self._search(None)
+            asked = self._seek(None)
         # What probes found counts for nothing until it is confirmed: keep those calls.
         elif (free := budget - self._confirmer.reserve(self._batches)) > 0:
-            asked = self._search(free)
+            asked = self._seek(free)
         return asked or (self._confirmer.calls()[:budget], self._tell_confirming)
 
-    def _search(self, budget: int | None) -> tuple[list[Positions], Take] | None:
+    def _seek(self, budget: int | None) -> Asked | None:
         """Return the next probes of the search; None when it is over."""
         if (again := self._resend()) is not None:
             return [again], self._tell_resend
-        if probes := self._recount.probes()[:budget]:
-            return probes, self._tell_recount
-        if node := self._halving:
-            return [np.sort(node.positions[: node.size // 2])], partial(self._tell_half, node)
-        if checks := self._checks:
-            return checks.probes()[:budget], partial(self._tell_checks, checks)
-        plan = self._frontier.next_plan(budget, self._batch_of) if self._frontier else None
-        return None if plan is None else (plan.probes(), partial(self._tell_plan, plan))
+        if not len(self._search.recount):
+            if node := self._halving:
+                half = np.sort(node.positions[: node.size // 2])
+                return [half], partial(self._tell_half, node)
+            if checks := self._checks:
+                return checks.probes()[:budget], partial(self._tell_checks, checks)
+        return self._search.next(budget)
 
     def _resend(self) -> Positions | None:
         """Return a batch to be sent again while some wait for what a remainder means."""
@@ -211,64 +195,64 @@ class Attribution:
             Empty while something is asked that a guess would interfere with, and once parts of
             several batches are searched together.
         """
-        asked = (self._checks, self._halving, self._waiting, self._recount.probes())
-        if any(asked) or self._frontier.has_clusters:
+        search = self._search
+        asked = (self._checks, self._halving, self._waiting, search.recount)
+        if any(asked) or search.frontier.has_clusters:
             return []
-        nodes, held = self._frontier.nodes(), ~self._known
-        for node in reversed(self._pure):
+        nodes, held = search.frontier.nodes(), ~self._found.known
+        for node in reversed(search.pure):
             if not held[node.positions].any():  # else it was sought again since, for it moved
                 held[node.positions] = True
                 nodes.append(node)
         return [
-            Leaf(node.positions, node.counts, int(self._batch_of[node.positions[0]]))
+            Leaf(node.positions, node.counts, int(self._found.batch_of[node.positions[0]]))
             for node in nodes
         ]
 
     def suppose(self, groups: Sequence[tuple[Positions, Outcome]]) -> None:
         """Ask next whether contacts of open leaves have the outcomes supposed of them."""
-        open_groups = [(group[~self._known[group]], outcome) for group, outcome in groups]
+        open_groups = [(group[~self._found.known[group]], outcome) for group, outcome in groups]
         checks = Checks(open_groups, self._probe_size)
         self._checks = checks if checks.probes() else None
 
     def halve(self, leaf: Leaf, order: NDArray[np.int64]) -> None:
         """Ask next about the first half of an open leaf, whose contacts are put in this order."""
-        node = self._frontier.remove(leaf.positions)
+        node = self._search.frontier.remove(leaf.positions)
         self._halving = Node(node.positions[order], node.counts)
 
     def order(self, positions: Positions, levels: NDArray[np.int64]) -> None:
         """Cut open leaves between contacts of different levels first, from now on."""
         groups = np.full(len(self.outcomes), -1, dtype=np.int64)
         groups[positions] = levels
-        self._frontier.regroup(groups)
+        self._search.frontier.regroup(groups)
 
     def _tell_half(self, node: Node, probes: list[Positions], replies: Replies) -> None:
         self._halving = None
-        answer = self._read(probes, replies)[0]
+        answer = self._search.read(probes, replies)[0]
         if answer is None:
-            self._count_afresh(node.positions)
+            self._search.count_afresh(node.positions)
             return
         try:
-            self._divide(node, node.size // 2, answer)
+            self._search.divide(node, node.size // 2, answer)
         except Contradiction:
-            self._count_afresh(node.positions)
+            self._search.count_afresh(node.positions)
 
     def _tell_checks(self, checks: Checks, probes: list[Positions], replies: Replies) -> None:
-        for positions, outcome in checks.tell(self._read(probes, replies)):
-            self.outcomes[positions] = outcome
+        for positions, outcome in checks.tell(self._search.read(probes, replies)):
             self.probed[positions] = True
-            self._known[positions] = True
-            self._confirmer.vouch(positions)
+            self._found.name(positions, outcome)
+            self._found.vouch(positions)
         if checks.probes():
             return
         self._checks = None
-        for node in self._frontier.nodes():
-            if self._known[node.positions].any():
-                self._frontier.remove(node.positions)
+        for node in self._search.frontier.nodes():
+            if self._found.known[node.positions].any():
+                self._search.frontier.remove(node.positions)
                 self._put_rest(node)
 
     def _put_rest(self, node: Node) -> None:
         """Go on with what is open of a node, now that some of its contacts are known."""
-        known = self._known[node.positions]
+        known = self._found.known[node.positions]
         found = self.outcomes[node.positions[known]]
         rest = node.positions[~known]
         counts = tuple(
@@ -278,19 +262,19 @@ class Attribution:
         if not len(rest):
             return  # all proved; that the counts were others is for `late_skips`
         if min(counts) < 0 or sum(counts) > len(rest):
-            self._count_afresh(rest)
+            self._search.count_afresh(rest)
         else:
-            self._put(Node(rest, counts))
+            self._search.put(Node(rest, counts))
 
     def count_again(self, positions: Positions) -> None:
         """Seek contacts once more that were given up, from fresh counts."""
-        self._confirmer.take_back(positions)
-        self._recount.add(positions)
+        self._found.given_up[positions] = False
+        self._search.recount.add(positions)
 
     @property
     def undetermined(self) -> int:
         """How many contacts of the batches have no outcome yet."""
-        return self._contacts - int(np.count_nonzero(self._known))
+        return self._contacts - self._found.known_count
 
     def expected_probes(self) -> float:
         """Estimate how many probes are left."""
@@ -299,37 +283,23 @@ class Attribution:
             for b in self._waiting
         ]
         # A guess that fits every count is most likely right: then only confirming calls are left.
-        search = 0.0 if self._checks else self._frontier.expected_probes()
+        search = 0.0 if self._checks else self._search.frontier.expected_probes()
+        search += len(self._search.recount)
         if self._halving:
             search += probes_for_counts(self._halving.size, self._halving.counts)
-        known = search + self._confirmer.expected()
-        return known + len(self._recount.probes()) + bool(waiting) + sum(waiting)
+        return search + self._confirmer.expected() + bool(waiting) + sum(waiting)
 
     def _open(self, batch: Batch) -> None:
         if not batch.sound:
             self._confirmer.add_mixed(batch)
-            self._recount.add(batch.positions)
+            self._search.recount.add(batch.positions)
             return
         uncounted = batch.remainder if self._counters.changes is False else 0
         counts = (batch.reply.cross_org, batch.reply.team_mismatch, uncounted)
         node = Node(batch.positions, counts)
         if node.bits > 0:
             self._confirmer.add_mixed(batch)
-        self._put(node, probed=False)
-
-    def _put(self, node: Node, *, probed: bool = True) -> None:
-        """Name the contacts of a node that one outcome explains; else keep it to be asked about."""
-        self.probed[node.positions] |= probed
-        if node.bits > 0:
-            self._frontier.add(node)
-            return
-        self._known[node.positions] = True
-        if not self._frontier.has_clusters:
-            self._pure.append(node)
-        if not any(node.counts):
-            self.outcomes[node.positions] = Outcome.APPLIED
-        else:
-            self.outcomes[node.positions] = SKIPS[int(np.argmax(node.counts))]
+        self._search.put(node, probed=False)
 
     def _release(self) -> None:
         """Open the batches that waited for what a remainder means."""
@@ -344,64 +314,9 @@ class Attribution:
         if self._resends.over:
             self._release()
 
-    def _read(self, probes: list[Positions], replies: Replies) -> list[tuple[int, ...] | None]:
-        if self._counters.notice(probes, replies):
-            self._confirmer.forget_applied()
-        return self._counters.read(probes, replies)
-
-    def _tell_plan(self, plan: Plan, probes: list[Positions], replies: Replies) -> None:
-        counts = self._read(probes, replies)
-        self._frontier.take(plan)
-        told = [count for count in counts if count is not None]
-        if len(told) < len(counts):
-            self._count_afresh(np.concatenate([item.contacts() for item in plan.items]))
-            return
-        try:
-            answers = plan.answers(np.array(told, dtype=np.int64))
-            for item, question, answer in zip(plan.items, plan.questions, answers, strict=True):
-                self._tell_item(item, question.left, answer)
-        except Contradiction:
-            self._frontier.clear()
-            self._count_afresh(np.flatnonzero((self._batch_of >= 0) & self._confirmer.open()))
-
-    def _tell_item(self, item: Node | Cluster, left: int, answer: tuple[int, ...]) -> None:
-        if isinstance(item, Node):
-            self._divide(item, left, answer)
-        else:
-            self._tell_cluster(item, answer)
-
-    def _divide(self, node: Node, size: int, answer: tuple[int, ...]) -> None:
-        left, right = node.positions[:size], node.positions[size:]
-        rest = tuple(a - b for a, b in zip(node.counts, answer, strict=True))
-        if min(rest) < 0 or sum(answer) > len(left) or sum(rest) > len(right):
-            raise Contradiction
-        self._put(Node(left, answer))
-        self._put(Node(right, rest))
-
-    def _tell_cluster(self, cluster: Cluster, answer: tuple[int, ...]) -> None:
-        for node in cluster.tell(answer):
-            self._put(node)
-        if cluster.cells:
-            self._frontier.put_back(cluster)
-
-    def _count_afresh(self, positions: Positions) -> None:
-        """Ask for fresh counts of what is not in the frontier any more."""
-        self._recounts_started += 1
-        if self._recounts_started > _MAX_RECOUNTS + len(self._batches):
-            self._confirmer.give_up(positions)
-        else:
-            self._recount.add(positions)
-
-    def _tell_recount(self, probes: list[Positions], replies: Replies) -> None:
-        nodes, unanswered = self._recount.tell(self._read(probes, replies))
-        for node in nodes:
-            self._put(node)
-        for positions in unanswered:
-            self._confirmer.give_up(positions)
-
     def _tell_confirming(self, probes: list[Positions], replies: Replies) -> None:
-        for call in self._confirmer.tell(probes, self._read(probes, replies)):
+        for call in self._confirmer.tell(probes, self._search.read(probes, replies)):
             if call.counts is None:
-                self._recount.add(call.positions)
+                self._search.recount.add(call.positions)
             else:
-                self._put(Node(call.positions, call.counts))
+                self._search.put(Node(call.positions, call.counts))

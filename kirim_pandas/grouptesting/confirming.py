@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kirim_pandas.grouptesting.counters import Batch, Counters
+from kirim_pandas.grouptesting.found import Found
 from kirim_pandas.grouptesting.late_skips import ReplyLog
 from kirim_pandas.grouptesting.outcomes import SKIPS, Outcome, Positions, cut
 
@@ -27,8 +28,6 @@ _MAX_IMPURE_ROUNDS = 8
 _FEW = 2
 """Contacts of a batch that may be given up without giving up its skips: their part in the
 batch's first counts is unknown, and with more of them the counts tell nothing."""
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,30 +43,15 @@ class Confirmer:
 
     Parameters
     ----------
-    outcomes, probed, known
-        What was found for each position, where it took probes, and where the search is over;
-        kept up to date by the caller.
-    batch_of
-        For each position the number of its batch, -1 for none; kept up to date by the caller.
+    found
+        What was found; kept up to date by the caller, too.
     probe_size
         The most contacts a call may hold.
     """
 
-    def __init__(
-        self,
-        outcomes: NDArray[np.int8],
-        probed: Mask,
-        known: Mask,
-        batch_of: NDArray[np.int32],
-        probe_size: int,
-    ) -> None:
-        self._outcomes = outcomes
-        self._probed = probed
-        self._known = known
-        self._batch_of = batch_of
+    def __init__(self, found: Found, probe_size: int) -> None:
+        self._found = found
         self._probe_size = probe_size
-        self._confirmed: Mask = np.zeros(len(outcomes), dtype=np.bool_)
-        self._given_up: Mask = np.zeros(len(outcomes), dtype=np.bool_)
         self._impure_rounds = 0
         self._mixed_contacts = 0
         self._mixed_kinds: set[int] = set()
@@ -77,35 +61,14 @@ class Confirmer:
         self._mixed_contacts += len(batch)
         self._mixed_kinds.update(_kinds(batch))
 
-    def give_up(self, positions: Positions) -> None:
-        """Leave contacts undetermined for good."""
-        self._given_up[positions] = True
-        self._known[positions] = False
-        self._outcomes[positions] = Outcome.UNDETERMINED
-
-    def take_back(self, positions: Positions) -> None:
-        """Seek contacts again after all."""
-        self._given_up[positions] = False
-
-    def open(self) -> Mask:
-        """Return where the search is neither over nor given up."""
-        return ~self._known & ~self._given_up
-
-    def vouch(self, positions: Positions) -> None:
-        """Take in that a pure call has proved what was found of these contacts."""
-        self._confirmed[positions] = True
-
-    def forget_applied(self) -> None:
-        """Confirm who was found applied anew, for `applied` is read otherwise from now on."""
-        self._confirmed &= self._outcomes != Outcome.APPLIED
-
     def calls(self) -> list[Positions]:
         """Return the calls to send, of one outcome each."""
-        rows = np.flatnonzero(self._probed & self._known & ~self._confirmed)
+        found = self._found
+        rows = np.flatnonzero(found.probed & found.known & ~found.confirmed)
         return [
             part
             for outcome in Outcome
-            for part in cut(rows[self._outcomes[rows] == outcome], self._probe_size)
+            for part in cut(rows[found.outcomes[rows] == outcome], self._probe_size)
         ]
 
     def tell(
@@ -114,17 +77,16 @@ class Confirmer:
         """Take the counts; return what is to be sought again."""
         impure = []
         for positions, count in zip(calls, counts, strict=True):
-            found = self._outcomes[positions[0]]
+            found = self._found.outcomes[positions[0]]
             if count == tuple(len(positions) * int(found == skip) for skip in SKIPS):
-                self._confirmed[positions] = True
+                self._found.vouch(positions)
             else:
-                self._known[positions] = False
-                self._outcomes[positions] = Outcome.UNDETERMINED
+                self._found.reopen(positions)
                 impure.append(Impure(positions, count))
         self._impure_rounds += bool(impure)
         if self._impure_rounds > _MAX_IMPURE_ROUNDS:
             for call in impure:
-                self.give_up(call.positions)
+                self._found.give_up(call.positions)
             return []
         return impure
 
@@ -137,17 +99,18 @@ class Confirmer:
         their whole batch, for any of them may have passed in the batch's own call. So do those
         found applied where `applied` may count changes: who is deleted is not counted either.
         """
-        sure = self._known & (self._confirmed | ~self._probed)
-        open_rows = (self._batch_of >= 0) & ~sure
-        given_up = np.bincount(self._batch_of[self._given_up], minlength=len(batches)) > _FEW
+        found, batch_of = self._found, self._found.batch_of
+        sure = found.known & (found.confirmed | ~found.probed)
+        open_rows = (batch_of >= 0) & ~sure
+        given_up = np.bincount(batch_of[found.given_up], minlength=len(batches)) > _FEW
         unsound = np.array([not batch.sound for batch in batches], dtype=np.bool_)
         open_batches = np.union1d(
-            self._batch_of[open_rows & ~self._given_up], np.flatnonzero(given_up | unsound)
+            batch_of[open_rows & ~found.given_up], np.flatnonzero(given_up | unsound)
         )
         shown = Outcome.UNDETERMINED if any(counters.readings()) else Outcome.APPLIED
-        of_whole = self._probed & (self._outcomes > shown)
-        unknown = open_rows | (of_whole & np.isin(self._batch_of, open_batches))
-        outcomes = self._outcomes.copy()
+        of_whole = found.probed & (found.outcomes > shown)
+        unknown = open_rows | (of_whole & np.isin(batch_of, open_batches))
+        outcomes = found.outcomes.copy()
         outcomes[unknown] = Outcome.UNDETERMINED
         outcomes[log.late(outcomes, unknown, counters)] = Outcome.UNDETERMINED
         if not counters.proven:
@@ -165,12 +128,12 @@ class Confirmer:
 
     def reserve(self, batches: Sequence[Batch]) -> int:
         """Return how many confirming calls it takes at most to finish what probes touched."""
-        touched = [batch for batch in batches if self._probed[batch.positions].any()]
+        touched = [batch for batch in batches if self._found.probed[batch.positions].any()]
         return self._calls_for(sum(map(len, touched)), set[int]().union(*map(_kinds, touched)))
 
     def _calls_for(self, contacts: int, kinds: set[int]) -> int:
         """Return it for so many contacts, among them all that are confirmed already."""
-        rows = contacts - int(np.count_nonzero(self._confirmed))
+        rows = contacts - self._found.confirmed_count
         return -(-rows // self._probe_size) + len(kinds) if rows else 0
 
 

@@ -34,6 +34,9 @@ class Recount:
         self._probe_size = probe_size
         self._probes: list[Positions] = []
 
+    def __len__(self) -> int:
+        return len(self._probes)
+
     def add(self, positions: Positions) -> None:
         """Put contacts in line, in the order of the run, for nearby contacts are often alike."""
         self._probes += cut_to_size(np.sort(positions), self._probe_size)
