@@ -4,6 +4,7 @@
 """
 
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import nox
@@ -47,10 +48,14 @@ def lint(session: nox.Session) -> None:
 @nox.session(python="3.11")
 def lowest(session: nox.Session) -> None:
     """Run the tests on the lowest versions that the package says it works with."""
-    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
-    optional = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *optional["plot"], *optional["parquet"]]
-    session.install("-e", ".[test]", *(lowest_of(requirement) for requirement in wanted))
+    session.install("-e", ".[test]", *lowest_versions())
+    session.run("pytest", "-q", "-n", "2", "-m", NOT_HERE, *session.posargs)
+
+
+@nox.session(python=["3.11", "3.13"])
+def newest(session: nox.Session) -> None:
+    """Run the tests on the newest versions that there are, on the oldest and newest Python."""
+    session.install("-e", ".[test]", "--upgrade", "--upgrade-strategy", "eager")
     session.run("pytest", "-q", "-n", "2", "-m", NOT_HERE, *session.posargs)
 
 
@@ -69,7 +74,13 @@ def bench(session: nox.Session) -> None:
         session.run("python", f"benchmarks/{name}.py")
 
 
-def lowest_of(requirement: str) -> str:
-    """Turn ``name>=1.2,<3`` into ``name==1.2.*``."""
-    name, _, versions = requirement.partition(">=")
-    return f"{name}=={versions.partition(',')[0]}.*"
+def lowest_versions() -> list[str]:
+    """Pin what people install to the lowest version that is allowed: ``>=1.2,<3`` to ``==1.2``."""
+    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    ours = [extras[name] for name in extras if name not in ("test", "docs", "dev")]
+    return [
+        requirement.partition(",")[0].replace(">=", "==")
+        for requirement in chain(project["dependencies"], *ours)
+        if not requirement.startswith("kirim-pandas")
+    ]

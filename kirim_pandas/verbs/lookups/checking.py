@@ -91,8 +91,8 @@ def check(
     >>> import kirim_pandas as kp
     >>> with kp.sandbox.start(contacts=10) as sandbox:
     ...     facts = kp.check(client=sandbox.client())
-    >>> facts["ok"].all()
-    np.True_
+    >>> bool(facts["ok"].all())
+    True
     """
     with ShortTraceback():
         label_id = plain(label_id)

@@ -79,8 +79,8 @@ def contacts(
     >>> import kirim_pandas as kp
     >>> with kp.sandbox.start(contacts=30) as sandbox:
     ...     people = kp.contacts(limit=20, client=sandbox.client())
-    >>> len(people), people["contact_id"].str.startswith("ctc_").all()
-    (20, np.True_)
+    >>> len(people), set(people["contact_id"].str[:4])
+    (20, {'ctc_'})
     """
     with ShortTraceback():
         search, phone, limit, metadata = (plain(one) for one in (search, phone, limit, metadata))

@@ -118,7 +118,9 @@ def _followed(known: pd.DataFrame, run: RunRecord, frame: pd.DataFrame) -> pd.Da
     told = frame[frame["status"].isin(["applied", "skipped", "unknown"])]
     if run.operation == "detach":
         told = told[told.index.isin(known.index) & (told["status"] != "skipped").to_numpy()]
-        in_doubt = told[told["status"] == "unknown"].assign(reason="no_reply")
+        in_doubt = told[told["status"] == "unknown"]
+        lost = pd.array(["no_reply"] * len(in_doubt), dtype="string")
+        in_doubt = in_doubt.assign(reason=lost)
         return pd.concat([known[~known.index.isin(told.index)], in_doubt])
     has_it = known.index[known["status"] == "applied"]
     told = told[~((told["status"] == "unknown").to_numpy() & told.index.isin(has_it))]
