@@ -192,9 +192,10 @@ class KirimAccessor:
         hint: Hint = "auto",
         reads: bool = True,
         resolve: Resolve = "rows",
+        max_requests: int | None = None,
         client: Client | None = None,
         progress: ProgressChoice = True,
-        journal: str | Path | None = None,
+        journal: JournalChoice = None,
     ) -> pd.DataFrame:
         """Give each segment of these rows its label, in one call that can be stopped and resumed.
 
@@ -221,8 +222,12 @@ class KirimAccessor:
             True makes labels that are named and do not exist.
         id_column, phone, email, team_id, hint, reads, resolve, client, progress
             As for :meth:`bulk_label`; `team_id` is also the team of labels that are made.
+        max_requests
+            Cap on the write requests of all runs together, which :func:`kirim_pandas.resume` goes
+            on from; labels first, probes with what is left.
         journal
-            Where the runs are written down: a path, or None for the usual place.
+            Where the runs are written down: a path, None for the usual place; False for a file
+            that is deleted when the call ends (then it cannot be resumed).
 
         Returns
         -------
@@ -270,6 +275,7 @@ class KirimAccessor:
                 hint,
                 reads,
                 resolve,
+                max_requests,
                 client,
                 journal,
             )

@@ -69,20 +69,11 @@ class ResumeOptions(TypedDict, total=False):
     journal: str | Path | None
 
 
-class SegmentOptions(TypedDict, total=False):
+class SegmentOptions(LabelOptions, total=False):
     """What ``label_segments`` takes beside segments, labels and operation."""
 
     exclusive: bool
     create: bool
-    id_column: Hashable | None
-    phone: Hashable | None
-    email: Hashable | None
-    team_id: str | None
-    hint: Hint
-    reads: bool
-    resolve: Resolve
-    client: Client | None
-    journal: str | Path | None
 
 
 class SyncOptions(TypedDict, total=False):

@@ -89,7 +89,7 @@ def execute(
     if client is not None and pool.in_flight:
         client.leave_in_flight()  # a resume, or another run, is not to wait for them
     ending = Ending(order, ended, frame_of(order, ended.outcomes), broken)
-    resumable = writer is not None and writer.resumable
+    resumable = writer is not None and writer.resumable and order.journal is not False
     if writer is not None:
         writer.end(ending.state, ending.summary, ended.outcomes.outcome)
     return ending.conclude(resumable=resumable)

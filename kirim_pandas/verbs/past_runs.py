@@ -264,4 +264,6 @@ def _state(store: Journal, record: RunRecord) -> str:
     from kirim_pandas.journal.locks import is_locked
     from kirim_pandas.journal.writer import lock_path
 
-    return "running" if is_locked(lock_path(store, record.run_id)) else "interrupted"
+    holders = filter(None, (record.run_id, record.series))  # of a series, one run after the other
+    at_work = any(is_locked(lock_path(store, holder)) for holder in holders)
+    return "running" if at_work else "interrupted"

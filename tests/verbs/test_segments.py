@@ -110,6 +110,78 @@ def test_stopped_anywhere_it_goes_on(box, labels, answered):
         df.kirim.resume(series, client=box.client())
 
 
+def states(result):
+    """The states of the runs of a series, in their order."""
+    return kp.runs().query("series == @result.attrs['kirim_run_id']")["state"].tolist()[::-1]
+
+
+def test_a_cap_holds_for_all_runs_together(box, labels):
+    """Labels come first; whatever the cap left out is capped, and a resume goes on with it."""
+    df, before = tiered(box), len(box.requests())
+    result = segmented(df, labels, box, exclusive=True, max_requests=3)
+    assert writes(box, before) == 3
+    assert states(result) == ["capped"] * 10
+    runs = kp.runs()[::-1]
+    assert runs["requests"].tolist() == [1] * 3 + [0] * 7
+    assert runs["not_sent"].iloc[3:].tolist() == runs["rows"].iloc[3:].tolist()
+    unsent = df["tier"].isin(["d", "e"])
+    assert (result.loc[unsent, "reason"] == "stopped").all()
+    assert not (result.loc[~unsent, "reason"] == "stopped").any()
+    kp.resume(result.attrs["kirim_run_id"], client=box.client(), progress=False)
+    check_members(box, df, labels)
+    assert states(result) == ["finished"] * 10
+
+
+def test_runs_that_wait_for_their_turn_are_at_work(box, labels):
+    """Runs are running while their series is at work; once it was stopped, they are stopped."""
+    seen = []
+
+    def look(now):
+        if now.answered > 300 and not seen:
+            seen.append(kp.runs()["state"].tolist())
+            raise KeyboardInterrupt
+
+    with pytest.raises(kp.RunInterrupted) as caught:
+        segmented(tiered(box), labels, box, progress=look)
+    assert set(seen[0]) == {"finished", "running"}
+    assert set(states(caught.value.result)) == {"finished", "stopped"}
+
+
+def test_a_series_is_at_work_in_one_place(box, labels):
+    """While a series is at work nobody else goes on with it."""
+    told = []
+
+    def go_on(now):
+        if not told:
+            told.append(now)
+            series = kp.runs()["series"].iloc[0]
+            with pytest.raises(kp.JournalError, match=f"{series} is at work"):
+                kp.resume(series, client=box.client(), progress=False)
+
+    segmented(tiered(box).iloc[:50], labels, box, progress=go_on)
+    assert told
+
+
+def test_without_a_journal_nothing_is_kept(box, labels, tmp_path, monkeypatch):
+    """With journal=False all is done as with one, nothing stays on the disk, nothing is resumed."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    df = tiered(box)
+    result = segmented(df, labels, box, exclusive=True, journal=False)
+    check_rows(box, df, labels, result)
+    check_members(box, df, labels)
+    assert kp.runs().empty
+    assert list(tmp_path.iterdir()) == []
+
+    def stop(now):
+        raise KeyboardInterrupt
+
+    with pytest.raises(kp.RunInterrupted, match="calling again is safe") as caught:
+        segmented(df, labels, box, journal=False, progress=stop)
+    assert "kirim_pandas.resume(" not in str(caught.value)
+    assert len(caught.value.result) == len(df)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_series_is_resumed_by_another_process(box, labels, monkeypatch):
     """All runs are written down before the first is sent, so the journal alone is enough."""
     df = tiered(box)
@@ -314,7 +386,10 @@ def test_a_contact_of_two_segments(box, labels):
         ("contact_id", None, {}, "different values were found"),
         ("tier", {"a": "x"}, {"op": "set"}, "operation"),
         ("tier", {"a": "x"}, {"op": "detach", "exclusive": True}, "exclusive=True"),
-        ("tier", {"a": "x"}, {"journal": False}, "journal: found False"),
+        ("tier", {"a": "x"}, {"journal": 5}, "journal: found 5"),
+        ("tier", {"a": "x"}, {"max_requests": 0}, "max_requests=0 was found"),
+        ("tier", {"a": "x"}, {"exclusive": "no"}, "exclusive: found 'no'"),
+        ("tier", {"a": "x"}, {"create": None}, "create: found"),
         ("tier", {"a": "x"}, {"resolve": "all"}, "resolve="),
         ("tier", {"a": "x" * 51}, {"create": True}, "a label has at most 50"),
         ("tier", pd.Series(["x", "y"], index=["a", "a"]), {}, "twice, expected one label"),

@@ -57,7 +57,7 @@ def start_series(series: Series) -> LabelJob:
             work,
             facts,
             view=JobDisplay,
-            resume=again if series.runs else None,
+            resume=again if series.is_kept else None,
             requests_per_minute=lambda: pace(series.client),
             notes=notes,
             tally=tally,

@@ -19,6 +19,7 @@ from kirim_pandas.frames.ids import ContactIds
 from kirim_pandas.frames.pairing import keep
 from kirim_pandas.verbs.door import (
     client_problems,
+    flag_problems,
     journal_problems,
     plain,
     progress_problems,
@@ -68,6 +69,7 @@ class Asked:
     hint: Hint = "auto"
     reads: bool = True
     resolve: Resolve = "rows"
+    max_requests: int | None = None
     client: Client | None = None
     journal: JournalChoice = None
 
@@ -140,6 +142,7 @@ def prepare(obj: Pandas, asked: Asked, progress: ProgressChoice) -> Prepared:
         new=tuple(new),
         team_id=asked.team_id,
         reads=asked.reads,
+        max_requests=plain(asked.max_requests),
     )
 
 
@@ -177,11 +180,12 @@ def _option_problems(asked: Asked, progress: object) -> list[str]:
     )
     return [
         *operation_problems(asked.op),
-        *option_problems(asked.resolve, None),
+        *option_problems(asked.resolve, asked.max_requests),
+        *flag_problems(exclusive=asked.exclusive, create=asked.create, reads=asked.reads),
         *client_problems(asked.client),
-        *journal_problems(asked.journal, needed=True),
+        *journal_problems(asked.journal),
         *progress_problems(progress),
-        *[both] * (asked.exclusive and asked.op == "detach"),
+        *[both] * (asked.exclusive is True and shown(asked.op) == "'detach'"),
     ]
 
 

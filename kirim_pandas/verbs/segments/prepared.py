@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,8 +45,8 @@ class Prepared:
         Makes the result of what is known of all contacts and runs.
     rows : int
         Rows of the result.
-    journal : str, Path or None
-        Where it is to be written down.
+    journal : str, Path, False or None
+        Where it is to be written down; False for a place that is deleted at the end.
     client : Client or None
         Sends; None where there is nothing to send.
     source : Kept or None
@@ -99,7 +100,8 @@ class Prepared:
 
         client, series_id = self.client, new_run_id()
         assert client is not None  # somebody is to be labeled
-        journal = located(self.journal or None)
+        passing = TemporaryDirectory(prefix="kirim-") if self.journal is False else None
+        journal = located(passing.name if passing else self.journal or None)
         made = {name: create_label(name, team_id=self.team_id, client=client) for name in self.new}
         orders = [
             replace(one, label_id=made.get(one.label_id, one.label_id), series=series_id)
@@ -117,6 +119,7 @@ class Prepared:
             source=self.source,
             reads=self.reads,
             max_requests=self.max_requests,
+            passing=passing,
         )
 
 

@@ -7,8 +7,8 @@ that has not finished is resumed in its turn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, closing, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from operator import gt
@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from kirim_pandas import session
-from kirim_pandas.errors import KirimError, RunInterrupted
+from kirim_pandas.errors import JournalError, KirimError, RunInterrupted
 from kirim_pandas.frames.reports import RunFacts
-from kirim_pandas.frames.results import RUN_ID_ATTR
+from kirim_pandas.frames.results import RUN_ID_ATTR, STATUSES
 from kirim_pandas.grouptesting.outcomes import MAX_CONTACTS_PER_CALL
 from kirim_pandas.run.stop import StopButton, stop_on_signals
 from kirim_pandas.verbs.door import past_run
@@ -30,14 +30,17 @@ from kirim_pandas.verbs.labeling import carry_out, pace, warn
 from kirim_pandas.verbs.resuming import Recalled, Resumption, recall, taken_up
 
 if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
+
     from kirim_pandas.frames.pairing import Kept
-    from kirim_pandas.journal.store import RunRecord
+    from kirim_pandas.journal.locks import RunLock
+    from kirim_pandas.journal.store import RecordState, RunRecord
     from kirim_pandas.notebook.series import SeriesProgress, SeriesTally
     from kirim_pandas.notebook.texts import JobFacts
     from kirim_pandas.run.calls import PastCall
     from kirim_pandas.run.progress import RunState
     from kirim_pandas.run.spec import Resolve
-    from kirim_pandas.verbs.arguments import Client, ProgressChoice
+    from kirim_pandas.verbs.arguments import Client, JournalChoice, ProgressChoice
 
 __all__ = ["Series", "known_of", "runs_of", "task_of"]
 
@@ -95,6 +98,8 @@ class Series:
         Whether the list of contacts may be read.
     max_requests : int or None
         Cap on the calls of all runs together; those of later runs' batches are set aside.
+    passing : TemporaryDirectory or None
+        Where `journal` is, if it is to be kept no longer than the series is at work.
     warn : callable
         Told what people must know, a text each.
     """
@@ -108,6 +113,7 @@ class Series:
     source: Kept | None = None
     reads: bool = True
     max_requests: int | None = None
+    passing: TemporaryDirectory[str] | None = None
     warn: Callable[[str], None] = warn
     _known: dict[str, Recalled] = field(default_factory=dict)
 
@@ -117,9 +123,25 @@ class Series:
         with stop_on_signals(stop), self.at_work():
             return self.work(self._shows(progress), stop)
 
-    def at_work(self) -> AbstractContextManager[None]:
-        """Note that the series is at work in this process."""
-        return session.at_work(self.series_id, written_down=bool(self.runs))
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Note that the series is at work: in this process and, by a lock, for all others."""
+        noted = session.at_work(self.series_id, written_down=self.is_kept)
+        with noted, self._lock() if self.runs else nullcontext(), self.passing or nullcontext():
+            yield
+
+    def _lock(self) -> RunLock:
+        from kirim_pandas.journal.locks import RunLock
+        from kirim_pandas.journal.store import Journal
+        from kirim_pandas.journal.writer import lock_path
+
+        with closing(Journal(self.journal)) as store:
+            return RunLock(lock_path(store, self.series_id), self.series_id)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it stands in a journal, so that it can be gone on with."""
+        return bool(self.runs) and self.passing is None
 
     @property
     def left(self) -> list[RunRecord]:
@@ -131,17 +153,35 @@ class Series:
         shown = _Shown(shows)
         state: RunState = "failed"
         try:
-            left = self.left
-            for place, record in enumerate(left):
-                later = sum(map(_batches, left[place + 1 :]))
-                self._carry_out_one(record, shown, stop, later)
+            self._carry_out_all(self.left, shown, stop)
             state = "finished"
         finally:
             shown.end("stopped" if stop.presses else state)
         result = self._result()
-        self._warn_of_detaching()
+        self._warn_of_detaching(result)
         shown.summarise(result)
         return result
+
+    def _carry_out_all(self, left: list[RunRecord], shown: _Shown, stop: StopButton) -> None:
+        try:
+            for place, record in enumerate(left):
+                later = sum(map(_batches, left[place + 1 :]))
+                self._carry_out_one(record, shown, stop, later)
+        except (KirimError, RunInterrupted):
+            self._leave(left, "stopped")
+            raise
+        self._leave(left, "capped")
+
+    def _leave(self, left: list[RunRecord], state: RecordState) -> None:
+        """Write down why runs that were never begun were not."""
+        from kirim_pandas.journal.store import BROKEN, Journal
+
+        # It is only shown; a journal that fails has told so by the run that met it.
+        with suppress(JournalError, *BROKEN), closing(Journal(self.journal)) as store:
+            for record in left:
+                if not self._recalled(record).past:
+                    nothing = dict.fromkeys((*STATUSES, "requests"), 0)
+                    store.end_run(record.run_id, state, nothing | {"not_sent": record.rows})
 
     def _carry_out_one(
         self, record: RunRecord, shown: _Shown, stop: StopButton, later: int
@@ -179,7 +219,8 @@ class Series:
         cap = None if self.max_requests is None else max(1, self.max_requests - later)
         asked = Resumption(None, record.run_id, None, resolve, cap, self.client, self.journal)
         with taken_up(asked, self.warn) as (order, writer):
-            order = replace(order, series=self.series_id, reads=self.reads)
+            journal: JournalChoice = self.journal if self.is_kept else False
+            order = replace(order, series=self.series_id, reads=self.reads, journal=journal)
             carry_out(order, writer=writer, watchers=shown.watchers, stop=stop)
         if self.max_requests is not None:
             self.max_requests = max(0, self.max_requests - self._requests(record) + made)
@@ -225,18 +266,20 @@ class Series:
         session.remember(result, self.series_id, self.source, facts)
         return result
 
-    def _warn_of_detaching(self) -> None:
-        """Warn of contacts of the other half that surely, or perhaps, still have a label."""
+    def _warn_of_detaching(self, result: pd.DataFrame) -> None:
+        """Warn of contacts that surely, or perhaps, still have a label, where no row says so."""
         if not self.runs:
             return
         known = known_of([self._recalled(record) for record in self.runs])
-        first = self.runs[0].operation
         bad = (known["status"] == "failed") | (known["reason"] == "no_reply")
-        count = int((bad & (known["operation"] != first)).sum())
+        count = int((bad & ~known["operation"].isin(result["operation"])).sum())
         if count:
+            listed = f"kirim_pandas.result({self.series_id!r}) lists them"
+            if self.passing is not None:
+                listed = "calling again is safe, and with a journal they can be listed"
             self.warn(
                 f"{count:,} contacts could not be detached from a label that is another "
-                f"segment's: kirim_pandas.result({self.series_id!r}) lists them."
+                f"segment's: {listed}."
             )
 
     def _shows(self, progress: ProgressChoice) -> SeriesProgress | None:
