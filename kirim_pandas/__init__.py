@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from kirim_pandas.dask import registration
 from kirim_pandas.errors import (
     ApiError,
     AuthenticationError,
@@ -104,6 +105,7 @@ _LAZY = {
 }
 
 register()
+registration.register()
 
 
 def __getattr__(name: str) -> Any:

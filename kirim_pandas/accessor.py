@@ -32,12 +32,12 @@ if TYPE_CHECKING:
         SyncOptions,
     )
 
-__all__ = ["KirimAccessor"]
+__all__ = ["KirimAccessor", "with_signature_of"]
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 
-def _with_signature_of(documented: Callable[..., Any], *, but: str = "") -> Callable[[Verb], Verb]:
+def with_signature_of(documented: Callable[..., Any], *, but: str = "") -> Callable[[Verb], Verb]:
     """Let help and completion show the arguments of another verb, which are passed on."""
 
     def shown(verb: Verb) -> Verb:
@@ -378,7 +378,7 @@ class KirimAccessor:
             )
             return prepare(self._obj, asked, progress).carry_out(progress)
 
-    @_with_signature_of(label_segments, but="progress")
+    @with_signature_of(label_segments, but="progress")
     def label_segments_job(
         self,
         by: Any,
@@ -424,7 +424,7 @@ class KirimAccessor:
         with ShortTraceback():
             return series_job(prepare(self._obj, Asked(by, labels, op, **options), True).begun())
 
-    @_with_signature_of(sync_label, but="progress")
+    @with_signature_of(sync_label, but="progress")
     def sync_label_job(self, label: str, members: Any, **options: Unpack[SyncOptions]) -> LabelJob:
         """Do what :meth:`sync_label` does in the background: the cell returns at once.
 
@@ -460,7 +460,7 @@ class KirimAccessor:
         with ShortTraceback():
             return series_job(prepare(self._obj, Asked(label, members, **options), True).begun())
 
-    @_with_signature_of(bulk_label, but="progress")
+    @with_signature_of(bulk_label, but="progress")
     def bulk_label_job(self, label_id: str, op: str, **options: Unpack[LabelOptions]) -> LabelJob:
         """Do what :meth:`bulk_label` does in the background: the cell returns at once.
 
@@ -512,7 +512,7 @@ class KirimAccessor:
         with ShortTraceback():
             return background.bulk_label_job(order.prepare(self._obj, label_id, op, **options))
 
-    @_with_signature_of(bulk_label)
+    @with_signature_of(bulk_label)
     def plan(
         self,
         label_id: str,
@@ -692,7 +692,7 @@ class KirimAccessor:
             asked = Resumption(self._obj, run_id, id_column, resolve, max_requests, client, journal)
             return resumed(asked, progress)
 
-    @_with_signature_of(resume, but="progress")
+    @with_signature_of(resume, but="progress")
     def resume_job(self, run_id: str, **options: Unpack[ResumeOptions]) -> LabelJob:
         """Do what :meth:`resume` does in the background: the cell returns at once.
 

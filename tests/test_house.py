@@ -40,7 +40,18 @@ ALLOWED = {
     },
     "accessor": {"verbs"},
     "frame_accessor": {"accessor", "verbs"},
-    "": {"frame_accessor", "verbs", "session", "sandbox", "api", "frames", "run", "errors"},
+    "dask": {"accessor", "verbs", "frames", "errors"},
+    "": {
+        "dask.registration",
+        "frame_accessor",
+        "verbs",
+        "session",
+        "sandbox",
+        "api",
+        "frames",
+        "run",
+        "errors",
+    },
 }
 
 # Where a package from outside may be imported when the code runs.
@@ -50,10 +61,11 @@ THIRD_PARTY = {
     "ipywidgets": {"notebook"},
     "pandas": {
         *("frames", "notebook", "sandbox", "verbs"),
-        *("session", "accessor", "frame_accessor", "__main__"),
+        *("session", "accessor", "frame_accessor", "dask", "__main__"),
     },
     "sqlite3": {"journal", "sandbox"},
     "matplotlib": {"frames"},
+    "dask": {"dask"},
 }
 
 
@@ -163,7 +175,12 @@ def test_what_is_imported_is_declared():
     extras = project["optional-dependencies"]
     declared = {
         re.split(r"[<>=\[ ]", requirement)[0]
-        for requirement in [*project["dependencies"], *extras["plot"], *extras["parquet"]]
+        for requirement in [
+            *project["dependencies"],
+            *extras["plot"],
+            *extras["parquet"],
+            *extras["dask"],
+        ]
     }
     asked = {
         name.partition(".")[0] for tree in TREES.values() for name in imported(at_run_time(tree))
@@ -208,7 +225,16 @@ def test_functions_are_plain():
 
 def test_import_is_light():
     """Importing the package brings in no client, bar, widget, plot or server."""
-    heavy = ["httpx", "tqdm", "ipywidgets", "matplotlib", "sqlite3", "http.server", "IPython"]
+    heavy = [
+        "httpx",
+        "tqdm",
+        "ipywidgets",
+        "matplotlib",
+        "sqlite3",
+        "http.server",
+        "IPython",
+        "dask",
+    ]
     code = f"import sys, kirim_pandas; print([m for m in {heavy} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"

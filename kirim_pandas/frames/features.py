@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kirim_pandas.frames.ids import ContactIds
 from kirim_pandas.frames.shapes import CONTACT_ID
 
-__all__ = ["Feature", "features_of"]
+__all__ = ["MOST_COLUMNS", "Feature", "columns_of", "features_of", "has_order", "may_explain"]
 
 MOST_NAMES = 64
 """A column of more different values than this is free text, unless its values have an order."""
@@ -61,7 +61,7 @@ def features_of(obj: Any, ids: ContactIds, *, only: list[Hashable] | None = None
     rows = _first_rows(ids)
     names: list[Feature] = []
     orders: list[Feature] = []
-    for name, values in _columns(obj):
+    for name, values in columns_of(obj):
         if only is not None and name not in only:
             continue
         for feature in _features(str(name), values.take(rows)):
@@ -79,7 +79,7 @@ def _first_rows(ids: ContactIds) -> NDArray[np.int64]:
     return usable[first]
 
 
-def _columns(obj: Any) -> Iterator[tuple[Hashable, pd.Series[Any] | pd.Index[Any]]]:
+def columns_of(obj: Any) -> Iterator[tuple[Hashable, pd.Series[Any] | pd.Index[Any]]]:
     """Go through columns and index levels that have a name of their own."""
     index = obj if isinstance(obj, pd.Index) else obj.index
     if isinstance(obj, pd.DataFrame):
@@ -90,13 +90,23 @@ def _columns(obj: Any) -> Iterator[tuple[Hashable, pd.Series[Any] | pd.Index[Any
             yield name, index.get_level_values(level)
 
 
-def _features(name: str, values: pd.Series[Any] | pd.Index[Any]) -> Iterator[Feature]:
-    has_order = _has_order(values.dtype)
+def may_explain(values: pd.Series[Any] | pd.Index[Any]) -> bool:
+    """Whether values have an order or are a few names, as far as the first of them show."""
+    if has_order(values.dtype):
+        return True
     try:
         sample = pd.unique(values[:SAMPLE])
-        if not has_order and (len(sample) > MOST_NAMES or any(map(_is_contact_id, sample))):
-            return
-        found, different = pd.factorize(values, sort=has_order)
+    except (TypeError, ValueError, NotImplementedError):  # lists, dicts, what has no equality
+        return False
+    return len(sample) <= MOST_NAMES and not any(map(_is_contact_id, sample))
+
+
+def _features(name: str, values: pd.Series[Any] | pd.Index[Any]) -> Iterator[Feature]:
+    if not may_explain(values):
+        return
+    ordered = has_order(values.dtype)
+    try:
+        found, different = pd.factorize(values, sort=ordered)
     except (TypeError, ValueError, NotImplementedError):  # lists, dicts, what has no equality
         return
     codes: NDArray[np.int32] = found.astype(np.int32)
@@ -104,11 +114,12 @@ def _features(name: str, values: pd.Series[Any] | pd.Index[Any]) -> Iterator[Fea
     count = int(codes.max()) + 1
     if 2 <= len(np.unique(codes)) <= MOST_NAMES:
         yield Feature(name, codes, ordered=False)
-    if has_order and count > 2:
+    if ordered and count > 2:
         yield Feature(name, codes, ordered=True)
 
 
-def _has_order(dtype: Any) -> bool:
+def has_order(dtype: Any) -> bool:
+    """Whether a greater value of this dtype means more."""
     types = pd.api.types
     if isinstance(dtype, pd.CategoricalDtype):
         return bool(dtype.ordered)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.columns import Place, listed
@@ -19,7 +19,6 @@ from kirim_pandas.frames.shapes import (
     shape_of,
     told_shape,
 )
-from kirim_pandas.frames.values import Reading
 
 __all__ = ["Found", "no_candidate", "no_id_among", "no_text_in", "several_candidates"]
 
@@ -74,7 +73,19 @@ def no_text_in(place: Place, held: str) -> InvalidInputError:
     )
 
 
-def no_id_among(place: Place, reading: Reading) -> InvalidInputError:
+class Judged(Protocol):
+    """The values of a column, judged."""
+
+    @property
+    def present(self) -> int:
+        """Rows that are not missing."""
+
+    @property
+    def odd(self) -> list[object]:
+        """Malformed values."""
+
+
+def no_id_among(place: Place, reading: Judged) -> InvalidInputError:
     """Refuse a chosen column of which not one value is a contact id.
 
     Parameters

@@ -61,6 +61,8 @@ __all__ = [
     "collect_ids",
     "collect_matched",
     "id_places",
+    "looked_at",
+    "told_usable",
 ]
 
 USABLE: Final = 0
@@ -360,7 +362,7 @@ def _the_candidate(frame: pd.DataFrame) -> tuple[Place, Reading]:
     candidates: list[tuple[Place, Reading]] = []
     found: list[Found] = []
     for place in places_of(frame):
-        reading, told = _looked_at(place)
+        reading, told = looked_at(place)
         found.append(told)
         if reading is not None and reading.is_mostly_ids:
             candidates.append((place, reading))
@@ -375,7 +377,7 @@ def _the_candidate(frame: pd.DataFrame) -> tuple[Place, Reading]:
     raise no_candidate(found)
 
 
-def _looked_at(place: Place) -> tuple[Reading | None, Found]:
+def looked_at(place: Place) -> tuple[Reading | None, Found]:
     """Read a place if a sample of it holds ids; in any case say what it holds."""
     held = held_by(place.array.dtype)
     if held is not None:
@@ -390,16 +392,20 @@ def _looked_at(place: Place) -> tuple[Reading | None, Found]:
 
 def id_places(frame: pd.DataFrame) -> list[tuple[Place, Reading]]:
     """List the columns and index levels in which there are contact ids, and what they hold."""
-    looked_at = ((place, _looked_at(place)[0]) for place in places_of(frame))
-    return [(place, reading) for place, reading in looked_at if reading and reading.usable]
+    readings = ((place, looked_at(place)[0]) for place in places_of(frame))
+    return [(place, reading) for place, reading in readings if reading and reading.usable]
 
 
 def _found(place: Place, reading: Reading) -> Found:
     told = told_shape(reading.odd)
     if reading.usable:
-        number = f"{reading.usable:,} contact id{'' if reading.usable == 1 else 's'}"
-        told = f"{number} among {reading.present:,} values"
+        told = told_usable(reading.usable, reading.present)
     return Found(place, shape_of(reading.odd), told, reading.usable)
+
+
+def told_usable(usable: int, present: int) -> str:
+    """Say how many values are contact ids, for a message."""
+    return f"{usable:,} contact id{'' if usable == 1 else 's'} among {present:,} values"
 
 
 def _sample(array: Any) -> list[object]:

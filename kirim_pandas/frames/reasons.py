@@ -98,6 +98,11 @@ REASONS: Final = {
         "The contact has the label by an earlier sync, and is in no row of the frame any more.",
         "Nothing, or sync again with leavers='detach', which takes the label off.",
     ),
+    "not_read": Reason(
+        "not_sent",
+        "The contact came into the source of a Dask DataFrame after the run had read it.",
+        "Label it with a new run.",
+    ),
     "not_found": Reason(
         "not_sent",
         "No contact of the organisation has this phone number or e-mail address.",

@@ -54,6 +54,7 @@ _OWN_REASONS: Final = (
     *NO_CONTACT.values(),
     "no_label",
     "not_in_frame",
+    "not_read",
 )
 _REASON: Final = {reason: code for code, reason in enumerate(_OWN_REASONS)}
 

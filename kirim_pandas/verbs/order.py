@@ -34,7 +34,16 @@ if TYPE_CHECKING:
     from kirim_pandas.verbs.arguments import Hint, JournalChoice, Pandas, ProgressChoice
     from kirim_pandas.verbs.lookups.matching import Found, Question
 
-__all__ = ["Order", "Rows", "columns_of", "new_run_id", "option_problems", "prepare", "ready"]
+__all__ = [
+    "Order",
+    "Rows",
+    "columns_of",
+    "is_auto",
+    "new_run_id",
+    "option_problems",
+    "prepare",
+    "ready",
+]
 
 RESOLVE = ("rows", "batches")
 

@@ -1,0 +1,1 @@
+"""The verbs for Dask DataFrames: workers read and join, one client sends."""
