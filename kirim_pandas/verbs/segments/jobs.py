@@ -51,8 +51,8 @@ def start_series(series: Series) -> LabelJob:
         runs = runs_of(series.series_id, series.journal)
         return start_series(replace(series, runs=runs, max_requests=None, _known={}))
 
-    with held:
-        held.enter_context(series.at_work())
+    held.enter_context(series.at_work())
+    try:
         job = LabelJob(
             work,
             facts,
@@ -63,7 +63,9 @@ def start_series(series: Series) -> LabelJob:
             tally=tally,
         )
         job.start()
-        held = held.pop_all()  # over when the work is
+    except BaseException:  # such as no thread to be had
+        held.close()
+        raise
     return job
 
 
