@@ -210,9 +210,9 @@ DEFECTS = [
     ),
     Defect(
         "an id sent twice",
-        "frames/ids.py",
-        "contact_of_row, codes = pd.factorize(reading.codes[usable_rows])",
-        "contact_of_row, codes = np.arange(len(usable_rows)), reading.codes[usable_rows]",
+        "frames/packed.py",
+        "if begins.all():",
+        "if len(begins):",
         MACHINE,
     ),
     Defect(

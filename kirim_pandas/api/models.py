@@ -82,9 +82,9 @@ class CheckedIds:
     count: int
 
     @classmethod
-    def of(cls, ids: Sequence[str]) -> Self:
-        """Take ids as they are."""
-        return cls('"{}"'.format('","'.join(ids)).encode("ascii"), len(ids))
+    def of(cls, ids: Sequence[bytes]) -> Self:
+        """Take ids, in ASCII, as they are."""
+        return cls(b'"%b"' % b'","'.join(ids), len(ids))
 
 
 @dataclass(frozen=True, slots=True)

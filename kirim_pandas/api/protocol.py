@@ -195,7 +195,9 @@ def bulk_label_request(
         problems += _id_problems(contact_ids, repeats)
     if problems:
         raise InvalidInputError("; ".join(problems))
-    ids = contact_ids if isinstance(contact_ids, CheckedIds) else CheckedIds.of(contact_ids)
+    ids = contact_ids
+    if not isinstance(ids, CheckedIds):
+        ids = CheckedIds.of([one.encode("ascii") for one in ids])
     rest = f'],"label_id":"{label_id}","operation":"{operation}"}}'
     return Request(
         "POST",

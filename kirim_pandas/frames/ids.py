@@ -39,6 +39,7 @@ from kirim_pandas.frames.id_errors import (
     no_text_in,
     several_candidates,
 )
+from kirim_pandas.frames.packed import PackedIds
 from kirim_pandas.frames.shapes import (
     CONTACT_ID,
     Kind,
@@ -110,15 +111,13 @@ class ContactIds:
 
     Attributes
     ----------
-    ids : ndarray of object, shape (contacts,)
-        Distinct contact ids (str) in sending order: first appearance in the frame; with a hint,
+    ids : PackedIds, length contacts
+        Distinct contact ids in sending order: first appearance in the frame; with a hint,
         contacts of one hint value next to each other.
-    position : ndarray of int64, shape (rows,)
+    position : ndarray of int32, shape (rows,)
         Where in `ids` the row's contact stands; -1 for a row without one.
     unusable : ndarray of int8, shape (rows,)
         ``USABLE`` (0), or one of `NO_CONTACT`.
-    text : string array, shape (rows,)
-        The row's id as it is sent; NA where there is none, also for malformed ones.
     groups : ndarray of int64, shape (contacts,), or None
         Number of the contact's hint value, ascending along `ids`; None without a hint.
     index : Index
@@ -139,10 +138,9 @@ class ContactIds:
         Requests that the look-up took.
     """
 
-    ids: NDArray[np.object_]
-    position: NDArray[np.int64]
+    ids: PackedIds
+    position: NDArray[np.int32]
     unusable: NDArray[np.int8]
-    text: Any
     groups: NDArray[np.int64] | None
     index: pd.Index[Any]
     source: str
@@ -153,8 +151,14 @@ class ContactIds:
 
     def reordered(self, order: NDArray[np.int64]) -> ContactIds:
         """Return the same rows with their contacts sent in another order."""
-        place = np.append(np.argsort(order), -1)  # the last for rows without a contact
+        place = np.full(len(order) + 1, -1, dtype=np.int32)  # the last for rows without a contact
+        place[order] = np.arange(len(order), dtype=np.int32)
         return replace(self, ids=self.ids[order], position=place[self.position])
+
+    @cached_property
+    def text(self) -> Any:
+        """The id of each row as it is sent, a string array; NA where there is none."""
+        return self.ids.of_rows(self.position)
 
     looked_up: str = ""
     reads: int = 0
@@ -453,34 +457,15 @@ def _in_sending_order(
     source: str,
     hint: list[Hashable],
 ) -> ContactIds:
-    unusable = np.full(len(reading.codes), USABLE, dtype=np.int8)
+    unusable = np.zeros(len(reading.codes), dtype=np.int8)
     unusable[reading.codes == MISSING_CODE] = MISSING
     unusable[reading.codes == MALFORMED_CODE] = MALFORMED
-    usable_rows = np.flatnonzero(unusable == USABLE)
-    contact_of_row, codes = pd.factorize(reading.codes[usable_rows])  # by first appearance
-
-    groups = None
-    if row_groups is not None:
-        # A contact of several rows belongs to the group of its first.
-        first_rows = usable_rows[~pd.Series(contact_of_row).duplicated().to_numpy()]
-        groups = row_groups[first_rows]
-        order = np.argsort(groups, kind="stable")
-        groups, codes = groups[order], codes[order]
-        place_of = np.empty(len(order), dtype=np.int64)
-        place_of[order] = np.arange(len(order))
-        contact_of_row = place_of[contact_of_row]
-
-    texts = np.empty(len(reading.texts), dtype=object)
-    texts[:] = reading.texts
-    ids = texts[codes]
-    position = np.full(len(reading.codes), -1, dtype=np.int64)
-    position[usable_rows] = contact_of_row
-    return ContactIds(
-        ids=ids,
+    position = np.maximum(reading.codes, -1)
+    ids = ContactIds(
+        ids=reading.ids,
         position=position,
         unusable=unusable,
-        text=pd.array(ids, dtype="string").take(position, allow_fill=True),
-        groups=groups,
+        groups=None,
         index=index,
         source=source,
         stripped=reading.stripped,
@@ -488,3 +473,10 @@ def _in_sending_order(
         odd_rows=reading.odd_rows,
         hint=tuple(name_of(label) for label in hint),
     )
+    if row_groups is None:
+        return ids
+    # A contact of several rows belongs to the group of its first.
+    rows = np.flatnonzero(position >= 0)
+    groups = row_groups[rows[~pd.Series(position[rows]).duplicated().to_numpy()]]
+    order = np.argsort(groups, kind="stable")
+    return replace(ids.reordered(order), groups=groups[order])

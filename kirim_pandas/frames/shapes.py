@@ -23,6 +23,8 @@ from kirim_pandas.errors import InvalidInputError
 
 __all__ = [
     "CONTACT_ID",
+    "ID_CHARACTERS",
+    "ID_LENGTH",
     "NOTHING",
     "Kind",
     "described",
@@ -38,13 +40,14 @@ __all__ = [
     "told_shape",
 ]
 
-CONTACT_ID: Final = re.compile(r"ctc_[0-9A-HJKMNP-TV-Z]{26}")
+ID_CHARACTERS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+CONTACT_ID: Final = re.compile(rf"ctc_[{ID_CHARACTERS}]{{26}}")
 """A contact id, for ``fullmatch`` (``$`` would let a newline through).
 
 Upper-case Crockford base32 behind the prefix (Kirim API docs, "IDs"); nothing else is ever sent.
 """
 
-_ID_LENGTH: Final = 30
+ID_LENGTH: Final = 30
 
 NOTHING: Final = "nothing but missing values"
 
@@ -467,7 +470,7 @@ def shorten(value: object) -> str:
     if length > 16:
         text = f"{text[:10]}…{text[-4:]}"
     shown = (c if " " <= c <= "~" or c == "…" else f"<U+{ord(c):04X}>" for c in text)
-    told = f" ({length} characters)" if length > 16 and length != _ID_LENGTH else ""
+    told = f" ({length} characters)" if length > 16 and length != ID_LENGTH else ""
     return f"'{''.join(shown)}'{told}"
 
 

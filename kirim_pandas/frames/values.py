@@ -6,20 +6,27 @@ distinct value is judged once, and rows follow by integer codes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import compress
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kirim_pandas.frames.shapes import CONTACT_ID
+from kirim_pandas.frames.packed import PackedIds, Words, are_ids, numbered
+from kirim_pandas.frames.shapes import CONTACT_ID, ID_LENGTH
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["MALFORMED_CODE", "MISSING_CODE", "Reading", "codes_of", "read_ids", "readable"]
 
 MISSING_CODE: Final = -1
 MALFORMED_CODE: Final = -2
+
+
+_SLICE: Final = 1 << 17
+"""Rows that are read together, so that what is needed on the way takes little room."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,10 +35,10 @@ class Reading:
 
     Attributes
     ----------
-    codes : ndarray of int64, shape (rows,)
-        Into `texts`; ``MISSING_CODE`` or ``MALFORMED_CODE`` for a row without an id.
-    texts : list of str
-        Distinct contact ids, in no order to rely on.
+    codes : ndarray of int32, shape (rows,)
+        Into `ids`; ``MISSING_CODE`` or ``MALFORMED_CODE`` for a row without an id.
+    ids : PackedIds
+        Distinct contact ids, by first appearance.
     stripped : int
         Rows whose id had white space around it.
     odd : list
@@ -40,8 +47,8 @@ class Reading:
         How many rows have each, or a value of its type.
     """
 
-    codes: NDArray[np.int64]
-    texts: list[str]
+    codes: NDArray[np.int32]
+    ids: PackedIds
     stripped: int
     odd: list[object]
     odd_rows: list[int]
@@ -54,9 +61,7 @@ class Reading:
     @property
     def text(self) -> Any:
         """The contact id of each row, as a string array; NA where there is none."""
-        return pd.array(self.texts, dtype="string").take(
-            np.maximum(self.codes, MISSING_CODE), allow_fill=True
-        )
+        return self.ids.of_rows(self.codes)
 
     @property
     def present(self) -> int:
@@ -140,12 +145,65 @@ def read_ids(array: Any) -> Reading:
         White space around an id (ASCII and Unicode) is taken off; upper and lower case and
         zero-width characters stay, and make it malformed.
     """
-    value_codes, distinct = _distinct(array)
+    if not isinstance(array, pd.Categorical):
+        return _read(readable(array), None)
+    row_codes, used = pd.factorize(array.codes)  # unused categories are neither counted nor shown
+    values = np.full(len(used), None, dtype=object)
+    values[used >= 0] = _objects(readable(array.categories.array))[used[used >= 0]]
+    reading = _read(values, np.bincount(row_codes, minlength=len(used)))
+    return replace(reading, codes=reading.codes[row_codes])
+
+
+def _read(values: Any, rows_of: NDArray[np.intp] | None) -> Reading:
+    """Judge values, each of which stands for some rows; for one where that is not told."""
+    words: Words = np.zeros(len(values), dtype=f"S{ID_LENGTH}")
+    codes = np.full(len(values), MISSING_CODE, dtype=np.int32)
+    rest = []
+    for start in range(0, len(values), _SLICE):
+        stop = start + _SLICE
+        left = _read_clean(values[start:stop], words[start:stop], codes[start:stop])
+        rest.append(start + np.flatnonzero(left))
+    rows = np.concatenate([np.empty(0, dtype=np.intp), *rest])
+    counts = np.ones(len(rows), dtype=np.intp) if rows_of is None else rows_of[rows]
+    padded, odd, odd_rows = _read_rest(_objects(values[rows]), rows, words, codes, counts)
+    has = codes >= 0
+    numbers, different = numbered(words if has.all() else words[has])
+    codes[has] = numbers
+    return Reading(codes, PackedIds(different), padded, odd, odd_rows)
+
+
+def _read_clean(values: Any, words: Words, codes: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Enter the values that are ids as they stand; tell which others are to be looked at."""
+    texts = _in_arrow(values)
+    if texts is None:
+        return np.ones(len(values), dtype=np.bool_)
+    lengths = np.diff(np.frombuffer(texts.buffers()[1], np.int64)[texts.offset :][: len(texts) + 1])
+    left = texts.is_valid().to_numpy(zero_copy_only=False)
+    rows = np.flatnonzero((lengths == ID_LENGTH) & left)
+    chosen = texts if len(rows) == len(texts) else texts.take(rows)
+    begin = chosen.offset
+    first = np.frombuffer(chosen.buffers()[1], np.int64)[begin] if len(rows) else 0
+    found = np.frombuffer(chosen.buffers()[2] or b"", f"S{ID_LENGTH}", len(rows), first)
+    good = are_ids(found)
+    rows = rows[good]
+    words[rows], codes[rows], left[rows] = found[good], 0, False
+    return left  # type: ignore[no-any-return]
+
+
+def _read_rest(
+    values: NDArray[np.object_],
+    rows: NDArray[np.intp],
+    words: Words,
+    codes: NDArray[np.int32],
+    counts: NDArray[np.intp],
+) -> tuple[int, list[object], list[int]]:
+    """Enter values of any type; return the rows with white space, and what was malformed."""
+    value_codes, distinct = _distinct(values)
     texts = [value.strip() if type(value) is str else None for value in distinct]
     is_id = CONTACT_ID.fullmatch
     good = np.array([text is not None and is_id(text) is not None for text in texts], dtype=bool)
     # Blank is missing, not odd.
-    odd = np.array([i for i in np.flatnonzero(~good) if texts[i] != ""], dtype=np.int64)
+    odd = np.array([i for i in np.flatnonzero(~good) if texts[i] != ""], dtype=np.intp)
     padded = np.array(
         [
             text is not None and len(text) < len(value)
@@ -153,26 +211,45 @@ def read_ids(array: Any) -> Reading:
         ],
         dtype=bool,
     )
-    ids = np.array(list(compress(texts, good)), dtype=object)
-    id_codes = np.arange(len(ids))
-    if (padded & good).any():  # else they are distinct already
-        id_codes, ids = pd.factorize(ids)
-
     # Value code -1 (missing) reads the last entry, here and below.
-    verdicts = np.full(len(distinct) + 1, MISSING_CODE, dtype=np.int64)
+    verdicts = np.full(len(distinct) + 1, MISSING_CODE, dtype=np.int32)
     verdicts[odd] = MALFORMED_CODE
-    verdicts[:-1][good] = id_codes
-    stripped = np.append(padded & good, False)[value_codes]
-    return Reading(
-        codes=verdicts[value_codes],
-        texts=ids.tolist(),
-        stripped=int(np.count_nonzero(stripped)),
-        odd=[distinct[i] for i in odd],
-        odd_rows=np.bincount(value_codes[value_codes >= 0], minlength=len(distinct))[odd].tolist(),
-    )
+    verdicts[:-1][good] = 0
+    codes[rows] = verdicts[value_codes]
+    here = codes[rows] == 0
+    ids = PackedIds.of(text if text and is_id(text) else "" for text in texts)
+    words[rows[here]] = ids.words[value_codes[here]]
+    times = np.bincount(value_codes + 1, weights=counts, minlength=len(distinct) + 1)[1:]
+    times = times.astype(np.intp)
+    return int(times[padded & good].sum()), [distinct[i] for i in odd], times[odd].tolist()
 
 
-def _distinct(array: Any) -> tuple[NDArray[np.int64], list[Any]]:
+def _objects(array: Any) -> NDArray[np.object_]:
+    return np.asarray(array, dtype=object)
+
+
+def _in_arrow(array: Any) -> pa.LargeStringArray | None:
+    """Give texts and missing values as Arrow has them, if Arrow is there and nothing else is."""
+    try:
+        import pyarrow as pa
+    except ImportError:
+        return None
+    if isinstance(array.dtype, (pd.StringDtype, pd.ArrowDtype)):
+        found = array.__arrow_array__()
+    elif array.dtype == object:
+        try:
+            found = pa.array(_objects(array), from_pandas=True)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError):
+            return None
+    else:
+        return None
+    if not (pa.types.is_string(found.type) or pa.types.is_large_string(found.type)):
+        return None
+    found = found.cast(pa.large_string())
+    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+
+
+def _distinct(objects: NDArray[np.object_]) -> tuple[NDArray[np.int64], list[Any]]:
     """Factorize without trusting the values: no ``__str__``, ``__eq__`` or ``__hash__`` of theirs.
 
     Returns
@@ -182,13 +259,6 @@ def _distinct(array: Any) -> tuple[NDArray[np.int64], list[Any]]:
     distinct : list
         Plain str objects; the last entries may stand for what is no text, one for each type.
     """
-    if isinstance(array, pd.Categorical):
-        codes, distinct = _distinct(array.categories.array)
-        row_codes = np.append(codes, -1)[array.codes]
-        # Unused categories are dropped, so that they are neither counted nor shown.
-        used = np.bincount(row_codes[row_codes >= 0], minlength=len(distinct)) > 0
-        return np.append(np.cumsum(used) - 1, -1)[row_codes], list(compress(distinct, used))
-    objects = np.asarray(readable(array), dtype=object)
     texts = np.empty(len(objects), dtype=object)
     # type(), not isinstance(): that asks the value for its __class__.
     texts[:] = [str.__str__(v) if issubclass(type(v), str) else None for v in objects]

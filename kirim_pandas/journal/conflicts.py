@@ -8,7 +8,7 @@ cannot be seen from here.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -73,7 +73,7 @@ def refuse_undoing(journal: Journal, record: RunRecord) -> None:
             )
 
 
-def _shared(record: RunRecord, contact_ids: list[str]) -> int:
+def _shared(record: RunRecord, contact_ids: Sequence[str]) -> int:
     """Count the contacts of a run among others."""
     return len(set(contact_ids).intersection(record.contact_ids))
 

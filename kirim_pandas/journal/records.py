@@ -51,6 +51,10 @@ CLOCK_SLACK_SECONDS = 300.0
 """A call from further in the future than this was dated by a clock that cannot be trusted."""
 
 
+PACKED_TOGETHER = 1 << 16
+"""Ids of a run that are made one text at a time; all of a large run would take much room."""
+
+
 class DamagedRow(ValueError):  # noqa: N818 - the journal turns it into its own error
     """A row does not match its checksum."""
 
@@ -63,7 +67,7 @@ class RunRecord:
     ----------
     run_id, label_id, operation, target : str
         What was asked, and the full address it is asked of (without any key).
-    contact_ids : list of str
+    contact_ids : sequence of str
         The distinct ids in sending order.
     groups : int64 array or None
         The hint's codes.
@@ -104,7 +108,7 @@ class RunRecord:
     label_id: str
     operation: str
     target: str
-    contact_ids: list[str]
+    contact_ids: Sequence[str]
     groups: Any
     resolve: str
     max_requests: int | None
@@ -203,9 +207,13 @@ def contacts_row(record: RunRecord) -> Row:
     """Give the row of table ``contacts``."""
     # Ids are random: to look for repeats takes most of the time and saves a fiftieth of the room.
     packer = zlib.compressobj(1, strategy=zlib.Z_HUFFMAN_ONLY)
-    ids = packer.compress("\n".join(record.contact_ids).encode("ascii")) + packer.flush()
+    ids = bytearray()
+    for start in range(0, len(record.contact_ids), PACKED_TOGETHER):
+        text = "\n" + "\n".join(record.contact_ids[start : start + PACKED_TOGETHER])
+        ids += packer.compress(text[start == 0 :].encode("ascii"))
+    ids += packer.flush()
     groups = None if record.groups is None else record.groups.astype("<i8").tobytes()
-    return _sealed(record.run_id, ids, groups)
+    return _sealed(record.run_id, bytes(ids), groups)
 
 
 def read_contacts(row: Row) -> tuple[list[str], Any]:

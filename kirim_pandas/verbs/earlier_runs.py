@@ -143,4 +143,4 @@ def _sorted(order: Order, guesses: NDArray[np.int8]) -> Order:
     known = Column(EARLIER_RUNS, groups.astype(np.int32))
     job = order.job.reordered(turn, groups.astype(np.int64), known)
     ids = order.ids.reordered(turn)
-    return replace(order, ids=ids, contact_ids=ids.ids.tolist(), job=job)
+    return replace(order, ids=ids, contact_ids=ids.ids, job=job)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVarTuple
 
 import pandas as pd
 
+from kirim_pandas.frames.packed import PackedIds
 from kirim_pandas.frames.results import contacts_frame, result_frame
 from kirim_pandas.grouptesting.outcomes import Counts, Outcomes
 from kirim_pandas.run.calls import Call, Reply
@@ -187,12 +188,12 @@ def sender(order: Order) -> SendCall:
     from kirim_pandas.api.models import CheckedIds
 
     client, sent_before = order.client, {known.call.key for known in order.past}
+    words = PackedIds.of(order.contact_ids).words
 
     def send(call: Call, on_wait: Callable[[str, float], None], stop: threading.Event) -> Reply:
         assert client is not None  # it may only be missing where there is no contact
-        ids = list(map(order.contact_ids.__getitem__, call.positions.tolist()))
         reply = client.bulk_label(
-            CheckedIds.of(ids),
+            CheckedIds.of(words[call.positions].tolist()),
             order.label_id,
             order.operation,
             idempotency_key=call.key,

@@ -104,7 +104,7 @@ def record_of(order: Order, client: Client) -> RunRecord:
         label_id=order.label_id,
         operation=order.operation,
         target=client.target,
-        contact_ids=list(order.contact_ids),
+        contact_ids=order.contact_ids,
         groups=order.job.groups,
         columns=order.job.columns,
         resolve=order.job.resolve,

@@ -165,7 +165,7 @@ def prepare(
         run_id=new_run_id(),
         label_id=label_id,
         operation=op,
-        contact_ids=ids.ids.tolist(),
+        contact_ids=ids.ids,
         job=Job(
             ids.contacts,
             groups=ids.groups,
@@ -233,7 +233,7 @@ class Rows:
     @property
     def known_ids(self) -> Sequence[str]:
         """The contacts, as far as they are known."""
-        return tuple(self._ids.ids)
+        return self._ids.ids
 
     def ids(self, client: Client | None, *, progress: bool) -> ContactIds:
         """Give the contacts; looks them up where that was asked for.

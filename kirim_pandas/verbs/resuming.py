@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from kirim_pandas import session
 from kirim_pandas.api.models import Organization
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.ids import ContactIds, collect_ids
+from kirim_pandas.frames.packed import PackedIds
 from kirim_pandas.run.spec import Job, Resolve
 from kirim_pandas.verbs.door import (
     client_problems,
@@ -156,7 +157,7 @@ def check_same_place(record: RunRecord, client: Client) -> None:
     )
 
 
-def _aligned(ids: ContactIds, contact_ids: list[str]) -> ContactIds:
+def _aligned(ids: ContactIds, contact_ids: Sequence[str]) -> ContactIds:
     """Point the rows of a frame at the contacts of an earlier run."""
     place = pd.Index(contact_ids).get_indexer(pd.Index(ids.ids))
     new, gone = int((place < 0).sum()), len(contact_ids) - int((place >= 0).sum())
@@ -169,5 +170,5 @@ def _aligned(ids: ContactIds, contact_ids: list[str]) -> ContactIds:
             "stand in another order), or call kirim_pandas.resume(run_id), which needs no frame "
             "and gives one row per contact."
         )
-    position = np.append(place, -1)[ids.position]
-    return replace(ids, ids=np.array(contact_ids, dtype=object), position=position, groups=None)
+    position = np.append(place, -1).astype(np.int32)[ids.position]
+    return replace(ids, ids=PackedIds.of(contact_ids), position=position, groups=None)

@@ -75,7 +75,7 @@ def test_request_is_the_documented_one() -> None:
 
 def test_checked_ids_make_the_same_bytes() -> None:
     """Ids that were checked before stand in the body as those that are checked now."""
-    checked = CheckedIds.of(IDS)
+    checked = CheckedIds.of([one.encode() for one in IDS])
     assert bulk_label_request(ADDRESS, checked, label_id=LABEL, operation="attach") == REQUEST
     with pytest.raises(InvalidInputError, match="label id"):
         bulk_label_request(ADDRESS, checked, label_id="VIP", operation="attach")

@@ -68,7 +68,7 @@ def refusal(obj: object, *args: object, **kwargs: object) -> str:
 def check(found: ContactIds) -> None:
     assert found.ids.tolist() == [A, B, C]
     assert found.position.tolist() == MESSY_POSITION
-    assert found.position.dtype == np.int64
+    assert found.position.dtype == np.int32
     assert found.unusable.tolist() == MESSY_UNUSABLE
     assert found.text.dtype == "string"
     assert found.text.fillna("none").tolist() == [

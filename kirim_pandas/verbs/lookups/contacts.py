@@ -9,7 +9,6 @@ import pandas as pd
 
 from kirim_pandas.api.client import PAGE_LIMIT
 from kirim_pandas.errors import KirimError, RunInterrupted
-from kirim_pandas.frames.contacts import Metadata, contacts_table
 from kirim_pandas.run.stop import StopButton, stop_on_signals
 from kirim_pandas.verbs.door import (
     ShortTraceback,
@@ -19,6 +18,7 @@ from kirim_pandas.verbs.door import (
     shown,
     used_client,
 )
+from kirim_pandas.verbs.lookups.contact_frames import Metadata, contacts_table
 from kirim_pandas.verbs.lookups.listing import Listing, PageReader, reading_bar
 
 if TYPE_CHECKING:

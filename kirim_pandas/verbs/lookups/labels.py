@@ -8,8 +8,8 @@ import pandas as pd
 
 from kirim_pandas import session
 from kirim_pandas.errors import InvalidRequestError
-from kirim_pandas.frames.contacts import times
 from kirim_pandas.verbs.door import ShortTraceback, plain, used_client
+from kirim_pandas.verbs.lookups.contact_frames import times
 
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client

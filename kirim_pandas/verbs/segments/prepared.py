@@ -142,7 +142,7 @@ def order_of(
         run_id=new_run_id(),
         label_id=label_id,
         operation=op,
-        contact_ids=ids.ids[chosen].tolist(),
+        contact_ids=ids.ids[chosen],
         job=job,
         client=client,
         label_name=name,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.columns import listed
 from kirim_pandas.frames.ids import ContactIds
+from kirim_pandas.frames.packed import PackedIds
 from kirim_pandas.frames.pairing import Kept, keep
 from kirim_pandas.guesses.columns import Column
 from kirim_pandas.journal.files import located
@@ -233,10 +234,10 @@ class _Plan:
         told = before.known
         away = told.index[~told.index.isin(ids.ids)].to_numpy(object)
         self.in_frame, self.ids, self._since = ids, _with_more(ids, away), before.since
-        self.known = told.reindex(self.ids.ids)
+        self.known = told.reindex(np.asarray(self.ids.ids))
         self.gone = np.arange(self.ids.contacts) >= ids.contacts
         member = np.append(is_member, np.zeros(len(away), dtype=np.bool_))
-        was = np.isin(self.ids.ids, told.index)
+        was = np.isin(np.asarray(self.ids.ids), told.index)
         self.change = np.select([member & ~was, member, was], [ENTERED, STAYED, LEFT], -1)
         self.has = self.known["status"].isin(["applied", "unknown"]).to_numpy(bool)
         settled = self.known["reason"].ne("no_reply").fillna(value=True).to_numpy(bool)
@@ -268,10 +269,9 @@ def _with_more(ids: ContactIds, away: NDArray[np.object_]) -> ContactIds:
     groups = ids.groups
     return replace(
         ids,
-        ids=np.append(ids.ids, away).astype(object),
-        position=np.append(ids.position, ids.contacts + np.arange(count)),
+        ids=PackedIds(np.append(ids.ids.words, PackedIds.of(away).words)),
+        position=np.append(ids.position, ids.contacts + np.arange(count, dtype=np.int32)),
         unusable=np.append(ids.unusable, np.zeros(count, np.int8)),
-        text=pd.array([*ids.text, *away], dtype="string"),
         groups=None if groups is None else np.append(groups, np.zeros(count, np.int64)),
         index=_longer(ids.index, count),
     )
