@@ -13,7 +13,7 @@ nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "types", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
-NOT_HERE = "not browser and not proxies and not office"
+NOT_HERE = "not browser and not index and not proxies and not office"
 
 
 @nox.session
