@@ -13,7 +13,8 @@ import sqlite3
 import stat
 import threading
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
+from urllib.parse import quote
 
 from kirim_pandas.errors import JournalError
 
@@ -143,7 +144,7 @@ def _absolute(text: str) -> Path:
 
 def _application_id(path: Path) -> int:
     # Immutable: no lock, no rollback, no file beside it, whatever kind of database it is.
-    db = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)
+    db = sqlite3.connect(f"{_uri(path)}?mode=ro&immutable=1", uri=True)
     try:
         # Read it also while another process makes it longer.
         db.execute("PRAGMA writable_schema = ON")
@@ -151,6 +152,12 @@ def _application_id(path: Path) -> int:
     finally:
         db.close()
     return int(found)
+
+
+def _uri(path: PurePath) -> str:
+    # Not as_uri(): SQLite takes no server's name, and so no \\server\share, between the slashes.
+    place = path.as_posix()
+    return "file://" + ("" if place.startswith("/") else "/") + quote(place, safe="/:")
 
 
 def _not_ours(path: Path, found: str) -> JournalError:

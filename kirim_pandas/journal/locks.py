@@ -117,12 +117,13 @@ class RunLock:
 
     def release(self) -> None:
         """Let others work on the run; a second time does nothing."""
-        try:
-            if not (self._file.closed or self.incomplete) and os.getpid() == self.owner:
-                with contextlib.suppress(OSError):
-                    self._path.unlink()
-        finally:
-            self._file.close()
+        with contextlib.closing(self._file):
+            if self._file.closed or self.incomplete or os.getpid() != self.owner:
+                return
+            if sys.platform == "win32":  # no open file can be deleted there, nor one of another
+                self._file.close()
+            with contextlib.suppress(OSError):
+                self._path.unlink()
 
     def __del__(self) -> None:
         self._close()  # without a warning: an interrupt may have taken it away from its owner

@@ -135,6 +135,7 @@ def test_a_repeat_does_not_make_its_key_younger(tmp_path, writer):
     assert read(tmp_path, wall_clock=lambda: 90_001.0)[1][0].state == "stale"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="modes")
 def test_it_is_the_users_alone(tmp_path, monkeypatch):
     """Folder 0700, file 0600, even if a file with open doors was there before."""
     os.umask(old := os.umask(0))

@@ -9,14 +9,17 @@ import sys
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from journal.test_journal import RUN, call, record
 
 import kirim_pandas as kp
-from kirim_pandas.journal.files import located, overwrite
+from kirim_pandas.journal import locks
+from kirim_pandas.journal.files import _uri, located, overwrite
 from kirim_pandas.journal.locks import RunLock, is_locked
 from kirim_pandas.journal.store import Entry, Journal
 from kirim_pandas.journal.writer import RunWriter, lock_path
@@ -360,6 +363,68 @@ def test_ctrl_c_at_any_line_leaves_no_lock(tmp_path, verb):
         instants += 1
         assert instants < 2000
     assert instants > 20
+
+
+@pytest.fixture
+def windows(monkeypatch):
+    """The module of locks as it is on Windows, over a stand-in for `msvcrt` that flock makes."""
+    fcntl = pytest.importorskip("fcntl", reason="the real one is there")
+
+    def locking(file, mode, count):
+        assert (mode, count, os.lseek(file, 0, os.SEEK_CUR)) == ("LK_NBLCK", 1, 4096)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise PermissionError(13, "Permission denied") from error
+
+    monkeypatch.setitem(
+        sys.modules, "msvcrt", SimpleNamespace(locking=locking, LK_NBLCK="LK_NBLCK")
+    )
+    monkeypatch.setattr(sys, "platform", "win32")
+    spec = spec_from_file_location("kirim_pandas.journal.locks_there", locks.__file__)
+    there = module_from_spec(spec)
+    spec.loader.exec_module(there)
+    return there
+
+
+def test_on_windows_a_run_has_one_worker(windows, tmp_path):
+    """The lock of Windows is held once, far behind what the others read of its holder."""
+    path = tmp_path / "run.lock"
+    with windows.RunLock(path, RUN):
+        assert windows.is_locked(path)
+        with pytest.raises(kp.JournalError, match="is at work in this kernel"):
+            windows.RunLock(path, RUN)
+    assert not windows.is_locked(path)
+
+
+def test_on_windows_a_lock_is_closed_before_it_is_deleted(windows, tmp_path, monkeypatch):
+    """Windows deletes no open file: a lock file is closed first, so it does not stay for ever."""
+    path = tmp_path / "run.lock"
+    lock = windows.RunLock(path, RUN)
+    deleted = Path.unlink
+
+    def unlink(self):
+        if not lock._file.closed:
+            raise PermissionError(13, "The process cannot access the file")
+        deleted(self)
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    lock.release()
+    lock.release()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        (PurePosixPath("/home/a b/100%?#.sqlite"), "file:///home/a%20b/100%25%3F%23.sqlite"),
+        (PureWindowsPath(r"C:\Users\Sari\j.sqlite"), "file:///C:/Users/Sari/j.sqlite"),
+        (PureWindowsPath(r"\\server\share\j.sqlite"), "file:////server/share/j.sqlite"),
+    ],
+)
+def test_sqlite_is_given_no_name_of_a_server(place, told):
+    """SQLite wants nothing or localhost between the second and the third slash of an address."""
+    assert _uri(place) == told
 
 
 def test_ctrl_c_is_heard_last(monkeypatch):

@@ -2,14 +2,13 @@
 
 import asyncio
 import io
-import os
-import signal
 import threading
 import time
 from html import unescape
 
 import pandas as pd
 import pytest
+from support.scenes import interrupt
 
 import kirim_pandas as kp
 from kirim_pandas.notebook.texts import JobFacts, duration_text
@@ -214,7 +213,7 @@ def test_errors_are_raised_where_somebody_waits(contacts, start):
 def test_interrupt_ends_the_waiting_only(slow, start):
     """Ctrl-C while result() waits raises KeyboardInterrupt there, and the run goes on."""
     job = start(slow)
-    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    threading.Timer(0.2, interrupt).start()
     with pytest.raises(KeyboardInterrupt) as caught:
         job.result()
     assert not isinstance(caught.value, kp.RunInterrupted)

@@ -9,6 +9,7 @@ import time
 import pytest
 from jupyter_client.manager import start_new_kernel
 from support.kill_harness import faulty_requests, lies
+from support.scenes import interrupt
 
 import kirim_pandas as kp
 from kirim_pandas.run import loop as run_module
@@ -16,10 +17,6 @@ from kirim_pandas.run.stop import StopButton, stop_on_signals
 from kirim_pandas.sandbox import Faults
 
 FAST = 60_000
-
-
-def interrupt():
-    os.kill(os.getpid(), signal.SIGINT)
 
 
 def pressed_when(condition, times=1, between_seconds=0.0):

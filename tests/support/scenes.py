@@ -1,5 +1,9 @@
 """A sandbox with something wrong, a run over it, and what must be true whatever happens."""
 
+import os
+import signal
+import sys
+
 import kirim_pandas as kp
 from kirim_pandas.api.models import Timeouts
 from support.kill_harness import faulty_requests, lies
@@ -9,6 +13,14 @@ SIZE = 2050
 PATIENT = Timeouts(connect_seconds=10, write_seconds=10, read_seconds=20, try_seconds=30)
 HASTY = Timeouts(connect_seconds=10, write_seconds=10, read_seconds=0.4, try_seconds=0.8)
 """For faults that are a delay; a busy machine looks like one, too, so counts of requests vary."""
+
+
+def interrupt():
+    """Press Ctrl-C, from any thread."""
+    if sys.platform == "win32":
+        signal.raise_signal(signal.SIGINT)  # os.kill ends the process there
+    else:
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 class Scene:
