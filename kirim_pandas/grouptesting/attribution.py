@@ -282,8 +282,9 @@ class Attribution:
             probes_for_counts(len(b.positions), (b.reply.cross_org, b.reply.team_mismatch))
             for b in self._waiting
         ]
-        # A guess that fits every count is most likely right: then only confirming calls are left.
-        search = 0.0 if self._checks else self._search.frontier.expected_probes()
+        # Once a guess that fits every count is borne out, only confirming calls are left.
+        borne_out = self._checks is not None and self._checks.borne_out
+        search = 0.0 if borne_out else self._search.frontier.expected_probes()
         search += len(self._search.recount)
         if self._halving:
             search += probes_for_counts(self._halving.size, self._halving.counts)

@@ -27,12 +27,12 @@ class Checks:
 
     Attributes
     ----------
-    refuted : bool
-        Whether a call came back mixed.
+    refuted, borne_out : bool
+        Whether a call came back mixed; whether calls came back, and none of them so.
     """
 
     def __init__(self, groups: Sequence[_Call], probe_size: int) -> None:
-        self.refuted = False
+        self.refuted = self.borne_out = False
         calls = [
             (part, outcome)
             for positions, outcome in groups
@@ -55,6 +55,7 @@ class Checks:
                 proved.append((positions, outcome))
             else:
                 self.refuted = True
+        self.borne_out = not self.refuted
         if self.refuted:
             self._rounds = []
         elif len(counts) < len(calls):

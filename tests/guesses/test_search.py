@@ -163,3 +163,27 @@ def test_a_value_of_unknown_level_is_not_left_to_the_search(size, exceptions, se
     assert (found == truth).all()
     assert probes <= 250
     assert [(f.chosen, f.of) for f in findings] == [(3, 6)]
+
+
+def test_what_is_left_counts_on_a_guess_only_once_it_is_borne_out():
+    """Before a check came back pure, as many requests are expected as without the guess."""
+    codes = np.random.default_rng(2).integers(0, 6, 4000).astype(np.int32)
+    service = CountingService(outcomes(codes == 1))
+    attribution = Attribution(4000)
+    for batch in cut_batches(4000):
+        attribution.add_batch(batch, service.ask(batch))
+    by_search = attribution.expected_probes()
+    expected = []
+    guesser = Guesser([Column("team", codes)])
+    while True:
+        if not guesser.suppose(attribution):
+            guesser.explore(attribution)
+        expected.append(attribution.expected_probes())
+        probes = attribution.next_round()
+        if not probes:
+            break
+        attribution.tell([service.probe(probe) for probe in probes])
+    assert expected[0] == by_search > 100
+    at_first = len([left for left in expected if left > 100])
+    assert at_first < len(expected)
+    assert max(expected[at_first:]) < 10
