@@ -178,3 +178,32 @@ def test_a_gateway_that_strips_the_key(gateway):
         scene = Behind(nginx, box)
         assert set(counts(scene.run())) == {"applied", "skipped"}
         assert box.requests()["idempotency_key"].isna().all()
+
+
+STRIPPED = {
+    "nginx": {"location": 'proxy_set_header Idempotency-Key "";'},
+    "haproxy": {"rules": "http-request del-header Idempotency-Key"},
+    "varnish": {"subroutines": "sub vcl_recv { unset req.http.Idempotency-Key; return (pass); }"},
+    "squid": {"rules": "request_header_access Idempotency-Key deny all"},
+    "haproxy, replies": {"rules": "http-response del-header Idempotent-Replayed"},
+}
+
+
+@pytest.mark.parametrize("name", STRIPPED)
+def test_a_stripped_key_is_told_of_once(gateway, name):
+    """Where an answered call is carried out once more, one warning tells what is taken out."""
+    broken = Faults(script={1: "counts_missing", 3: "cut_without_length"})
+    with sandbox(2200, faults=broken) as box:
+        scene = Behind(gateway(name.partition(",")[0], box, **STRIPPED[name]), box)
+        with pytest.warns(UserWarning, match="takes out Idempotency-Key") as told:
+            assert counts(scene.run()) == {"applied": 2200}
+        assert len(told) == 1
+        assert len(box.requests()) == 5
+
+
+def test_keys_that_arrive_are_not_told_of(gateway):
+    """Through a gateway that passes keys and marks on, the same faults give no warning."""
+    broken = Faults(script={1: "counts_missing", 3: "cut_without_length"})
+    with sandbox(2200, faults=broken) as box:
+        scene = Behind(gateway("nginx", box), box)
+        assert counts(scene.run()) == {"applied": 2200}  # a warning would be an error
