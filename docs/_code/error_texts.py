@@ -16,7 +16,8 @@ PACKAGE = Path(__file__).parent.parent.parent / "kirim_pandas"
 SHOWN_ONLY = {
     *("__init__", "__main__", "sandbox", "grouptesting", "guesses"),
     *("frames.reasons", "frames.plan", "frames.features"),
-    *("notebook.job_view", "notebook.panel_view", "notebook.texts", "notebook.progress"),
+    *("notebook.job_view", "notebook.texts", "notebook.progress"),
+    *("notebook.panel_view", "notebook.panel_steps", "notebook.panel_picks"),
     *(
         "verbs.arguments",
         "notebook.bar_place",

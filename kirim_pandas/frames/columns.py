@@ -27,6 +27,7 @@ from kirim_pandas.frames.values import codes_of, readable
 __all__ = [
     "MAX_HINT_VALUES",
     "MAX_LISTED",
+    "MAX_SEGMENTS",
     "IdChoice",
     "Place",
     "check_label",
@@ -38,6 +39,8 @@ __all__ = [
     "listed",
     "phone_columns",
     "places_of",
+    "segment_columns",
+    "values_in",
 ]
 
 MAX_LISTED = 10
@@ -45,6 +48,9 @@ MAX_LISTED = 10
 
 MAX_HINT_VALUES = 50
 """More values than this decide nothing: batches would mix them anyway."""
+
+MAX_SEGMENTS = 50
+"""More different values than this are no segments, but names, dates or amounts."""
 
 _LOOKED_AT = 200
 """Values that show what a column holds."""
@@ -318,3 +324,46 @@ def _may_decide(array: Any) -> bool:
         return False
     values = len(distinct) + bool((codes < 0).any())
     return 1 < values <= MAX_HINT_VALUES and values < max(len(codes), 3)
+
+
+def segment_columns(frame: pd.DataFrame) -> list[Hashable]:
+    """List the columns and index levels whose values may be segments: not too many of them."""
+    found = {
+        place.label: place.array
+        for place in places_of(frame)
+        if place.label is not None and _has_few_values(place.array)
+    }
+    return list(found)
+
+
+def _has_few_values(array: Any) -> bool:
+    try:
+        _codes, distinct = codes_of(array)
+    except TypeError:  # lists and the like
+        return False
+    return 0 < len(distinct) <= MAX_SEGMENTS
+
+
+def values_in(frame: pd.DataFrame, label: Hashable) -> pd.Series[int]:
+    """Count the rows of each value of a column: categories in their order, others sorted.
+
+    Parameters
+    ----------
+    frame
+        Where the column, or index level, is.
+    label
+        Its name.
+
+    Returns
+    -------
+    Series
+        int64, by value; a category of no row has 0, a missing value no line.
+    """
+    column = pd.Series(find_place(frame, label, argument="column").array)
+    counts = column.value_counts(sort=False).astype("int64")
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return counts.reindex(column.cat.categories, fill_value=0)
+    try:
+        return counts.sort_index()
+    except TypeError:  # values of several kinds stand as they come
+        return counts

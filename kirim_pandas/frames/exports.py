@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
@@ -13,7 +14,7 @@ from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.shapes import described
 from kirim_pandas.frames.values import readable
 
-__all__ = ["spreadsheet_safe"]
+__all__ = ["save_csv", "spreadsheet_safe"]
 
 _STARTS: Final = "[=+@＝＋－＠-]"
 """Characters that begin a formula (OWASP, "CSV Injection"), with the full-width forms that some
@@ -60,7 +61,7 @@ def spreadsheet_safe(frame: pd.DataFrame, *, target: str = "csv") -> pd.DataFram
     -------
     DataFrame
         The same shape; an apostrophe before every text that would begin a formula, in cells,
-        characters are taken out.  Plain, whatever their dtype; for ``"csv"`` also inside of a text
+        in column and in index labels, whatever their dtype; for ``"csv"`` also inside of a text
         behind a separator or line break.  A carriage return becomes a line break, other control
         characters are taken out.  Plain phone numbers such as ``+62 812 3456 7890`` stay.  Columns
         in which something had to be changed become plain text.
@@ -92,6 +93,44 @@ def spreadsheet_safe(frame: pd.DataFrame, *, target: str = "csv") -> pd.DataFram
     safe.columns = _guarded_labels(safe.columns, guard)
     safe.index = _guarded_labels(safe.index, guard)
     return safe
+
+
+def save_csv(frame: pd.DataFrame, path: str | Path, *, new: bool) -> Path:
+    """Write a frame to a CSV file that Excel opens, too; nothing in it becomes a formula.
+
+    Parameters
+    ----------
+    frame
+        Its index is left out.
+    path
+        ``~`` is the home folder.
+    new
+        Whether a file that is there is left as it is.
+
+    Returns
+    -------
+    Path
+        Where it stands.
+
+    Raises
+    ------
+    InvalidInputError
+        There is such a file, or it cannot be written.
+    """
+    try:
+        target = Path(path).expanduser()
+        safe = spreadsheet_safe(frame)
+        with target.open("x" if new else "w", encoding="utf-8-sig", newline="") as file:
+            safe.to_csv(file, index=False)  # the encoding's mark is for Excel
+    except FileExistsError:
+        raise InvalidInputError(
+            f"{target} is there already and is left as it is. Choose another name."
+        ) from None
+    except (OSError, RuntimeError, TypeError, ValueError) as error:  # no home, NUL, full disk
+        raise InvalidInputError(
+            f"The list was not written: {error}. Choose another path, such as 'people.csv'."
+        ) from error
+    return target
 
 
 def _without_zones(frame: pd.DataFrame) -> pd.DataFrame:

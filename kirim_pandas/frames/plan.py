@@ -15,7 +15,7 @@ from kirim_pandas.frames.ids import ContactIds
 from kirim_pandas.frames.shapes import Kind, printable, remedy_for
 from kirim_pandas.grouptesting.outcomes import MAX_CONTACTS_PER_CALL
 
-__all__ = ["SKIP_SHARES", "Plan", "minutes_for", "plan_frame"]
+__all__ = ["SKIP_SHARES", "Plan", "SegmentsPlan", "minutes_for", "plan_frame"]
 
 SKIP_SHARES: Final = (0.0, 0.01, 0.05, 0.20)
 """Shares of skipped contacts a plan is worked out for."""
@@ -31,6 +31,8 @@ BUCKET_SHARE: Final = 0.9
 """Part of the organisation's bucket that a run uses; a client leaves the rest to others."""
 
 _NO_HINT, _PERFECT_HINT = "none", "perfect"
+
+_SEGMENTS_TITLE = "Plan: a label for each segment (nothing was sent)"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -213,6 +215,68 @@ class Plan:
         return Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(
             Markup("").join(map(Markup("<th>{}</th>").format, head)),
             Markup("").join(map(Markup("<tr>{}</tr>").format, rows)),
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SegmentsPlan:
+    """What labels would be attached to whom, and detached from whom; nothing was sent.
+
+    Attributes
+    ----------
+    rows, contacts : int
+        Of the frame; and distinct contacts that would get a label.
+    table : DataFrame
+        One row for each label and operation, in the order of sending: ``label_id``, ``label``,
+        ``operation`` (string), ``contacts``, ``requests`` (int64; the least).
+    notes : tuple of str
+        What may not be expected, a sentence each.
+    write_per_minute : int
+        The rate that the minutes are reckoned with.
+    """
+
+    rows: int
+    contacts: int
+    table: pd.DataFrame
+    notes: tuple[str, ...]
+    write_per_minute: int
+
+    @property
+    def customers(self) -> dict[str, int]:
+        """How many contacts would get each label, by its id."""
+        attached = self.table[self.table["operation"] == "attach"]
+        return dict(zip(attached["label_id"], attached["contacts"].tolist(), strict=True))
+
+    def _facts(self) -> list[str]:
+        requests = int(self.table["requests"].sum())
+        cost = _cost(requests, minutes_for(requests, self.write_per_minute))
+        return [
+            f"{_count(self.rows, 'row')}, {_count(self.contacts, 'contact')} to get a label.",
+            f"{cost} at least; finding out who was skipped takes more. The limit is "
+            f"{self.write_per_minute:,} a minute.",
+            *self.notes,
+        ]
+
+    def _lines(self) -> list[list[str]]:
+        to = {"attach": "to", "detach": "from"}
+        named = self.table[["operation", "label", "contacts"]].itertuples(index=False)
+        return [[f"{op} {label} {to[op]}", f"{contacts:,}"] for op, label, contacts in named]
+
+    def __repr__(self) -> str:
+        lines = [f"  {what} {contacts} contacts" for what, contacts in self._lines()]
+        return printable("\n".join([_SEGMENTS_TITLE, *self._facts(), *lines]))
+
+    def _repr_html_(self) -> str:
+        row = Markup("<tr><td>{}</td><td>{}</td></tr>")
+        table = Markup("<table><thead>{}</thead><tbody>{}</tbody></table>").format(
+            Markup("<tr><th>run</th><th>contacts</th></tr>"),
+            Markup("").join(row.format(*line) for line in self._lines()),
+        )
+        facts = Markup("<br>").join(self._facts())
+        return str(
+            Markup('<div class="kirim-plan"><strong>{}</strong><br>{}{}</div>').format(
+                _SEGMENTS_TITLE, facts, table
+            )
         )
 
 

@@ -1,23 +1,32 @@
-"""The panel, and what it works with: the same verbs as everybody."""
+"""The panel, and what its pages work with: the same verbs as everybody."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from kirim_pandas import session
 from kirim_pandas.errors import ConfigurationError, InvalidInputError
-from kirim_pandas.frames.plan import Plan
+from kirim_pandas.frames.exports import save_csv
+from kirim_pandas.frames.plan import Plan, SegmentsPlan
 from kirim_pandas.frames.reports import Report
+from kirim_pandas.frames.results import RUN_ID_ATTR
+from kirim_pandas.grouptesting.outcomes import MAX_CONTACTS_PER_CALL
 from kirim_pandas.notebook.job import LabelJob
 from kirim_pandas.notebook.panel import Choices, Panel
+from kirim_pandas.notebook.panel_segments import SegmentChoices
 from kirim_pandas.notebook.panel_view import PanelWidgets
 from kirim_pandas.verbs import background, labeling, reporting
 from kirim_pandas.verbs.door import client_problems, refuse
 from kirim_pandas.verbs.order import Order, prepare
+from kirim_pandas.verbs.segments import jobs
+from kirim_pandas.verbs.segments import labeling as segments
+from kirim_pandas.verbs.segments.prepared import Prepared
 
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
@@ -29,21 +38,52 @@ __all__ = ["panel"]
 def panel(frame: pd.DataFrame, client: Client | None) -> Panel:
     """Make a panel; documented where people look, at ``df.kirim.panel``."""
     refuse(client_problems(client))
-    return Panel(frame, _Backend(frame, client), view=PanelWidgets)
+    service = _Service(client)
+    pages = (_OneLabel(frame, service), _Segments(frame, service))
+    return Panel(frame, service, *pages, view=PanelWidgets)
 
 
-class _Backend:
-    """What a panel works with."""
+class _Service:
+    """What the panel asks the service itself."""
 
-    def __init__(self, frame: pd.DataFrame, client: Client | None) -> None:
-        self._frame = frame
+    def __init__(self, client: Client | None) -> None:
         self._given = client
 
     def labels(self) -> list[Label]:
-        return list(self._client().labels())
+        return list(self.client().labels())
 
     def organization(self) -> str | None:
-        return self._client().me().organization_name
+        return self.client().me().organization_name
+
+    def client(self) -> Client:
+        """Find a client without ever asking for a key: a panel has no place to type one."""
+        found = self._given or session.known_client()
+        if found is not None:
+            return found
+        if not (os.environ.get("KIRIM_API_KEY") or os.environ.get("KIRIM_KEY")):
+            raise ConfigurationError(
+                "There is no Kirim API key. Run kirim_pandas.connect() in a cell, which asks for "
+                "it hidden, or set KIRIM_API_KEY before the kernel starts; then load the labels."
+            )
+        return session.current_client()
+
+
+class _Tasks:
+    """What every page works with."""
+
+    def __init__(self, frame: pd.DataFrame, service: _Service) -> None:
+        self._frame = frame
+        self._service = service
+
+    def save_list(self, result: pd.DataFrame, path: str | Path | None) -> tuple[Path, int]:
+        people = reporting.people(result)
+        people = people[people["status"] != "applied"]
+        usual = f"not-applied-{result.attrs[RUN_ID_ATTR]}.csv"
+        return save_csv(people, usual if path is None else path, new=path is not None), len(people)
+
+
+class _OneLabel(_Tasks):
+    """What the page of one label works with."""
 
     def plan(self, chosen: Choices) -> Plan:
         return labeling.plan(self._order(chosen))
@@ -65,18 +105,52 @@ class _Backend:
             id_column=chosen.id_column,
             phone=chosen.phone,
             hint=list(chosen.hint) or "auto",
-            client=self._client(),
+            client=self._service.client(),
         )
         return replace(order, label_name=chosen.label.name)
 
-    def _client(self) -> Client:
-        """Find a client without ever asking for a key: a panel has no place to type one."""
-        found = self._given or session.known_client()
-        if found is not None:
-            return found
-        if not (os.environ.get("KIRIM_API_KEY") or os.environ.get("KIRIM_KEY")):
-            raise ConfigurationError(
-                "There is no Kirim API key. Run kirim_pandas.connect() in a cell, which asks for "
-                "it hidden, or set KIRIM_API_KEY before the kernel starts; then load the labels."
-            )
-        return session.current_client()
+
+class _Segments(_Tasks):
+    """What the page of segments works with."""
+
+    def plan(self, chosen: SegmentChoices) -> SegmentsPlan:
+        prepared = self._prepared(chosen)
+        orders = prepared.orders
+        reached = [order.contact_ids for order in orders if order.operation == "attach"]
+        contacts = np.array([len(order.contact_ids) for order in orders], dtype=np.int64)
+        table = pd.DataFrame(
+            {
+                "label_id": [order.label_id for order in orders],
+                "label": [order.label_name for order in orders],
+                "operation": [order.operation for order in orders],
+            },
+            dtype="string",
+        ).assign(contacts=contacts, requests=-(-contacts // MAX_CONTACTS_PER_CALL))
+        return SegmentsPlan(
+            prepared.rows,
+            len(set().union(*reached)),
+            table,
+            prepared.notes,
+            labeling.pace(self._service.client()),
+        )
+
+    def start(self, chosen: SegmentChoices) -> LabelJob:
+        return jobs.start_series(self._prepared(chosen).begun(quiet=True))  # the plan has told
+
+    def report(self, result: pd.DataFrame, chosen: SegmentChoices) -> Report:
+        return reporting.report(result, [chosen.column])
+
+    def _prepared(self, chosen: SegmentChoices) -> Prepared:
+        labels = {value: label.id for value, label in chosen.labels}
+        asked = segments.Asked(
+            chosen.column,
+            labels,
+            exclusive=chosen.exclusive,
+            id_column=chosen.id_column,
+            phone=chosen.phone,
+            client=self._service.client(),
+        )
+        prepared = segments.prepare(self._frame, asked, progress=False)
+        names = {label.id: label.name for _, label in chosen.labels}
+        orders = [replace(one, label_name=names[one.label_id]) for one in prepared.orders]
+        return replace(prepared, orders=orders)

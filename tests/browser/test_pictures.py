@@ -45,7 +45,7 @@ def test_pictures_for_the_readme(lab, browser, box, setup):
     browser.wait_output(1, "Finished.")
     browser.run_cell(2)
     browser.wait_output(2, "Column of contact ids")
-    labels = browser.visible("select", browser.cell(2))[0]
+    labels = browser.visible(".widget-select select", browser.cell(2))[0]
     browser.click(wait_for(lambda: browser.all("option", labels), "labels to choose")[0])
     hints = browser.visible("select[multiple]", browser.cell(2))[0]
     browser.click(browser.all("option", hints)[0])

@@ -31,7 +31,7 @@ def test_from_picking_to_report(box, panel):
     before = len(box.requests().query("method == 'POST'"))
     assert panel.plan().contacts == 3000
     assert panel.confirm() == "detach Newsletter from 3,000 customers of Sandbox"
-    twins = [label for label in panel.known_labels if label.name == "VIP"]
+    twins = [label for label in panel.known.all if label.name == "VIP"]
     panel.choose_label(twins[0].id)
     assert panel.confirm().startswith(f"detach VIP (team …{twins[0].team_id[-4:]}) from")
     panel.choose_label("Newsletter")
@@ -122,14 +122,12 @@ def test_looking_up_is_a_choice_of_column(box):
 
     panel = box.contacts.head(20).kirim.panel(client=box.client())
     view = PanelWidgets(panel)
-    offered = dict(view._id_column.options)
+    offered = dict(view.id_column.options)
     choice = offered["look up by phone: phone_number"]
-    panel._view = view
-    view._id_column.value = choice
+    view.id_column.value = choice
     assert (panel.chosen.phone, panel.chosen.id_column) == ("phone_number", None)
-    view.refresh()
-    assert view._id_column.value == choice
-    view._id_column.value = "contact_id"
+    assert view.id_column.value == choice
+    view.id_column.value = "contact_id"
     assert (panel.chosen.phone, panel.chosen.id_column) == (None, "contact_id")
 
 
@@ -174,47 +172,48 @@ def test_columns_to_choose_from():
 @pytest.fixture
 def view(panel, monkeypatch):
     """The panel's widgets; what would be published is kept."""
+    from kirim_pandas.notebook.panel_steps import StepsWidgets
     from kirim_pandas.notebook.panel_view import PanelWidgets
 
     kept = []
-    monkeypatch.setattr(PanelWidgets, "_keep", lambda self, page, text: kept.append(page))
-    panel._view = PanelWidgets(panel)
-    panel._view.kept = kept
-    return panel._view
+    monkeypatch.setattr(StepsWidgets, "_keep", lambda self, page, text: kept.append(page))
+    view = PanelWidgets(panel)
+    view.kept = kept
+    return view
 
 
 def test_widgets_follow_the_methods(panel, view):
     """What a method picks, the widgets show; what a widget picks, the methods see."""
     panel.choose_label("Newsletter")
     panel.choose_hint("team")
-    assert view._label.value == panel.chosen.label.id
-    assert view._hint.value == ("team",)
-    view._operation.value = "detach"
+    assert view.one.picks.label.value == panel.chosen.label.id
+    assert view.one.picks.hint.value == ("team",)
+    view.one.picks.operation.value = "detach"
     assert panel.chosen.operation == "detach"
-    view._filter.value = "vip amber"
-    assert len(view._label.options) == 3
+    view.one.picks.filter.value = "vip amber"
+    assert len(view.one.picks.label.options) == 3
     assert panel.chosen.label.name == "Newsletter"
 
 
 def test_errors_show_inside(panel, view):
     """A click that cannot be obeyed says why in the panel, and raises nothing."""
-    view._plan_button.click()
-    assert "Choose a label" in view._error.value
+    view.one.plan_button.click()
+    assert "Choose a label" in view.one.attempts.told.value
     panel.choose_label("Newsletter")
-    view._plan_button.click()
-    assert view._error.value == ""
+    view.one.plan_button.click()
+    assert view.one.attempts.told.value == ""
 
 
 def test_clicks_lead_to_the_report(panel, view):
     """Plan, yes, run: the report is published at the end, and a second run needs a new yes."""
     panel.choose_label("Newsletter")
     panel.choose_hint("team")
-    view._plan_button.click()
-    assert "3,000 customers" in view._question.value
-    assert view._run.disabled
-    view._yes.value = True
-    assert not view._run.disabled
-    view._run.click()
+    view.one.plan_button.click()
+    assert "3,000 customers" in view.one.question.value
+    assert view.one.run.disabled
+    view.one.yes.value = True
+    assert not view.one.run.disabled
+    view.one.run.click()
     panel.result()
     for _ in range(500):
         if len(view.kept) == 2:
@@ -222,22 +221,22 @@ def test_clicks_lead_to_the_report(panel, view):
         time.sleep(0.02)
     assert panel.job.run_id in view.kept[0]
     assert "kirim-report" in view.kept[1]
-    assert "kirim-report" in view._report.value
+    assert "kirim-report" in view.one.report.value
     assert not panel.confirmed
 
 
 def test_values_are_escaped(box):
     """Names of labels and columns never become markup."""
     from kirim_pandas.api.models import Label
-    from kirim_pandas.notebook.panel_view import PanelWidgets, _label_html
+    from kirim_pandas.notebook.panel_picks import label_html
+    from kirim_pandas.notebook.panel_view import PanelWidgets
 
-    assert "<b>" not in _label_html(Label("<b>", "<b>", "<b>", "<b>"))
+    assert "<b>" not in label_html(Label("<b>", "<b>", "<b>", "<b>"))
     with box.client() as client:
         panel = box.contacts.rename(columns={"team": "<b>"}).kirim.panel(client=client)
         view = PanelWidgets(panel)
-        panel._view = view
-        panel.organization = "<b>Acme</b>"
+        panel.known.organization = "<b>Acme</b>"
         panel.choose_label("Newsletter")
         panel.choose_hint("<b>")
         panel.confirm()
-        assert "<b>" not in view._head.value + view._question.value
+        assert "<b>" not in view.head.value + view.one.question.value

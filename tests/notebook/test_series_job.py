@@ -101,6 +101,17 @@ def test_undo_in_the_background(box, segments):
     assert kp.runs()["undoes"].iloc[0] == done.attrs["kirim_run_id"]
 
 
+def test_a_job_that_has_ended_is_not_at_work(box, segments):
+    """Whichever thread is quicker: a series that has ended is no longer noted as at work."""
+    from kirim_pandas import session
+
+    df, labels, options = segments
+    for _ in range(5):
+        job = df.head(3).kirim.label_segments_job("tier", {"a": labels["a"]}, **options)
+        job.result()
+        assert job.run_id not in session._at_work
+
+
 def test_a_series_of_nothing_ends_at_once():
     """A frame of which no row is to carry a label is a job that has finished, without a key."""
     df = kp.sandbox.sample_contacts(5, seed=1).assign(tier=pd.NA)

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kirim_pandas.errors import InvalidInputError
-from kirim_pandas.frames.columns import find_place, listed
+from kirim_pandas.frames.columns import MAX_SEGMENTS, find_place, listed
 from kirim_pandas.frames.shapes import described
 from kirim_pandas.verbs.door import plain, shown
 
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Labels", "Segments", "members_of", "segments_of"]
 
 Labels = Mapping[Any, str] | str | None
-
-MOST_LABELS = 50
-"""More different values than this are no segments, but names, dates or amounts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,9 +165,9 @@ def _wanted(labels: Labels, present: list[Any]) -> dict[Any, str]:
 
 
 def _names(present: list[Any]) -> dict[Any, str]:
-    if len(present) > MOST_LABELS:
+    if len(present) > MAX_SEGMENTS:
         raise InvalidInputError(
-            f"by: {len(present):,} different values were found, expected at most {MOST_LABELS} "
+            f"by: {len(present):,} different values were found, expected at most {MAX_SEGMENTS} "
             "as names of labels. Choose some with labels={value: label}, or cut numbers into "
             "classes with pd.cut."
         )

@@ -82,9 +82,9 @@ class Prepared:
         """Begin, and do all of it in this thread."""
         return self.begun().carry_out(plain(progress))
 
-    def begun(self) -> Series:
+    def begun(self, *, quiet: bool = False) -> Series:
         """Say what is to be said, and write the series down; one of nothing is nowhere."""
-        for note in self.notes:
+        for note in self.notes if not quiet else ():
             warn(note)
         if self.orders:
             return self.written_down()
