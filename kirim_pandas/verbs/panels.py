@@ -50,7 +50,7 @@ class _Service:
         self._given = client
 
     def labels(self) -> list[Label]:
-        return list(self.client().labels())
+        return session.read_labels(self.client())  # remembered: the plan looks at their teams
 
     def organization(self) -> str | None:
         return self.client().me().organization_name

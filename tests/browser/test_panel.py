@@ -10,6 +10,7 @@ from .lab import wait_for
 
 LABELS = ".widget-select select"
 
+
 @pytest.fixture
 def opened(lab, browser, box):
     """A notebook whose second cell shows the panel."""

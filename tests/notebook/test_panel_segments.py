@@ -85,6 +85,8 @@ def test_what_is_changed_must_be_confirmed_again(labels, panel):
     assert not page.confirmed
     assert page.plan().customers == {labels["bronze"]: 199, labels["gold"]: 400}
     assert "Several values are mapped to one label" in repr(page.plan())
+    page.choose_label("silver", "Price list")
+    assert "The labels belong to 2 teams" in page.plan()._repr_html_()
     page.confirm()
     page.choose_label("silver", None)
     assert "silver" not in page.confirm()

@@ -249,6 +249,13 @@ def refusing(server, text):
     return step
 
 
+def markup_of(box):
+    """What the widgets in a box show as HTML; lists and boxes to tick show text."""
+    import ipywidgets
+
+    return [one.value for one in widgets_below(box) if isinstance(one, ipywidgets.HTML)]
+
+
 def test_nothing_that_a_server_says_becomes_markup(tmp_path):
     """Names, codes and messages of a service stay text in every view, widget, report and file."""
     from kirim_pandas.notebook.panel_view import PanelWidgets
@@ -264,20 +271,24 @@ def test_nothing_that_a_server_says_becomes_markup(tmp_path):
         server.steps.append(refusing(server, NASTY))
         data = frame().assign(**{NASTY: NASTY})
         panel = data.kirim.panel(client=client)
-        view = panel._view = PanelWidgets(panel)
+        view = PanelWidgets(panel)
         panel.choose_label(LABEL)
         panel.choose_hint(NASTY)
         panel.confirm()
         shown.append(panel.plan()._repr_html_())
-        shown += [getattr(widget, "value", "") for widget in widgets_below(view.box)]
+        shown += markup_of(view.box)
+        panel.segments.choose_column(NASTY)
+        panel.segments.choose_label(NASTY, LABEL)
+        panel.segments.confirm()
+        shown += markup_of(view.box)
         job = panel.run()
         result = job.result(30)
         refused = {"type": NASTY, "code": NASTY, "message": NASTY, "request_id": NASTY}
         server.steps[:] = [reply(403, {"error": refused})]
         with pytest.raises(kp.PermissionDeniedError) as caught:
             client.label(LABEL)
-        view._say(caught.value)
-        shown += [getattr(widget, "value", "") for widget in widgets_below(view.box)]
+        view.one.attempts.say(caught.value)
+        shown += markup_of(view.box)
         failed = replace(job.ending, error=caught.value, notes=[NASTY])
         shown += [job.ending.html, failed.html]
         report = panel.report()
