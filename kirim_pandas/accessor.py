@@ -391,7 +391,7 @@ class KirimAccessor:
         Parameters
         ----------
         by, labels, op, exclusive, create, id_column, phone, email, team_id, hint, reads, resolve, \
-        client, journal
+        max_requests, client, journal
             As for :meth:`label_segments`; look-ups are done before the cell returns.
 
         Returns

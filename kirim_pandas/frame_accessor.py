@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from kirim_pandas.verbs.arguments import By, Client, Panel, Report
+    from kirim_pandas.verbs.arguments import By, Client, Panel, Report, Split
 
 __all__ = ["KirimFrameAccessor", "register"]
 
@@ -67,7 +67,12 @@ class KirimFrameAccessor(KirimAccessor):
             return reporting.summary(self._obj, plain(by), data=data)
 
     def plot(
-        self, by: By = None, *, data: pd.DataFrame | None = None, ax: Axes | None = None
+        self,
+        by: By = None,
+        *,
+        split: Split = "status",
+        data: pd.DataFrame | None = None,
+        ax: Axes | None = None,
     ) -> Axes:
         """Draw the share of each status, one bar a group; needs the extra ``plot``.
 
@@ -75,6 +80,9 @@ class KirimFrameAccessor(KirimAccessor):
         ----------
         by, data
             As for :meth:`summary`.
+        split
+            ``"status"``, or ``"reason"`` for the shares of the reasons, in shades of their
+            status; of each status the three most frequent, then all others.
         ax
             Where to draw; by default a new figure.
 
@@ -86,7 +94,7 @@ class KirimFrameAccessor(KirimAccessor):
         Raises
         ------
         InvalidInputError
-            This is no result frame, or `by` does not fit it.
+            This is no result frame, `by` does not fit it, or `split` is neither.
         ConfigurationError
             matplotlib is not installed.
 
@@ -98,13 +106,13 @@ class KirimFrameAccessor(KirimAccessor):
         ...         sandbox.labels["id"].iloc[0], "attach", client=sandbox.client(),
         ...         progress=False, journal=False,
         ...     )
-        >>> axes = result.kirim.plot(by="source")
+        >>> axes = result.kirim.plot(by="source", split="reason")
         >>> axes.figure.savefig("shares.png")  # doctest: +SKIP
         """
         from kirim_pandas.verbs import reporting
 
         with ShortTraceback():
-            return reporting.plot(self._obj, plain(by), data=data, ax=ax)
+            return reporting.plot(self._obj, plain(by), split=plain(split), data=data, ax=ax)
 
     def people(
         self,
@@ -179,8 +187,9 @@ class KirimFrameAccessor(KirimAccessor):
         label_name
             Shown instead of the label's id.
         people, columns
-            With ``people=True`` the rows that are not applied are listed with these columns, as
-            :meth:`people` has them: the first hundred as a table, all as a CSV file in the page.
+            With ``people=True`` the rows that were to be done and are not applied are listed with
+            these columns, as :meth:`people` has them: the first hundred as a table, all as a CSV
+            file in the page.
 
         Returns
         -------

@@ -1,13 +1,14 @@
-"""Stacked shares of the statuses: one bar a group, as a matplotlib plot or as plain SVG.
+"""Stacked shares of the outcomes: one bar a group, as a matplotlib plot or as plain SVG.
 
-Colours are fixed per status.  They stay apart under the three kinds of colour blindness (a test
-measures it), and carry dark text as well as stand on a white and on a dark page.
+Colours are fixed per status; its reasons are shades of it.  They stay apart under the three kinds
+of colour blindness (a test measures it), and carry dark text as well as stand on a white and on a
+dark page.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from kirim_pandas.errors import ConfigurationError, InvalidInputError
-from kirim_pandas.frames.pairing import Source
+from kirim_pandas.frames.pairing import Source, result_column
 from kirim_pandas.frames.results import STATUSES
 from kirim_pandas.frames.shapes import described
 from kirim_pandas.frames.summary import By, groupings, statuses_of
@@ -23,7 +24,9 @@ from kirim_pandas.frames.summary import By, groupings, statuses_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["COLOURS", "MAX_BARS", "Bars", "bars", "plot", "svg_chart"]
+__all__ = ["COLOURS", "MAX_BARS", "Bars", "Split", "bars", "plot", "svg_chart"]
+
+Split: TypeAlias = Literal["status", "reason"]
 
 COLOURS: Final = {
     "applied": "#2F8FD0",
@@ -35,6 +38,9 @@ COLOURS: Final = {
 MAX_BARS: Final = 20
 """Groups drawn one by one; the smaller ones become one bar, "other n groups"."""
 
+_SHADES: Final = (0.0, 0.35, 0.6, 0.8)
+"""How much white is in the colour of each reason of a status; the last is for all that are left."""
+
 _INK_ON_COLOUR = "#111111"
 _GREY = "#7F7F7F"  # legible on white and on black, for pages whose colour is not known
 _MAX_NAME = 28  # characters of a group's name
@@ -42,21 +48,25 @@ _MAX_NAME = 28  # characters of a group's name
 
 @dataclass(frozen=True, eq=False)
 class Bars:
-    """Rows by group and status, ready to draw.
+    """Rows by group and outcome, ready to draw.
 
     Attributes
     ----------
     names : list of str
         One per group, largest first; the last may be "other n groups".
-    counts : ndarray of int64, shape (groups, 5)
-        Rows, columns in the fixed order of the statuses.
+    counts : ndarray of int64, shape (groups, parts)
+        Rows.
     by : str
         What the groups are; empty for a single bar over everything.
+    parts : dict of str to str
+        What the parts of a bar are, and their colours: the statuses in their fixed order, or of
+        each status its reasons, the most frequent first.
     """
 
     names: list[str]
     counts: NDArray[np.int64]
     by: str
+    parts: dict[str, str] = field(default_factory=COLOURS.copy)
 
 
 def bars(
@@ -64,14 +74,17 @@ def bars(
     by: By = None,
     *,
     data: Source | None = None,
+    split: Split = "status",
     max_bars: int = MAX_BARS,
 ) -> Bars:
-    """Count rows by group and status.
+    """Count rows by group and outcome.
 
     Parameters
     ----------
     result, by, data
         As for `summary`.
+    split
+        What the parts of a bar are.
     max_bars
         Bars at most.
 
@@ -80,28 +93,70 @@ def bars(
     Bars
         Groups by number of rows, falling.
     """
-    status = statuses_of(result)
+    outcome, parts = _OUTCOMES[split](result)
     found = groupings(result, by, data)
     if not found:
-        counts = np.bincount(status, minlength=len(STATUSES))
-        return Bars(["all rows"], counts[np.newaxis, :], "")
+        counts = np.bincount(outcome, minlength=len(parts))
+        return Bars(["all rows"], counts[np.newaxis, :], "", parts)
     codes = np.column_stack([group.codes for group in found])
     keys, numbers = np.unique(codes, axis=0, return_inverse=True)
     names = [
         " · ".join(_name(group.values[code]) for group, code in zip(found, key, strict=True))
         for key in keys
     ]
-    counts = np.zeros((len(names), len(STATUSES)), dtype=np.int64)
-    np.add.at(counts, (numbers.ravel(), status), 1)
+    counts = np.zeros((len(names), len(parts)), dtype=np.int64)
+    np.add.at(counts, (numbers.ravel(), outcome), 1)
     order = np.argsort(-counts.sum(axis=1), kind="stable")
     names, counts = [names[i] for i in order], counts[order]
     of = " · ".join(_name(group.name) for group in found)
     if len(names) <= max_bars:
-        return Bars(names, counts, of)
+        return Bars(names, counts, of, parts)
     kept = max_bars - 1
     other = counts[kept:].sum(axis=0, keepdims=True)
     names = [*names[:kept], f"other {len(names) - kept} groups"]
-    return Bars(names, np.concatenate([counts[:kept], other]), of)
+    return Bars(names, np.concatenate([counts[:kept], other]), of, parts)
+
+
+def _by_status(result: pd.DataFrame) -> tuple[NDArray[np.int64], dict[str, str]]:
+    return statuses_of(result), COLOURS
+
+
+def _by_reason(result: pd.DataFrame) -> tuple[NDArray[np.int64], dict[str, str]]:
+    """Number the reasons of each status by their frequency; the rare ones share a number."""
+    codes, reasons = pd.factorize(result_column(result, "reason").astype("string").fillna(""))
+    width = max(1, len(reasons))
+    keys, outcome, rows = np.unique(
+        statuses_of(result) * width + codes, return_inverse=True, return_counts=True
+    )
+    order = np.lexsort((-rows, keys // width))
+    status = keys[order] // width
+    shade = np.minimum(np.arange(len(keys)) - np.searchsorted(status, status), len(_SHADES) - 1)
+    kinds, part = np.unique(status * len(_SHADES) + shade, return_inverse=True)
+    names = np.asarray(reasons, dtype=object)[keys[order] % width]
+    parts = {
+        _part(STATUSES[kind // len(_SHADES)], names[part == number]): _colour(kind)
+        for number, kind in enumerate(kinds.tolist())
+    }
+    part_of = np.empty(len(keys), dtype=np.int64)
+    part_of[order] = part
+    return part_of[outcome], parts
+
+
+_OUTCOMES: Final = {"status": _by_status, "reason": _by_reason}
+
+
+def _part(status: str, reasons: NDArray[np.object_]) -> str:
+    if len(reasons) > 1:
+        return f"{status}: {len(reasons)} other reasons"
+    return f"{status}: {_name(reasons[0])}" if reasons[0] else status
+
+
+def _colour(kind: int) -> str:
+    """Lighten the colour of a status."""
+    status, shade = divmod(kind, len(_SHADES))
+    colour = COLOURS[STATUSES[status]]
+    parts = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
+    return "#" + "".join(f"{round(part + (255 - part) * _SHADES[shade]):02X}" for part in parts)
 
 
 def _name(value: Any) -> str:
@@ -134,15 +189,18 @@ def plot(
     result: pd.DataFrame,
     by: By = None,
     *,
+    split: Split = "status",
     data: Source | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the share of each status as stacked horizontal bars, one a group.
+    """Draw the share of each outcome as stacked horizontal bars, one a group.
 
     Parameters
     ----------
     result, by, data
         As for `summary`.
+    split
+        ``"status"``, or ``"reason"`` for the reasons of each status.
     ax
         Where to draw; by default a new figure, as high as the bars need, without a background, so
         that it suits a light and a dark page.
@@ -155,22 +213,26 @@ def plot(
     Raises
     ------
     InvalidInputError
-        It is no result frame, `by` does not fit it, or `ax` is none.
+        It is no result frame, `by` does not fit it, `split` is neither, or `ax` is none.
     ConfigurationError
         matplotlib is not installed.
     """
-    drawn = bars(result, by, data=data)
-    ax = _given(ax) or _new_axes(height_inches=1.3 + 0.32 * len(drawn.names))
+    if not isinstance(split, str) or split not in _OUTCOMES:
+        raise InvalidInputError(f"split= is {described(split)}, expected 'status' or 'reason'.")
+    drawn = bars(result, by, data=data, split=split)
+    columns, edge = _LEGEND[split]
+    lines = 1.3 + 0.32 * len(drawn.names) + 0.2 * (len(drawn.parts) // columns)
+    ax = _given(ax) or _new_axes(height_inches=lines)
     ax.patch.set_alpha(0)
     totals = drawn.counts.sum(axis=1)
     shares = drawn.counts / np.maximum(totals, 1)[:, np.newaxis]
     left = np.zeros(len(totals))
     rows = np.arange(len(totals))
-    for number, status in enumerate(STATUSES):
+    for number, (part, colour) in enumerate(drawn.parts.items()):
         if not drawn.counts[:, number].any():
             continue
         width = shares[:, number]
-        ax.barh(rows, width, left=left, height=0.72, color=COLOURS[status], label=status)
+        ax.barh(rows, width, left=left, height=0.72, label=part, color=colour, ec=_GREY, lw=edge)
         for row in np.flatnonzero(width >= 0.08):  # narrower ones have no room for a count
             ax.text(
                 float(left[row] + width[row] / 2),
@@ -195,12 +257,16 @@ def plot(
         ax.legend(
             loc="lower left",
             bbox_to_anchor=(0, 1),
-            ncols=len(STATUSES),
+            ncols=columns,
             frameon=False,
             labelcolor=_GREY,
             fontsize=9,
         )
     return ax
+
+
+_LEGEND: Final = {"status": (len(STATUSES), 0.0), "reason": (3, 0.4)}
+"""Columns of the key, and the width of the edge without which a light shade is lost on white."""
 
 
 def _plain(text: str) -> str:

@@ -8,7 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["REASONS", "STATUS_MEANINGS", "Reason", "reason_for"]
+__all__ = ["NO_LABEL", "REASONS", "STATUS_MEANINGS", "Reason", "reason_for"]
+
+NO_LABEL: Final = "no_label"
+"""The reason of a row of which nothing was wanted."""
 
 STATUS_MEANINGS: Final = {
     "applied": "The service counted the contact as done: the wanted state holds.",
@@ -88,7 +91,7 @@ REASONS: Final = {
         "The value is no contact id (ctc_ and 26 upper-case letters and digits).",
         "Take the id from its source again; spreadsheets and copying tend to change ids.",
     ),
-    "no_label": Reason(
+    NO_LABEL: Reason(
         "not_sent",
         "The row is in no segment that has a label: its value is missing, or was left out.",
         "Nothing, or give its value a label.",

@@ -22,7 +22,13 @@ from kirim_pandas.frames.charts import Bars, bars, plot, svg_chart
 from kirim_pandas.frames.exports import spreadsheet_safe
 from kirim_pandas.frames.ids import NO_CONTACT
 from kirim_pandas.frames.pairing import Source, checked_source, result_column
-from kirim_pandas.frames.reasons import REASONS, STATUS_MEANINGS, Reason, reason_for
+from kirim_pandas.frames.reasons import (
+    NO_LABEL,
+    REASONS,
+    STATUS_MEANINGS,
+    Reason,
+    reason_for,
+)
 from kirim_pandas.frames.results import RUN_ID_ATTR, STATUSES
 from kirim_pandas.frames.shapes import printable
 from kirim_pandas.frames.summary import By, compare, people, summary
@@ -35,6 +41,7 @@ __all__ = [
     "Report",
     "RunFacts",
     "compare",
+    "not_applied",
     "people",
     "plot",
     "report",
@@ -176,8 +183,8 @@ def report(
     data
         The original frame, for column names in `by` and `columns`.
     people
-        Whether to list the rows that are not applied: the first hundred are shown, all of them
-        stand in a CSV file inside of the page.
+        Whether to list the rows that were to be done and are not applied: the first hundred are
+        shown, all of them stand in a CSV file inside of the page.
     columns
         Columns of `data` in that list; by default all.
 
@@ -268,11 +275,13 @@ def _headline(counts: pd.DataFrame, operation: str | None) -> str:
     if not counts["rows"].sum():
         return "The segment is empty: the frame had no rows, and nothing was sent."
     nobody = counts["reason"].isin(NO_CONTACT.values())
-    people = counts[~nobody].groupby("status", observed=False)["contacts"].sum()
+    not_meant = counts["reason"].eq(NO_LABEL).fillna(value=False)
+    people = counts[~nobody & ~not_meant].groupby("status", observed=False)["contacts"].sum()
     total, applied = int(people.sum()), int(people["applied"])
-    rows = int(counts.loc[nobody, "rows"].sum())
     parts = [f"{int(people[s]):,} {s.replace('_', ' ')}" for s in STATUSES[1:] if people[s]]
-    parts += [f"{rows:,} row{'s' * (rows != 1)} without a usable id"] if rows else []
+    for which, words in ((nobody, "without a usable id"), (not_meant, "in no segment")):
+        rows = int(counts.loc[which, "rows"].sum())
+        parts += [f"{rows:,} row{'s' * (rows != 1)} {words}"] if rows else []
     told = _share_told(applied, total, operation, is_known=not people["unknown"])
     return f"{'; '.join([told, ', '.join(parts)] if parts else [told])}."
 
@@ -374,13 +383,19 @@ def _by_group(groups: Bars) -> Markup:
     return title + svg_chart(groups) + _table(f"Rows by {by} and status", head, rows)
 
 
+def not_applied(
+    result: pd.DataFrame, *, columns: list[Hashable] | None = None, data: Source | None = None
+) -> pd.DataFrame:
+    """List the rows that were to be done and are not; the arguments and columns of `people`."""
+    found = people(result, columns=columns, data=data)
+    return found[(found["status"] != "applied") & found["reason"].ne(NO_LABEL).fillna(value=True)]
+
+
 def _people(result: pd.DataFrame, columns: list[Hashable] | None, data: Source | None) -> Markup:
     """List who is not applied: a table that stays short, and all of them in a CSV file."""
-    found = people(result, columns=columns, data=data)
-    found = spreadsheet_safe(found[found["status"] != "applied"])
-    content = base64.b64encode(
-        found.to_csv(index=False).encode("utf-8-sig")
-    ).decode()  # the mark is for Excel
+    found = not_applied(result, columns=columns, data=data)
+    file = spreadsheet_safe(found).to_csv(index=False)
+    content = base64.b64encode(file.encode("utf-8-sig")).decode()  # the mark is for Excel
     link = Markup(
         '<p><a download="people.csv" href="data:text/csv;base64,{}">Save all {} as CSV</a></p>'
     ).format(content, f"{len(found):,} rows")

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from kirim_pandas.errors import RunInterrupted
 from kirim_pandas.frames.charts import COLOURS
 from kirim_pandas.frames.ids import NO_CONTACT
-from kirim_pandas.frames.results import RUN_ID_ATTR, STATUSES
+from kirim_pandas.frames.results import STATUSES
 from kirim_pandas.notebook.texts import (
     EMPTY,
     JobFacts,
@@ -151,7 +151,7 @@ class Ending:
         if frame is not None and not told:
             told += self._open_ends(set(frame["reason"].dropna()))
             if cap is not None:
-                told.append(cap_note(frame, cap))
+                told.append(cap_note(frame, cap, self.facts))
         if stopped:
             told.append(self._how_to_go_on())
         found = [self.progress.found] if self.progress.found else []
@@ -185,7 +185,7 @@ class Ending:
         return f"{self.facts.resume} goes on from here, at any time{now}."
 
 
-def cap_note(frame: pd.DataFrame, cap: tuple[int, int]) -> str:
+def cap_note(frame: pd.DataFrame, cap: tuple[int, int], facts: JobFacts) -> str:
     """Say what ``max_requests`` left open, and how to go on.
 
     Parameters
@@ -194,6 +194,8 @@ def cap_note(frame: pd.DataFrame, cap: tuple[int, int]) -> str:
         The result frame.
     cap
         Requests spent and allowed.
+    facts
+        What the run was about.
     """
     spent, allowed = cap
     left = allowed - spent
@@ -214,9 +216,8 @@ def cap_note(frame: pd.DataFrame, cap: tuple[int, int]) -> str:
             f"{spent:,} of {many(allowed, 'request')}; the other {left:,} would not have settled "
             "a contact"
         )
-    run_id = frame.attrs[RUN_ID_ATTR]
-    go_on = f"df.kirim.resume({run_id!r}) goes on, without a cap unless you give one."
-    return f"{reached}: {open_contacts}. {go_on}"
+    unless = "" if facts.task else " unless you give one"  # several runs take no other cap
+    return f"{reached}: {open_contacts}. {facts.resume} goes on, without a cap{unless}."
 
 
 def contacts_by_status(frame: pd.DataFrame) -> dict[str, int]:

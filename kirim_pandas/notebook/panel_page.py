@@ -214,7 +214,7 @@ class Page(ABC, Generic[ChosenT, PlanT]):
         return self._tasks.report(ended, ran)
 
     def save_list(self, path: str | Path | None = None) -> Path:
-        """Write the rows that are not applied to a CSV file: your columns, why, and what to do.
+        """Write the rows that were to be labeled and are not to a CSV file, with your columns.
 
         Parameters
         ----------

@@ -76,8 +76,7 @@ class _Tasks:
         self._service = service
 
     def save_list(self, result: pd.DataFrame, path: str | Path | None) -> tuple[Path, int]:
-        people = reporting.people(result)
-        people = people[people["status"] != "applied"]
+        people = reporting.not_applied(result)
         usual = f"not-applied-{result.attrs[RUN_ID_ATTR]}.csv"
         return save_csv(people, usual if path is None else path, new=path is not None), len(people)
 

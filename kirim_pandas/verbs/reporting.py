@@ -15,6 +15,7 @@ import pandas as pd
 from kirim_pandas import session
 from kirim_pandas.errors import InvalidInputError, KirimError
 from kirim_pandas.frames import reports
+from kirim_pandas.frames.charts import Split
 from kirim_pandas.frames.columns import listed
 from kirim_pandas.frames.pairing import Source, result_column
 from kirim_pandas.frames.reports import Report, RunFacts
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from kirim_pandas.journal.store import Journal
 
-__all__ = ["compare", "people", "plot", "report", "run_of", "summary"]
+__all__ = ["compare", "not_applied", "people", "plot", "report", "run_of", "summary"]
 
 _UNKNOWN_HERE = "Label and operation are not known here: this journal does not have the run."
 _FOUND = "The result carries no run id; the run was found by its contacts and outcomes."
@@ -123,11 +124,12 @@ def plot(
     result: pd.DataFrame,
     by: By = None,
     *,
+    split: Split = "status",
     data: Source | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw; documented at ``result.kirim.plot``."""
-    return reports.plot(result, by, data=_data(result, data), ax=ax)
+    return reports.plot(result, by, split=split, data=_data(result, data), ax=ax)
 
 
 def people(
@@ -141,6 +143,11 @@ def people(
     """List who is meant; documented at ``result.kirim.people``."""
     source = _data(result, data)
     return reports.people(result, status=status, reason=reason, columns=columns, data=source)
+
+
+def not_applied(result: pd.DataFrame) -> pd.DataFrame:
+    """List the rows that were to be done and are not, with all columns of the frame."""
+    return reports.not_applied(result, data=_data(result, None))
 
 
 def report(

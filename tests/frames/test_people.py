@@ -12,7 +12,7 @@ from support.known_outcomes import known
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.ids import collect_ids
 from kirim_pandas.frames.reasons import REASONS
-from kirim_pandas.frames.reports import report
+from kirim_pandas.frames.reports import not_applied, report
 from kirim_pandas.frames.results import result_frame
 from kirim_pandas.frames.summary import people
 
@@ -92,6 +92,18 @@ def test_mistakes_are_named(
     """A status, reason or column that does not occur is refused with what there is."""
     with pytest.raises(InvalidInputError, match=words):
         people(result, **({"data": frame} | options))
+
+
+def test_rows_without_a_label_are_not_missed(frame: pd.DataFrame, result: pd.DataFrame) -> None:
+    """A row of no segment is neither counted among the customers nor listed as not applied."""
+    result.loc["y", ["status", "reason"]] = ["not_sent", "no_label"]
+    told = report(result, people=True, columns=["name"], data=frame)
+    assert told.headline == (
+        "1 of 2 customers (50.0%) are done; 1 skipped, 1 row without a usable id, 1 row in no "
+        "segment."
+    )
+    assert "3 of 3 rows that are not applied" in told.fragment
+    assert not_applied(result, data=frame)["name"].tolist() == ["b", "c", "e"]
 
 
 def test_a_report_lists_people_and_stays_short() -> None:

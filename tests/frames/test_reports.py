@@ -303,6 +303,53 @@ def test_plot_has_all_rows(result: pd.DataFrame, groups: int) -> None:
     matplotlib.pyplot.close(axes.figure)
 
 
+@pytest.fixture
+def of_many_reasons() -> pd.DataFrame:
+    """100 rows: applied, five kinds of refusals, two of them rare, and ids that are missing."""
+    codes = ["", "a", "b", "c", "d", "e", "missing_id"]
+    numbers = [40, 5, 20, 15, 2, 3, 15]
+    statuses = ["applied", *["failed"] * 5, "not_sent"]
+    return pd.DataFrame(
+        {
+            "contact_id": pd.array([f"ctc_{n:026d}" for n in range(100)], "string"),
+            "status": np.repeat(statuses, numbers),
+            "reason": pd.array(np.repeat(codes, numbers), "string").astype(object),
+        }
+    ).replace({"reason": {"": None}})
+
+
+def test_bars_split_by_reason(of_many_reasons: pd.DataFrame) -> None:
+    """A part a reason, the frequent ones of a status first, the rare as one; no row is lost."""
+    drawn = bars(of_many_reasons, np.arange(100) % 2, split="reason")
+    assert list(drawn.parts) == [
+        "applied",
+        "failed: b",
+        "failed: c",
+        "failed: a",
+        "failed: 2 other reasons",
+        "not_sent: missing_id",
+    ]
+    assert drawn.counts.sum(axis=0).tolist() == [40, 20, 15, 5, 5, 15]
+    assert drawn.counts.sum(axis=1).tolist() == [50, 50]
+    assert drawn.parts["failed: b"] == COLOURS["failed"]
+    lights = [_linear(drawn.parts[f"failed: {code}"]).mean() for code in "bca"]
+    assert lights == sorted(lights)
+    assert len(set(drawn.parts.values())) == 6
+    assert bars(of_many_reasons.iloc[:0], split="reason").counts.shape == (1, 0)
+
+
+def test_plot_split_by_reason(of_many_reasons: pd.DataFrame) -> None:
+    """The key names each reason once, and the bars are full; what cannot be split by is refused."""
+    axes = plot(of_many_reasons, np.arange(100) % 3, split="reason")
+    told = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert told == list(bars(of_many_reasons, split="reason").parts)
+    assert sum(patch.get_width() for patch in axes.patches) == pytest.approx(3)
+    axes.figure.canvas.draw()
+    matplotlib.pyplot.close(axes.figure)
+    with pytest.raises(InvalidInputError, match="expected 'status' or 'reason'"):
+        plot(of_many_reasons, split="city")  # type: ignore[arg-type]
+
+
 def test_plot_draws_where_it_is_told(result: pd.DataFrame) -> None:
     """A given axes is used and returned."""
     figure, axes = matplotlib.pyplot.subplots()

@@ -101,6 +101,23 @@ def test_undo_in_the_background(box, segments):
     assert kp.runs()["undoes"].iloc[0] == done.attrs["kirim_run_id"]
 
 
+def test_a_sync_in_the_background_says_what_its_cap_left_open(box, segments):
+    """A cap ends the job, which says how to go on; its Resume does the rest without a cap."""
+    df, labels, options = segments
+    members = df["tier"] == "a"
+    job = df.kirim.sync_label_job(labels["a"], members, max_requests=1, **options)
+    assert set(job.result().loc[members, "reason"].dropna()) <= {"undetermined"}
+    assert set(job.result().loc[~members, "reason"]) == {"stopped"}
+    assert f'kp.resume("{job.run_id}") goes on, without a cap.' in job.ending.text
+    result = job.resume().result()
+    assert box.members(labels["a"]) == set(
+        result.loc[members & (result["status"] == "applied"), "contact_id"]
+    )
+    assert result["change"].value_counts().tolist() == [1000, 0, 0]
+    assert "Label" in result.kirim.report().title
+    assert labels["a"] in result.kirim.report().fragment
+
+
 def test_a_job_that_has_ended_is_not_at_work(box, segments):
     """Whichever thread is quicker: a series that has ended is no longer noted as at work."""
     from kirim_pandas import session

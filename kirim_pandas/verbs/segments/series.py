@@ -262,7 +262,15 @@ class Series:
         result.attrs = {RUN_ID_ATTR: self.series_id}
         begun = [record.started_at for record in self.runs]
         started = datetime.fromtimestamp(min(begun, default=time())).astimezone()
-        facts = RunFacts(run_id=self.series_id, started=started)
+        labels = {(record.label_id, record.label_name) for record in self.runs}
+        label_id, label_name = labels.pop() if len(labels) == 1 else (None, None)
+        facts = RunFacts(
+            run_id=self.series_id,
+            label_id=label_id,
+            label_name=label_name,
+            started=started,
+            requests=sum(map(self._requests, self.runs)),
+        )
         session.remember(result, self.series_id, self.source, facts)
         return result
 
