@@ -34,6 +34,17 @@ def test_only_pictures_are_kept(path):
         assert not re.search(r"kdv_live|127\.0\.0\.1|/tmp/|/home/", str(cell.outputs))
 
 
+@pytest.mark.parametrize("month", ["november", "december"])
+def test_a_month_in_step_is_a_few_lines(month):
+    """What an analyst writes for a month, from the file to the list and the undo, is short."""
+    (path,) = (path for path in NOTEBOOKS if path.stem == "keep_in_step")
+    cells = nbformat.read(path, as_version=4).cells
+    own = [cell.source for cell in cells if month in cell.metadata.get("tags", [])]
+    lines = [line for line in "\n".join(own).splitlines() if line.strip()]
+    assert f"{month} = pd.read_csv(" in lines[0 if month == "december" else 3]
+    assert len(lines) <= 15
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_first_cell_needs_nothing_more(path):
     """The first code of a notebook installs nothing and imports what comes with the package."""

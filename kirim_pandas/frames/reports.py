@@ -397,13 +397,15 @@ def _people(result: pd.DataFrame, columns: list[Hashable] | None, data: Source |
     file = spreadsheet_safe(found).to_csv(index=False)
     content = base64.b64encode(file.encode("utf-8-sig")).decode()  # the mark is for Excel
     link = Markup(
-        '<p><a download="people.csv" href="data:text/csv;base64,{}">Save all {} as CSV</a></p>'
+        '<p><a download="people.csv" href="data:text/csv;base64,{}">Save all {} as CSV</a>, with '
+        "the words for each reason</p>"
     ).format(content, f"{len(found):,} rows")
-    shown = found.head(_SHOWN_PEOPLE).astype(object)
+    # One line a row: what a reason means stands once, in the table of what happened.
+    shown = found.drop(columns=["why", "what_to_do"]).head(_SHOWN_PEOPLE).astype(object)
     rows = shown.where(shown.notna(), "").to_numpy().tolist()
     table = _table(
         f"{len(rows):,} of {len(found):,} rows that are not applied",
-        map(_visible, found.columns),
+        map(_visible, shown.columns),
         (map(_visible, row) for row in rows),
     )
     return Markup("<h3>Who is not among the applied</h3>") + table + link

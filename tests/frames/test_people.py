@@ -114,6 +114,8 @@ def test_a_report_lists_people_and_stays_short() -> None:
     page = report(result, data=many, people=True, columns=["name"]).html
     assert "100 of 200 rows that are not applied" in page
     assert page.count("&lt;b&gt;=1+1") == 100
+    table = page[page.index("Who is not among the applied") :]
+    assert REASONS["cross_org"].action not in table  # it stands once, above
     assert "<b>" not in page
     content = base64.b64decode(page.split("base64,")[1].split('"')[0])
     saved = pd.read_csv(io.BytesIO(content))
