@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 
     import dask.dataframe as dd
 
-    from kirim_pandas.verbs.arguments import Client, LabelOptions, Plan, ProgressChoice, Resolve
+    from kirim_pandas.verbs.arguments import (
+        Client,
+        LabelOptions,
+        Plan,
+        ProgressChoice,
+        Resolve,
+        SegmentOptions,
+    )
 
 __all__ = ["KirimDaskAccessor", "KirimDaskFrameAccessor"]
 
@@ -87,6 +94,55 @@ class KirimDaskAccessor:
                 self._frame, label_id, op, progress=progress, options=dict(options)
             )
 
+    @with_signature_of(KirimAccessor.label_segments)
+    def label_segments(
+        self,
+        by: Any,
+        labels: Any = None,
+        op: str = "attach",
+        *,
+        progress: ProgressChoice = True,
+        **options: Unpack[SegmentOptions],
+    ) -> dd.DataFrame:
+        """Give each segment of these rows its label, in one call.
+
+        Parameters
+        ----------
+        by
+            What tells the segments apart: a column or an index level, or a Dask Series of the same
+            partitions, such as ``ddf["spend"] > 500``.
+        labels, op, exclusive, create, id_column, phone, email, team_id, hint, reads, resolve, \
+        max_requests, client, progress, journal
+            As for :meth:`df.kirim.label_segments`.
+
+        Returns
+        -------
+        dask.dataframe.DataFrame
+            As of :meth:`bulk_label`, with the columns of :meth:`df.kirim.label_segments`.
+
+        Raises
+        ------
+        InvalidInputError, ConfigurationError, KirimError, RunInterrupted
+            As for :meth:`df.kirim.label_segments`.
+
+        Examples
+        --------
+        >>> import dask.dataframe as dd, kirim_pandas as kp
+        >>> with kp.sandbox.start(contacts=60, seed=1, write_per_minute=60_000) as sandbox:
+        ...     ddf = dd.from_pandas(sandbox.contacts, npartitions=3)
+        ...     result = ddf.kirim.label_segments(
+        ...         ddf["spend"] > 500_000, dict(zip([True, False], sandbox.labels["id"])),
+        ...         client=sandbox.client(), progress=False,
+        ...     )
+        >>> int(result["label_id"].nunique().compute())
+        2
+        """
+        from kirim_pandas.dask import verbs
+        from kirim_pandas.verbs.segments.labeling import Asked
+
+        with ShortTraceback():
+            return verbs.label_segments(self._frame, Asked(by, labels, op, **options), progress)
+
     @with_signature_of(KirimAccessor.plan)
     def plan(self, label_id: str, op: str, **options: Any) -> Plan:
         """Tell what :meth:`bulk_label` would do and cost; labels nobody.
@@ -119,6 +175,55 @@ class KirimDaskAccessor:
 
         with ShortTraceback():
             return verbs.plan(self._frame, label_id, op, options)
+
+    @with_signature_of(KirimAccessor.match_contacts)
+    def match_contacts(
+        self,
+        *,
+        phone: Hashable | None = None,
+        email: Hashable | None = None,
+        country: str = "ID",
+        **options: Any,
+    ) -> dd.DataFrame:
+        """Find the contact of each row by its phone number or e-mail address.
+
+        The workers read the numbers, this process looks each up once, the workers join.
+
+        Parameters
+        ----------
+        phone, email, country, client, progress, max_age
+            As for :meth:`df.kirim.match_contacts`.
+
+        Returns
+        -------
+        dask.dataframe.DataFrame
+            One row per row of the input, same index, partitions and divisions; the columns of
+            :meth:`df.kirim.match_contacts`.
+
+        Raises
+        ------
+        InvalidInputError, KirimError, RunInterrupted
+            As for :meth:`df.kirim.match_contacts`.
+
+        Examples
+        --------
+        >>> import dask.dataframe as dd, kirim_pandas as kp
+        >>> with kp.sandbox.start(contacts=60, seed=1) as sandbox:
+        ...     ddf = dd.from_pandas(sandbox.contacts, npartitions=3)
+        ...     found = ddf.kirim.match_contacts(
+        ...         phone="phone_number", client=sandbox.client(), progress=False
+        ...     )
+        >>> found["match"].value_counts().compute()["found"] > 40
+        np.True_
+        """
+        from kirim_pandas.dask import verbs
+
+        with ShortTraceback():
+            if self._obj.ndim == 1 and phone is None and email is None:
+                phone = self._frame.columns[0]
+            return verbs.match_contacts(
+                self._frame, phone=phone, email=email, country=country, **options
+            )
 
     @with_signature_of(KirimAccessor.resume)
     def resume(

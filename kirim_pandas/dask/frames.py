@@ -15,6 +15,7 @@ from kirim_pandas.dask.reading import Once, Seen, Sought, look, merged
 from kirim_pandas.errors import InvalidInputError, KirimError, RunInterrupted
 from kirim_pandas.frames.id_errors import no_candidate, no_id_among, no_text_in, several_candidates
 from kirim_pandas.frames.shapes import held_by
+from kirim_pandas.verbs.lookups.matching import check_column
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -48,6 +49,17 @@ class Read:
         """Each contact once."""
         assert self.seen.once is not None  # the column that was chosen was read
         return self.seen.once
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """What tells a verb of pandas which column of these contacts is theirs."""
+        name = "id_column" if self.sought.by == "id" else self.sought.by
+        return {name: self.once.frame.columns[0]}
+
+    @property
+    def own(self) -> str | None:
+        """The column of a result that each row has in itself."""
+        return "contact_id" if self.sought.by == "id" else None
 
     def joined(self, known: pd.DataFrame, nobody: pd.DataFrame, *, own: str | None) -> dd.DataFrame:
         """Give each row of the Dask DataFrame what is known of its contact; lazy.
@@ -105,7 +117,9 @@ def read(ddf: dd.DataFrame, sought: Sought) -> Read:
         The column holds no contacts, or no column does, or more than one.
     """
     if sought.by != "id":
-        return Read(ddf, sought, _only(_seen(ddf, sought)))
+        seen = _only(_seen(ddf, sought))
+        check_column(pd.Series(seen.odd), seen.present, seen.usable, sought.by)
+        return Read(ddf, sought, seen)
     if sought.column is not None:
         return Read(ddf, sought, _checked(_only(_seen(ddf, sought))))
     return _found(ddf, sought)

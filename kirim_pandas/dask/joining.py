@@ -71,7 +71,8 @@ class Answers:
         known
             What is known of each, row by row.
         nobody
-            The rows for rows without a contact, and the row for a contact that is not there.
+            The rows for rows without a contact, and the row for a contact that is not there;
+            columns that `known` has not are left out.
         sought
             What the contacts are told by.
         own
@@ -93,7 +94,7 @@ class Answers:
                 "by: different values are written alike, such as 1 and '1', and cannot be told "
                 "apart. Give them one dtype first, such as ddf[column].astype(str)."
             )
-        every = pd.concat([known.iloc[order], nobody], ignore_index=True)
+        every = pd.concat([known.iloc[order], nobody[list(known)]], ignore_index=True)
         small = pd.DataFrame({name: _small(every[name]) for name in known if name != own})
         return cls(hashes[order], salt, small, dict(known.dtypes), known.attrs)
 

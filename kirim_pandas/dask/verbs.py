@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from kirim_pandas.dask.frames import Read, read
 from kirim_pandas.dask.reading import Sought
-from kirim_pandas.frames.ids import MISSING
+from kirim_pandas.errors import InvalidInputError
+from kirim_pandas.frames.columns import find_place
+from kirim_pandas.frames.ids import (
+    AMBIGUOUS,
+    MALFORMED,
+    MALFORMED_EMAIL,
+    MALFORMED_PHONE,
+    MISSING,
+    NO_CONTACT,
+    NOT_FOUND,
+    UNMATCHED,
+    USABLE,
+)
 from kirim_pandas.frames.plan import Plan
 from kirim_pandas.verbs import labeling, order
-from kirim_pandas.verbs.door import plain
+from kirim_pandas.verbs.door import past_run, plain, refuse
+from kirim_pandas.verbs.lookups import matching
 from kirim_pandas.verbs.resuming import Resumption
-from kirim_pandas.verbs.segments.prepared import ABOUT, nothing_known
-from kirim_pandas.verbs.segments.whole import resumed
+from kirim_pandas.verbs.segments import labeling as segments
+from kirim_pandas.verbs.segments.labeling import Asked, asked_problems
+from kirim_pandas.verbs.segments.prepared import nothing_known
+from kirim_pandas.verbs.segments.whole import check_whole, resumed
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
 
     from kirim_pandas.verbs.arguments import Hint, ProgressChoice
 
-__all__ = ["bulk_label", "plan", "resume"]
+__all__ = ["bulk_label", "label_segments", "match_contacts", "plan", "resume"]
 
 
 def bulk_label(
@@ -31,9 +47,8 @@ def bulk_label(
 ) -> dd.DataFrame:
     """Label the contacts of a Dask DataFrame; documented at ``ddf.kirim.bulk_label``."""
     contacts, ordered = _prepared(ddf, label_id, op, options | {"progress": progress})
-    own = "contact_id" if contacts.sought.by == "id" else None
     return contacts.carried_out(
-        lambda: labeling.bulk_label(ordered, progress=progress), _nobody(), own=own
+        lambda: labeling.bulk_label(ordered, progress=progress), _nobody(), own=contacts.own
     )
 
 
@@ -41,23 +56,70 @@ def plan(ddf: dd.DataFrame, label_id: str, op: str, options: dict[str, Any]) -> 
     """Reckon what a run would cost; documented at ``ddf.kirim.plan``."""
     contacts, ordered = _prepared(ddf, label_id, op, options)
     assert ordered.ids is not None  # an order made from a frame
-    seen, rows = contacts.seen, contacts.once.rows
-    found = labeling.plan(ordered)
+    seen, found = contacts.seen, labeling.plan(ordered)
+    told = ordered.ids.unusable  # of contacts, and where they were looked up of what for
+    rows = np.bincount(told, contacts.once.rows, minlength=len(seen.kinds)).astype(np.int64)
+    usable, rows[USABLE] = int(rows[USABLE]), 0
+    rows[USABLE + 1 :] += seen.kinds[USABLE + 1 :]
     return replace(
         found,
         rows=seen.rows,
-        duplicates=int(rows[ordered.ids.unusable == 0].sum()) - found.contacts,
-        missing=int(seen.kinds[MISSING]),
+        duplicates=usable - found.contacts,
+        missing=int(rows[MISSING]),
+        malformed=int(rows[[MALFORMED, MALFORMED_PHONE, MALFORMED_EMAIL]].sum()),
+        malformed_kinds=seen.odd_kinds,
+        not_found=int(rows[NOT_FOUND]),
+        ambiguous=int(rows[AMBIGUOUS]),
+        stripped=seen.stripped,
+        source=f"{seen.place}{', looked up' * (contacts.sought.by != 'id')}",
     )
+
+
+def label_segments(ddf: dd.DataFrame, asked: Asked, progress: ProgressChoice) -> dd.DataFrame:
+    """Give each segment its label; documented at ``ddf.kirim.label_segments``."""
+    ddf, by = _with_segment(ddf, asked.by)
+    hint, columns = plain(asked.hint), _columns(vars(asked))
+    problems = asked_problems(replace(asked, by=by), plain(progress))
+    try:
+        order.Rows(ddf._meta, *columns, hint=hint)
+        find_place(ddf._meta, by, argument="by")
+    except InvalidInputError as error:
+        problems.append(str(error))
+    refuse(problems)
+    beside = _beside(hint, plain(asked.resolve))
+    beside = None if beside is None else tuple(dict.fromkeys([*beside, by]))
+    contacts = read(ddf, replace(_sought(*columns, beside), segment=by))
+    asked = replace(asked, by=by, **contacts.named)
+    known = segments.prepare(contacts.once.frame, asked, progress)
+    return contacts.carried_out(lambda: known.carry_out(progress), _nobody(), own=contacts.own)
+
+
+def match_contacts(
+    ddf: dd.DataFrame,
+    *,
+    phone: Hashable | None,
+    email: Hashable | None,
+    country: str,
+    **options: Any,
+) -> dd.DataFrame:
+    """Find the contact of each row; documented at ``ddf.kirim.match_contacts``."""
+    phone, email = plain(phone), plain(email)
+    matching.match_contacts(ddf._meta, phone=phone, email=email, country=country, **options)
+    sought = replace(_sought(None, phone, email, ()), country=country)
+    contacts = read(ddf, sought)
+    found = matching.match_contacts(contacts.once.frame, **contacts.named, **options)
+    own = "phone_number" if sought.by == "phone" else "email"
+    return contacts.joined(found, _unmatched(found), own=own)
 
 
 def resume(ddf: dd.DataFrame, asked: Resumption, progress: ProgressChoice) -> dd.DataFrame:
     """Go on with a run; documented at ``ddf.kirim.resume``."""
-    column = plain(asked.id_column)
+    past_run(asked.run_id, asked.journal)
+    check_whole(asked)
+    order.Rows(ddf._meta, column := plain(asked.id_column), None, None, hint=None)
     contacts = read(ddf, Sought(column=column))
-    frame = contacts.once.frame
-    asked = replace(asked, obj=frame, id_column=frame.columns[0])
-    return contacts.carried_out(lambda: resumed(asked, progress), _nobody(), own="contact_id")
+    asked = replace(asked, obj=contacts.once.frame, **contacts.named)
+    return contacts.carried_out(lambda: resumed(asked, progress), _nobody(), own=contacts.own)
 
 
 def _prepared(
@@ -65,12 +127,28 @@ def _prepared(
 ) -> tuple[Read, order.Order]:
     """Check all arguments, let the workers read, and make the order of what they have read."""
     order.prepare(ddf._meta, label_id, op, **options)  # of no rows: tells all that is wrong
-    asked = {name: plain(options.get(name)) for name in ("id_column", "phone", "email")}
     hint, resolve = plain(options.get("hint", "auto")), plain(options.get("resolve", "rows"))
-    contacts = read(ddf, _sought(**asked, beside=_beside(hint, resolve)))
-    frame = contacts.once.frame
-    name = "id_column" if contacts.sought.by == "id" else contacts.sought.by
-    return contacts, order.prepare(frame, label_id, op, **options | {name: frame.columns[0]})
+    contacts = read(ddf, _sought(*_columns(options), _beside(hint, resolve)))
+    return contacts, order.prepare(contacts.once.frame, label_id, op, **options | contacts.named)
+
+
+def _columns(options: Mapping[str, Any]) -> tuple[Hashable, Hashable, Hashable]:
+    """Take the names of the columns that say which contact a row means."""
+    return (
+        plain(options.get("id_column")),
+        plain(options.get("phone")),
+        plain(options.get("email")),
+    )
+
+
+def _with_segment(ddf: dd.DataFrame, by: Any) -> tuple[dd.DataFrame, Hashable]:
+    """Give the frame a column that tells the segments apart, and its name."""
+    if not hasattr(by, "to_frame") or not hasattr(by, "npartitions"):
+        return ddf, plain(by)
+    name = "segment" if by.name is None or by.name in ddf.columns else by.name
+    while name in ddf.columns:
+        name = f"{name}_"
+    return ddf.assign(**{name: by}), name
 
 
 def _sought(
@@ -95,6 +173,15 @@ def _beside(hint: Hint, resolve: str) -> tuple[Hashable, ...] | None:
 
 def _nobody() -> pd.DataFrame:
     """Give the rows for rows without a contact, and one for a contact that came later."""
-    nobody = nothing_known().drop(columns=list(ABOUT))
+    nobody = nothing_known()
     nobody.loc[len(nobody) - 1, "reason"] = "not_read"
+    return nobody
+
+
+def _unmatched(found: pd.DataFrame) -> pd.DataFrame:
+    """Give the same of a look-up."""
+    words = {kind: word for kinds in UNMATCHED.values() for word, kind in kinds.items()}
+    match = [words.get(kind, "malformed") for kind in NO_CONTACT] + [None]
+    nobody = found.iloc[:0].reindex(range(len(match)))
+    nobody["match"] = pd.Series(match, dtype=found["match"].dtype)
     return nobody

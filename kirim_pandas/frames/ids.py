@@ -53,8 +53,12 @@ from kirim_pandas.frames.shapes import (
 from kirim_pandas.frames.values import MALFORMED_CODE, MISSING_CODE, Reading, read_ids, readable
 
 __all__ = [
+    "AMBIGUOUS",
     "MALFORMED",
+    "MALFORMED_EMAIL",
+    "MALFORMED_PHONE",
     "MISSING",
+    "NOT_FOUND",
     "NO_CONTACT",
     "UNMATCHED",
     "USABLE",

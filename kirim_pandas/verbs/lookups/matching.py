@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from kirim_pandas.api.models import Contact
     from kirim_pandas.verbs.arguments import Pandas
 
-__all__ = ["MATCHES", "Question", "match_contacts"]
+__all__ = ["MATCHES", "Question", "check_column", "match_contacts"]
 
 MATCHES = ("found", "not_found", "ambiguous", "malformed", "missing")
 
@@ -111,7 +111,8 @@ class Question:
         values, by, source = _asked(obj, phone, email)
         region = check_country(country)
         texts, kinds = read_phones(values, region) if by == "phone" else read_emails(values)
-        _check_column(values, kinds, by)
+        given, readable = int((kinds != MISSING).sum()), int((kinds == GIVEN).sum())
+        check_column(values, given, readable, by)
         index = obj if isinstance(obj, pd.Index) else obj.index
         return cls(by, source, texts, kinds, index)
 
@@ -156,9 +157,23 @@ def _with_one_column(obj: Pandas, phone: Hashable, email: Hashable) -> pd.DataFr
     return obj
 
 
-def _check_column(values: pd.Series[Any], kinds: NDArray[Any], by: str) -> None:
-    """Refuse a column of which nothing can be looked up."""
-    given, readable = int((kinds != MISSING).sum()), int((kinds == GIVEN).sum())
+def check_column(values: pd.Series[Any], given: int, readable: int, by: str) -> None:
+    """Refuse a column of which nothing can be looked up.
+
+    Parameters
+    ----------
+    values
+        The column, or some of it.
+    given, readable
+        How many of its values are not missing, and how many can be looked up.
+    by
+        ``"phone"`` or ``"email"``.
+
+    Raises
+    ------
+    InvalidInputError
+        Values are given, and none of them can be read.
+    """
     if readable or not given:
         return
     sample = values.dropna().head(200)

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
         Resolve,
     )
 
-__all__ = ["Asked", "prepare"]
+__all__ = ["Asked", "asked_problems", "prepare"]
 
 MOST_CHARACTERS = 50
 """Of the name of a label. [kirim-api: POST /labels]"""
@@ -160,7 +160,7 @@ def _named(
 
 def _checked(obj: Pandas, asked: Asked, progress: object) -> tuple[Rows, Segments]:
     """Check all arguments and the frame, and tell all that is wrong at once."""
-    problems = _option_problems(asked, progress)
+    problems = asked_problems(asked, progress)
     columns = (plain(asked.id_column), plain(asked.phone), plain(asked.email))
     try:
         contacts = Rows(obj, *columns, hint=plain(asked.hint))
@@ -173,7 +173,8 @@ def _checked(obj: Pandas, asked: Asked, progress: object) -> tuple[Rows, Segment
     return contacts, found
 
 
-def _option_problems(asked: Asked, progress: object) -> list[str]:
+def asked_problems(asked: Asked, progress: object) -> list[str]:
+    """Tell what is wrong with the arguments, whatever the frame holds, a sentence each."""
     both = (
         'exclusive=True was found with op="detach", expected "attach": each label is attached to '
         "its segment, and detached from the others."
