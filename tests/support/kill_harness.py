@@ -153,6 +153,10 @@ def main(path: str) -> int:
     )
     out = Path(config["out"])
     frame = pd.DataFrame({"contact_id": Path(config["contacts"]).read_text().split()})
+    if partitions := config.get("partitions"):
+        import dask.dataframe as dd
+
+        frame = dd.from_pandas(frame, npartitions=partitions)
     settings = {"client": client, "progress": False, "journal": config["journal"]}
     try:
         if run_id := config.get("run_id"):
@@ -170,6 +174,8 @@ def main(path: str) -> int:
     else:
         status = RUN_ENDED
     partial = out.with_suffix(".part")
+    if partitions:
+        result = result.compute()
     result.to_pickle(partial)
     partial.replace(out)
     return status
