@@ -126,11 +126,11 @@ class SegmentPicks:
         self._values = widgets.VBox(layout=layout())
         self._missing = widgets.HTML(layout=layout())
         self.exclusive = widgets.Checkbox(
-            description="Each customer has one of these labels only",
+            description="One label for each customer",
             indent=False,
             layout=layout(),
         )
-        note = soft("Takes each label off the customers of the other segments in this frame.")
+        note = soft("Also takes each label off the customers of this frame in other segments.")
         self.box = widgets.VBox(
             [
                 titled("Column of segments", self.column),

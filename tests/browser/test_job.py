@@ -121,3 +121,24 @@ def exported(path):
     from nbconvert import HTMLExporter
 
     return HTMLExporter().from_notebook_node(nbformat.read(path, as_version=4))[0]
+
+
+def test_job_of_segments_names_the_label_at_work(lab, browser, box, setup):
+    """The job of a series shows the label at work; it is stopped and resumed as one."""
+    tiers = '["a", "b"] * 10_000, {"a": label_id, "b": other}'
+    cells = [
+        f'{setup(box)}\nother = "{box.labels["id"].iloc[1]}"',
+        f"job = df.kirim.label_segments_job({tiers}, exclusive=True)",
+    ]
+    browser.open(lab.notebook("series", cells))
+    browser.run_cell(0)
+    browser.run_cell(1)
+    browser.wait_output(1, "(1 of 4 runs)")
+    browser.picture("series-running")
+    browser.click(browser.button("Cancel", browser.cell(1)))
+    browser.wait_output(1, "Stopped.")
+    browser.picture("series-stopped")
+    browser.click(browser.button("Resume", browser.cell(1)))
+    browser.wait_output(1, "Finished.", 120)
+    browser.picture("series-finished")
+    assert browser.overflowing(1) == []

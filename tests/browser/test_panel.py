@@ -121,6 +121,13 @@ def test_panel_fits(browser, opened, theme, width):
         browser.picture(f"panel-{width}-{theme}")
         assert browser.contrast(1) >= 4.5
         assert browser.overflowing(1) == []
+        browser.click(browser.visible('[role="tab"]', cell)[1])
+        columns = wait_for(lambda: browser.visible(".widget-dropdown select", cell)[1:], "columns")
+        choose(browser, columns[0], "city")
+        wait_for(lambda: browser.visible(".widget-dropdown select", cell)[2:], "a list a value")
+        browser.picture(f"segments-{width}-{theme}")
+        assert browser.contrast(1) >= 4.5
+        assert browser.overflowing(1) == []
     finally:
         browser.theme("light")
         browser.size(1300)

@@ -1,4 +1,4 @@
-"""The two pictures of the README, and the job at the width of half a screen."""
+"""The pictures of the README and the how-to, and the job at the width of half a screen."""
 
 import pytest
 
@@ -35,8 +35,10 @@ def check(browser):
 
 def test_pictures_for_the_readme(lab, browser, box, setup):
     """The pictures are taken of a real run; they are copied to notebooks/images by hand."""
-    cells = [f"{setup(box)}\ncustomers = df", JOB, "customers.kirim.panel()"]
-    browser.size(1300, 1500)
+    tiers = 'customers["tier"] = pd.cut(df["spend"], [-1, 200_000, 900_000, 10**9], labels='
+    first = f'{setup(box)}\ncustomers = df\n{tiers}["bronze", "silver", "gold"])'
+    cells = [first, JOB, "customers.kirim.panel()"]
+    browser.size(1300, 1900)
     browser.open(lab.notebook("pictures", cells))
     browser.run_cell(0)
     browser.run_cell(1)
@@ -55,4 +57,17 @@ def test_pictures_for_the_readme(lab, browser, box, setup):
     run = browser.button("Run now", browser.cell(2))
     wait_for(lambda: run.is_enabled(), "the run to be allowed")
     browser.picture("readme-panel", browser.cell(2))
+    browser.click(browser.visible('[role="tab"]', browser.cell(2))[1])
+    columns = wait_for(
+        lambda: browser.visible(".widget-dropdown select", browser.cell(2))[1:], "the columns"
+    )
+    browser.click(next(o for o in browser.all("option", columns[0]) if o.text == "tier"))
+    lists = wait_for(
+        lambda: browser.visible(".widget-dropdown select", browser.cell(2))[2:] or None, "values"
+    )
+    for select, label in zip(lists[1:], ["Win-back", "Newsletter"], strict=True):
+        browser.click(next(o for o in browser.all("option", select) if label in o.text))
+    browser.click(browser.button("Show the plan", browser.cell(2)))
+    browser.wait_output(2, "Attach Win-back to")
+    browser.picture("segments-page", browser.cell(2))
     browser.size(1300)
