@@ -134,6 +134,8 @@ class ContactIds:
         Malformed values, as `Reading` has them.
     odd_rows : list of int
         How many rows have each.
+    given : string array, shape (rows,), or None
+        The column itself, if its texts are those that are sent.
     hint : tuple of str
         The columns of the hint, as a message names them; empty without a hint.
     looked_up : str
@@ -152,6 +154,7 @@ class ContactIds:
     odd: list[object]
     odd_rows: list[int]
     hint: tuple[str, ...]
+    given: Any = None
 
     def reordered(self, order: NDArray[np.int64]) -> ContactIds:
         """Return the same rows with their contacts sent in another order."""
@@ -162,7 +165,7 @@ class ContactIds:
     @cached_property
     def text(self) -> Any:
         """The id of each row as it is sent, a string array; NA where there is none."""
-        return self.ids.of_rows(self.position)
+        return self.ids.of_rows(self.position) if self.given is None else self.given
 
     looked_up: str = ""
     reads: int = 0
@@ -476,6 +479,7 @@ def _in_sending_order(
         odd=reading.odd,
         odd_rows=reading.odd_rows,
         hint=tuple(name_of(label) for label in hint),
+        given=reading.given,
     )
     if row_groups is None:
         return ids

@@ -149,25 +149,33 @@ def numbered(words: Words) -> tuple[NDArray[np.int32], Words]:
     begins = _begins(keys, order)
     if begins.all():
         return np.arange(len(words), dtype=np.int32), words
-    twins = np.flatnonzero(~begins)
-    if (words[order[twins]] != words[order[twins - 1]]).any():  # two ids have one hash
+    if _has_clash(words, order, begins):
         keys = pd.factorize(words.astype(object))[0].astype(np.uint64)
         order = np.argsort(keys)
         begins = _begins(keys, order)
+    del keys
     first = np.minimum.reduceat(order, np.flatnonzero(begins))
     turn = np.argsort(first)
     place = np.empty(len(first), dtype=np.int32)
     place[turn] = np.arange(len(first), dtype=np.int32)
     codes = np.empty(len(words), dtype=np.int32)
-    codes[order] = place[np.cumsum(begins) - 1]
+    codes[order] = place[np.cumsum(begins, dtype=np.int32) - 1]
     return codes, words[first[turn]]
 
 
 def _begins(keys: NDArray[np.uint64], order: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Tell where in the order of keys another one begins."""
     begins = np.ones(len(keys), dtype=np.bool_)
-    begins[1:] = np.diff(keys[order]) != 0
+    ordered = keys[order]
+    begins[1:] = ordered[1:] != ordered[:-1]
     return begins
+
+
+def _has_clash(words: Words, order: NDArray[np.intp], begins: NDArray[np.bool_]) -> bool:
+    """Tell whether two words that differ have the same key."""
+    twins = np.flatnonzero(~begins)
+    parts = (twins[start : start + _CHUNK] for start in range(0, len(twins), _CHUNK))
+    return any((words[order[part]] != words[order[part - 1]]).any() for part in parts)
 
 
 def _hashes(words: Words) -> NDArray[np.uint64]:

@@ -58,7 +58,7 @@ _OWN_REASONS: Final = (
 )
 _REASON: Final = {reason: code for code, reason in enumerate(_OWN_REASONS)}
 
-_Codes: TypeAlias = dict[str, NDArray[np.int64]]
+_Codes: TypeAlias = dict[str, NDArray[np.signedinteger[Any]]]
 """Per row: places in STATUSES, the reasons and EVIDENCE, and the batch; -1 is none of them."""
 
 
@@ -87,7 +87,7 @@ def result_frame(ids: ContactIds, outcomes: Outcomes, *, run_id: str) -> pd.Data
     if len(outcomes.outcome) != ids.contacts:
         raise ValueError(f"{len(outcomes.outcome)} outcomes for {ids.contacts} contacts")
     # Position -1, a row without a contact, reads the appended last entry.
-    codes = {name: np.append(code, -1)[ids.position] for name, code in _codes(outcomes).items()}
+    codes = {name: _with_none(code)[ids.position] for name, code in _codes(outcomes).items()}
     codes["status"][ids.position < 0] = _NOT_SENT
     for kind, reason in NO_CONTACT.items():
         codes["reason"][ids.unusable == kind] = _REASON[reason]
@@ -123,8 +123,8 @@ def _codes(known: Outcomes) -> _Codes:
     these is ``unknown``, never a guess.
     """
     # The weakest first: each line overwrites the ones above it.
-    status = np.full(len(known.outcome), _NOT_SENT)
-    reason = np.full(len(known.outcome), _REASON["stopped"])
+    status = np.full(len(known.outcome), _NOT_SENT, dtype=np.int8)
+    reason = np.full(len(known.outcome), _REASON["stopped"], dtype=np.int32)
     sent = known.batch >= 0
     status[sent], reason[sent] = _UNKNOWN, _REASON["undetermined"]
     status[known.no_reply], reason[known.no_reply] = _UNKNOWN, _REASON["no_reply"]
@@ -137,22 +137,28 @@ def _codes(known: Outcomes) -> _Codes:
         rows = known.outcome == skip
         status[rows], reason[rows] = _SKIPPED, _REASON[skip.name.lower()]
     named = known.outcome != Outcome.UNDETERMINED
-    evidence = np.where(named | refused, _BATCH, -1)
+    evidence = np.where(named | refused, np.int8(_BATCH), np.int8(-1))
     evidence[named & known.probed] = _PROBE
     return {"status": status, "reason": reason, "evidence": evidence, "batch": known.batch}
+
+
+def _with_none(codes: NDArray[np.signedinteger[Any]]) -> NDArray[np.signedinteger[Any]]:
+    """Add a last code, which stands for none, without making the others wider."""
+    return np.append(codes, codes.dtype.type(-1))
 
 
 def _frame(
     text: Any, known: Outcomes, codes: _Codes, index: pd.Index[Any], run_id: str
 ) -> pd.DataFrame:
     reasons = pd.array([*_OWN_REASONS, *known.refusal_codes], dtype="string")
+    batch = codes["batch"]
     frame = pd.DataFrame(
         {
             "contact_id": text,
             "status": pd.Categorical.from_codes(codes["status"], dtype=STATUS_DTYPE),
             "reason": reasons.take(codes["reason"], allow_fill=True),
             "evidence": pd.Categorical.from_codes(codes["evidence"], dtype=EVIDENCE_DTYPE),
-            "batch": pd.arrays.IntegerArray(codes["batch"], codes["batch"] < 0),
+            "batch": pd.arrays.IntegerArray(batch.astype(np.int64), batch < 0),
         },
         index=index,
     )

@@ -45,6 +45,8 @@ class Reading:
         Distinct malformed strings, and of each other type the first malformed value.
     odd_rows : list of int
         How many rows have each, or a value of its type.
+    given : string array, shape (rows,), or None
+        The column itself, if it holds the ids as they are sent and else nothing but NA.
     """
 
     codes: NDArray[np.int32]
@@ -52,6 +54,7 @@ class Reading:
     stripped: int
     odd: list[object]
     odd_rows: list[int]
+    given: Any = None
 
     @property
     def usable(self) -> int:
@@ -61,7 +64,7 @@ class Reading:
     @property
     def text(self) -> Any:
         """The contact id of each row, as a string array; NA where there is none."""
-        return self.ids.of_rows(self.codes)
+        return self.ids.of_rows(self.codes) if self.given is None else self.given
 
     @property
     def present(self) -> int:
@@ -146,12 +149,25 @@ def read_ids(array: Any) -> Reading:
         zero-width characters stay, and make it malformed.
     """
     if not isinstance(array, pd.Categorical):
-        return _read(readable(array), None)
+        reading = _read(readable(array), None)
+        return replace(reading, given=_given(array, reading))
     row_codes, used = pd.factorize(array.codes)  # unused categories are neither counted nor shown
     values = np.full(len(used), None, dtype=object)
     values[used >= 0] = _objects(readable(array.categories.array))[used[used >= 0]]
     reading = _read(values, np.bincount(row_codes, minlength=len(used)))
     return replace(reading, codes=reading.codes[row_codes])
+
+
+def _given(array: Any, reading: Reading) -> Any:
+    """Give the column as a string array, if that has what is sent in each row."""
+    kinds = (array.dtype, pd.StringDtype())
+    stored = [getattr(kind, "storage", None) for kind in kinds]
+    missing = int(np.count_nonzero(reading.codes == MISSING_CODE))
+    if stored != ["pyarrow", "pyarrow"] or reading.stripped or reading.odd:
+        return None
+    texts = array.__arrow_array__()
+    # Else there are blanks, which are missing, too.
+    return pd.arrays.ArrowStringArray(texts) if texts.null_count == missing else None
 
 
 def _read(values: Any, rows_of: NDArray[np.intp] | None) -> Reading:

@@ -130,7 +130,8 @@ class Attribution:
             Distinct positions of earlier batches, at most `probe_size` in each; empty when
             there is nothing more to ask.
         """
-        self._probes, self._take = self._next(budget)
+        self._probes, take = self._next(budget)
+        self._take = take if self._probes else None  # kept, it would keep all of this in memory
         return self._probes
 
     def _next(self, budget: int | None) -> Asked:

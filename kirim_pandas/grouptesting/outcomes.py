@@ -64,23 +64,23 @@ class Outcomes:
     ----------
     outcome : int8 array
         Values of :class:`Outcome`.
-    batch : int64 array
+    batch : int32 array
         The batch the contact was sent in; -1 where it never was.
     probed : bool array
         True where probes were needed to know the outcome.
     answered : bool array
         True where the service answered a batch call that held the contact.
-    refusal : int64 array
+    refusal : int32 array
         Index into `refusal_codes` where the service refused this very contact, else -1.
     refusal_codes : tuple of str
         The service's error codes.
     """
 
     outcome: NDArray[np.int8]
-    batch: NDArray[np.int64]
+    batch: NDArray[np.int32]
     probed: NDArray[np.bool_]
     answered: NDArray[np.bool_]
-    refusal: NDArray[np.int64]
+    refusal: NDArray[np.int32]
     refusal_codes: tuple[str, ...]
 
     @property

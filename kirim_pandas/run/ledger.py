@@ -25,9 +25,9 @@ class Ledger:
     def __init__(self, contact_count: int) -> None:
         self.nodes: list[tuple[Positions, Counts]] = []
         self.answered_count = 0
-        self._batch = np.full(contact_count, -1, dtype=np.int64)
+        self._batch = np.full(contact_count, -1, dtype=np.int32)
         self._answered = np.zeros(contact_count, dtype=np.bool_)
-        self._refusal = np.full(contact_count, -1, dtype=np.int64)
+        self._refusal = np.full(contact_count, -1, dtype=np.int32)
         self._refusal_codes: list[str] = []
         # Calls that may have been carried out and were not answered.
         self._in_doubt: list[Call] = []
@@ -89,15 +89,17 @@ class Ledger:
 
     def outcomes(self, outcome: NDArray[np.int8], probed: NDArray[np.bool_]) -> Outcomes:
         """Put together what calls and attribution found."""
-        last = np.full(len(self._batch), -1, dtype=np.int64)
-        for call in self._in_doubt:
-            last[call.positions] = call.batch
-        in_doubt = (last >= 0) & ~self._answered
+        batch, refusal = self._batch.copy(), self._refusal.copy()
+        for call in self._in_doubt:  # the last that held a contact tells its batch
+            open_ = call.positions[~self._answered[call.positions]]
+            refusal[open_] = -1
+            never = open_[self._batch[open_] < 0]
+            batch[never] = call.batch
         return Outcomes(
             outcome=np.where(self._answered, outcome, np.int8(Outcome.UNDETERMINED)),
-            batch=np.where(in_doubt & (self._batch < 0), last, self._batch),
+            batch=batch,
             probed=probed.copy(),
             answered=self._answered.copy(),
-            refusal=np.where(in_doubt, -1, self._refusal),
+            refusal=refusal,
             refusal_codes=tuple(self._refusal_codes),
         )

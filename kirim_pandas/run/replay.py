@@ -62,6 +62,8 @@ def recall_batches(
             else:
                 open_calls.append(call)
     batches = enumerate(cut_batches(contact_count))
+    if not covered.any():  # the parts of one array, not copied
+        return open_calls[::-1], list(batches)
     left = [(batch, positions[~covered[positions]]) for batch, positions in batches]
     return open_calls[::-1], [(batch, rest) for batch, rest in left if len(rest)]
 

@@ -75,11 +75,11 @@ class RefusedProbes:
 
     def __init__(self, contact_count: int) -> None:
         self._round = 0
-        self._last_answer = -1
-        # Rounds by contact; -1 for none.
-        self._answered = np.full(contact_count, -1, dtype=np.int64)
-        self._refused = np.full(contact_count, -1, dtype=np.int64)
-        self._first_alone = np.full(contact_count, -1, dtype=np.int64)
+        self._last_answer = 0
+        # Rounds by contact; 0 for none: such arrays take no memory until they are written to.
+        self._answered = np.zeros(contact_count, dtype=np.int32)
+        self._refused = np.zeros(contact_count, dtype=np.int32)
+        self._first_alone = np.zeros(contact_count, dtype=np.int32)
         self._is_gone = np.zeros(contact_count, dtype=np.bool_)
 
     def add(self, asked: ProbeRound) -> None:
@@ -94,10 +94,10 @@ class RefusedProbes:
             self._refused[call.positions] = self._round
             if len(call.positions) == 1:
                 first = self._first_alone[call.positions]
-                self._is_gone[call.positions] |= (first >= 0) & (first <= self._last_answer)
-                self._first_alone[call.positions] = np.where(first < 0, self._round, first)
+                self._is_gone[call.positions] |= (first > 0) & (first <= self._last_answer)
+                self._first_alone[call.positions] = np.where(first == 0, self._round, first)
 
     def open(self, undetermined: NDArray[np.bool_]) -> Positions:
         """Return the contacts among the `undetermined` that are worth asking about again."""
-        refused_last = (self._refused >= 0) & (self._refused >= self._answered)
+        refused_last = (self._refused > 0) & (self._refused >= self._answered)
         return np.flatnonzero(undetermined & refused_last & ~self._is_gone)

@@ -87,6 +87,7 @@ def execute(
         patience_seconds=client.patience_seconds if client else 0.0,
     )
     ended, broken = _listen(run, writer, watchers, stop)
+    del run  # its books take room, and the result needs some
     if client is not None and pool.in_flight:
         client.leave_in_flight()  # a resume, or another run, is not to wait for them
     ending = Ending(order, ended, frame_of(order, ended.outcomes), broken)

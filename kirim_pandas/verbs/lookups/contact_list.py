@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,14 +52,18 @@ class ContactListSource:
 
     def __init__(self, client: Client, contact_ids: Sequence[str]) -> None:
         self._client = client
-        self._ids = pd.Index(contact_ids)
-        self._codes: NDArray[np.int32] = np.full(len(contact_ids), NOT_LISTED, dtype=np.int32)
+        self._contact_ids = contact_ids
+        self._codes: NDArray[np.int32] = np.zeros(len(contact_ids), dtype=np.int32)  # NOT_LISTED
         self._numbers: dict[str | None, int] = {None: HIDDEN}
         self._missing = 0
         self._until = 0.0
         self._listing = Listing()
         self._reader: PageReader | None = None
         self._pages: Iterator[list[Contact] | None] = iter(())
+
+    @cached_property  # many runs never read
+    def _ids(self) -> pd.Index[str]:
+        return pd.Index(self._contact_ids)
 
     def start(self, *, probes: float, missing: int) -> None:
         """Begin to read, for as long as `probes` requests would take at the rate of writes."""
@@ -120,7 +125,7 @@ class ContactListSource:
     def _is_enough(self) -> bool:
         """Whether everybody is found who can be, or the list is longer than it is worth."""
         found = int(np.count_nonzero(self._codes))
-        if found >= len(self._ids) - self._missing:
+        if found >= len(self._contact_ids) - self._missing:
             return True
         now = time.monotonic()
         if now >= self._until:

@@ -97,8 +97,8 @@ def _known_of_stayed(contact_ids: list[str], outcomes: object) -> pd.DataFrame:
     count = len(contact_ids)
     codes = np.asarray(outcomes, dtype=np.int8)
     nobody, everybody = np.zeros(count, dtype=np.bool_), np.ones(count, dtype=np.bool_)
-    none = np.full(count, -1, dtype=np.int64)
-    known = Outcomes(codes, np.zeros(count, np.int64), nobody, everybody, none, ())
+    none = np.full(count, -1, dtype=np.int32)
+    known = Outcomes(codes, np.zeros(count, np.int32), nobody, everybody, none, ())
     frame = contacts_frame(contact_ids, known, run_id="")
     frame["batch"] = pd.array([None] * count, dtype="Int64")
     frame.attrs = {}

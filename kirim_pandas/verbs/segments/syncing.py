@@ -274,6 +274,7 @@ def _with_more(ids: ContactIds, away: NDArray[np.object_]) -> ContactIds:
         unusable=np.append(ids.unusable, np.zeros(count, np.int8)),
         groups=None if groups is None else np.append(groups, np.zeros(count, np.int64)),
         index=_longer(ids.index, count),
+        given=None,
     )
 
 
