@@ -80,16 +80,17 @@ class Attribution:
     ) -> None:
         self._found = found = Found(contact_count)
         self.outcomes, self.probed = found.outcomes, found.probed
-        self._counters = Counters()
+        self._counters, self._log = Counters(), ReplyLog(found.batch_of)
         self._resends = Resends()
         self._probe_size = probe_size
-        self._search = Search(found, probe_size, groups, self._counters, found.forget_applied)
+        self._search = Search(found, probe_size, groups, self._counters, self._log)
         self._batches: list[Batch] = []
         self._contacts = 0
         self._waiting: list[Batch] = []  # with a remainder, until it is known what it means
         self._probes: list[Positions] = []
         self._take: Take | None = None
-        self._log = ReplyLog(found.batch_of)
+        self._parts: list[Search] = []
+        self._may_split, self._was_split = True, False
         self._confirmer = Confirmer(found, probe_size)
         # Of a guess: a node to be halved, and calls that check it.
         self._halving: Node | None = None
@@ -142,7 +143,10 @@ class Attribution:
         # What probes found counts for nothing until it is confirmed: keep those calls.
         elif (free := budget - self._confirmer.reserve(self._batches)) > 0:
             asked = self._seek(free)
-        return asked or (self._confirmer.calls()[:budget], self._tell_confirming)
+        if asked is None:
+            self._may_split = False  # what is put together over batches is not dealt by batch
+            asked = self._confirmer.calls()[:budget], self._tell_confirming
+        return asked
 
     def _seek(self, budget: int | None) -> Asked | None:
         """Return the next probes of the search; None when it is over."""
@@ -155,6 +159,44 @@ class Attribution:
             if checks := self._checks:
                 return checks.probes()[:budget], partial(self._tell_checks, checks)
         return self._search.next(budget)
+
+    # -- side by side ----------------------------------------------------------------------
+
+    @property
+    def begins_search(self) -> bool:
+        """Whether nothing is left to do first, so that the batches may be dealt to `split`."""
+        if not self._may_split or self._resend() is not None:
+            return False
+        asked = (self._checks, self._halving, self._search.recount)
+        return bool(self._search.frontier) and not any(asked)
+
+    @property
+    def open_batches(self) -> int:
+        """How many batches are not known as they came."""
+        firsts = [node.positions[0] for node in self._search.frontier.nodes()]
+        return len(np.unique(self._found.batch_of[firsts]))
+
+    def split(self, width: int) -> list[Search]:
+        """Deal the batches to so many searches side by side, until `join`.
+
+        Parameters
+        ----------
+        width
+            From 1 to `open_batches`.
+
+        Returns
+        -------
+        list of Search
+            Each is asked and told like this one, in any order among each other.
+        """
+        self._may_split, self._was_split = False, True
+        self._parts = self._search.split(width)
+        return self._parts
+
+    def join(self) -> None:
+        """Go on alone: with what the parts have found, and what they have not."""
+        self._search.join(self._parts)
+        self._parts = []
 
     def _resend(self) -> Positions | None:
         """Return a batch to be sent again while some wait for what a remainder means."""
@@ -198,7 +240,7 @@ class Attribution:
         """
         search = self._search
         asked = (self._checks, self._halving, self._waiting, search.recount)
-        if any(asked) or search.frontier.has_clusters:
+        if any(asked) or search.frontier.has_clusters or self._was_split:
             return []
         nodes, held = search.frontier.nodes(), ~self._found.known
         for node in reversed(search.pure):
@@ -286,7 +328,7 @@ class Attribution:
         # Once a guess that fits every count is borne out, only confirming calls are left.
         borne_out = self._checks is not None and self._checks.borne_out
         search = 0.0 if borne_out else self._search.frontier.expected_probes()
-        search += len(self._search.recount)
+        search += len(self._search.recount) + sum(part.expected_probes() for part in self._parts)
         if self._halving:
             search += probes_for_counts(self._halving.size, self._halving.counts)
         return search + self._confirmer.expected() + bool(waiting) + sum(waiting)

@@ -93,7 +93,7 @@ class Counters:
             for call, reply in zip(calls, replies, strict=True)
         ]
 
-    def notice(self, probes: Sequence[Positions], replies: Sequence[Counts | None]) -> bool:
+    def notice(self, probes: Sequence[Sized], replies: Sequence[Counts | None]) -> bool:
         """Learn from any probes, whose contacts have the label already unless they are skipped.
 
         Returns

@@ -65,6 +65,6 @@ class Found:
         self.confirmed &= self.outcomes != Outcome.APPLIED
         self.confirmed_count = int(np.count_nonzero(self.confirmed))
 
-    def open(self) -> Mask:
-        """Return where the search is neither over nor given up."""
-        return ~self.known & ~self.given_up
+    def open(self, among: Positions) -> Positions:
+        """Return the contacts of which the search is neither over nor given up."""
+        return among[~self.known[among] & ~self.given_up[among]]

@@ -71,7 +71,7 @@ class Frontier:
 
     def __init__(self, probe_size: int, groups: NDArray[np.int64] | None) -> None:
         self._probe_size = probe_size
-        self._groups = groups
+        self.groups = groups
         self._nodes: dict[Node, Question] = {}
         self._grouped: dict[Node, Question] = {}
         # Bits and skips by kind that the nodes miss: as a running sum, for it is asked each round.
@@ -111,6 +111,10 @@ class Frontier:
         """Return the open nodes."""
         return [*self._nodes, *self._grouped]
 
+    def items(self) -> list[Node | Cluster]:
+        """Return all that is open."""
+        return [*self.nodes(), *self._clusters]
+
     def remove(self, positions: Positions) -> Node:
         """Take out the node of just this array of contacts."""
         node = next(node for node in self.nodes() if node.positions is positions)
@@ -124,7 +128,7 @@ class Frontier:
 
     def regroup(self, groups: NDArray[np.int64]) -> None:
         """Put contacts of one group next to each other in every open node, and cut there first."""
-        self._groups = groups
+        self.groups = groups
         nodes, clusters = self.nodes(), self._clusters
         self.clear()
         self._clusters = clusters
@@ -260,9 +264,9 @@ class Frontier:
             self._clusters.remove(second)
 
     def _borders(self, positions: Positions) -> NDArray[np.int64] | None:
-        if self._groups is None:
+        if self.groups is None:
             return None
-        borders = np.flatnonzero(np.diff(self._groups[positions])) + 1
+        borders = np.flatnonzero(np.diff(self.groups[positions])) + 1
         return borders if 0 < len(borders) < max(2, len(positions) / _GROUP_CONTACTS) else None
 
 

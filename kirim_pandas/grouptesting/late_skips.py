@@ -20,9 +20,10 @@ no harm.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, groupby
+from operator import attrgetter
 from typing import TypeAlias
 
 import numpy as np
@@ -120,6 +121,28 @@ class ReplyLog:
             for probe, reply in zip(probes, replies, strict=True)
             if reply is not None
         ]
+
+    def beside(self) -> ReplyLog:
+        """Return an empty log that goes on from this round, for contacts of batches of its own.
+
+        Rounds of several such logs tell nothing of each other, nor need they: whether a contact
+        moved before a call or after it is only asked of calls that hold contacts of its batch.
+        """
+        log = ReplyLog(self._batch_of)
+        log._round = self._round
+        return log
+
+    def join(self, logs: Sequence[ReplyLog]) -> None:
+        """Take over what was noted side by side; whatever comes now came after all of it."""
+        for log in logs:
+            self._calls += log._calls
+            self._round = max(self._round, log._round)
+
+    def rounds(self) -> Iterator[tuple[list[NDArray[np.int32]], list[Counts]]]:
+        """Return probes and replies round by round."""
+        for _, group in groupby(self._calls, attrgetter("round")):
+            calls = list(group)
+            yield [call.positions for call in calls], [call.reply for call in calls]
 
     def late(self, outcomes: NDArray[np.int8], unknown: Mask, counters: Counters) -> Mask:
         """Return where an outcome is not certain, for the contact may have had another before.

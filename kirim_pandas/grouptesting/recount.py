@@ -41,6 +41,10 @@ class Recount:
         """Put contacts in line, in the order of the run, for nearby contacts are often alike."""
         self._probes += cut_to_size(np.sort(positions), self._probe_size)
 
+    def take(self, other: Recount) -> None:
+        """Take over what waits in another."""
+        self._probes += other._probes
+
     def probes(self) -> list[Positions]:
         """Return what is to be asked; empty when nothing waits."""
         return list(self._probes)

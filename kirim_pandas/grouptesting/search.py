@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
+from copy import copy
 from functools import partial
 from typing import TypeAlias
 
@@ -14,6 +15,7 @@ from kirim_pandas.grouptesting.counters import Counters
 from kirim_pandas.grouptesting.designs import Contradiction
 from kirim_pandas.grouptesting.found import Found
 from kirim_pandas.grouptesting.frontier import Frontier
+from kirim_pandas.grouptesting.late_skips import ReplyLog
 from kirim_pandas.grouptesting.outcomes import SKIPS, Counts, Outcome, Positions
 from kirim_pandas.grouptesting.planning import Plan
 from kirim_pandas.grouptesting.recount import Recount
@@ -43,8 +45,8 @@ class Search:
         For each position a code of the hint's value, -1 for none, as of an `Attribution`.
     counters
         How replies are read; what the replies here tell is noted in it.
-    on_other_reading
-        Called when replies are read otherwise from now on.
+    log
+        Where the replies are kept.
 
     Attributes
     ----------
@@ -56,6 +58,8 @@ class Search:
         Parts of batches that one outcome explains, as far as they were found one by one.
     batches : int
         How many batches are sought here.
+    log : ReplyLog
+        The replies.
     """
 
     def __init__(
@@ -64,16 +68,19 @@ class Search:
         probe_size: int,
         groups: NDArray[np.int64] | None,
         counters: Counters,
-        on_other_reading: Callable[[], None],
+        log: ReplyLog,
     ) -> None:
+        self.log = log
         self.frontier = Frontier(probe_size, groups)
         self.recount = Recount(probe_size)
         self.pure: list[Node] = []
         self.batches = 0
         self._found = found
         self._counters = counters
-        self._on_other_reading = on_other_reading
+        self._probe_size = probe_size
+        self._contacts: Positions | None = None  # None: all there are
         self._recounts = 0
+        self._asked: Asked | None = None
 
     def next(self, budget: int | None) -> Asked | None:
         """Return what to ask next, at most `budget` probes; None when the search is over."""
@@ -81,6 +88,56 @@ class Search:
             return probes, self._tell_recount
         plan = self.frontier.next_plan(budget, self._found.batch_of) if self.frontier else None
         return None if plan is None else (plan.probes(), partial(self._tell_plan, plan))
+
+    # -- side by side ----------------------------------------------------------------------
+
+    def split(self, width: int) -> list[Search]:
+        """Deal whole batches to so many searches, which need not wait for each other.
+
+        Each has probes, counters and contradictions of its own, so what it asks follows from the
+        replies to its own probes, whenever those of others come.
+        """
+        by_batch: dict[int, list[Node]] = {}
+        for node in self.frontier.nodes():
+            by_batch.setdefault(int(self._found.batch_of[node.positions[0]]), []).append(node)
+        heaviest = sorted(by_batch, key=lambda batch: -sum(node.bits for node in by_batch[batch]))
+        self.frontier.clear()
+        hands = _deal(heaviest, width)
+        return [self._part([by_batch[batch] for batch in sorted(hand)]) for hand in hands]
+
+    def _part(self, batches: Sequence[Sequence[Node]]) -> Search:
+        counters, log = copy(self._counters), self.log.beside()
+        part = Search(self._found, self._probe_size, self.frontier.groups, counters, log)
+        nodes = [node for batch in batches for node in batch]
+        part._contacts = np.concatenate([node.positions for node in nodes])
+        part.batches = len(batches)
+        for node in nodes:
+            part.frontier.add(node)
+        return part
+
+    def join(self, parts: Sequence[Search]) -> None:
+        """Take in what parts were told, in their order, and what they have left open."""
+        for part in parts:
+            for probes, replies in part.log.rounds():
+                self._notice(probes, replies)
+            for item in part.frontier.items():
+                self.frontier.put_back(item)
+            self.recount.take(part.recount)
+        self.log.join([part.log for part in parts])
+
+    def next_round(self, budget: int | None = None) -> list[Positions]:
+        """Return the next probes, as an `Attribution` does."""
+        self._asked = self.next(budget)
+        return self._asked[0] if self._asked else []
+
+    def tell(self, replies: Replies) -> None:
+        """Take the replies to the probes of `next_round`."""
+        if self._asked is not None:
+            (probes, take), self._asked = self._asked, None
+            self.log.add_round(probes, replies)
+            take(probes, replies)
+
+    # -- one search ------------------------------------------------------------------------
 
     def expected_probes(self) -> float:
         """Estimate how many probes are left."""
@@ -120,9 +177,12 @@ class Search:
 
         What the replies tell of the service's counters is learnt first.
         """
-        if self._counters.notice(probes, replies):
-            self._on_other_reading()
+        self._notice(probes, replies)
         return self._counters.read(probes, replies)
+
+    def _notice(self, probes: Sequence[Sized], replies: Replies) -> None:
+        if self._counters.notice(probes, replies) and self._contacts is None:
+            self._found.forget_applied()  # of a part this is noticed when all are one again
 
     def _tell_plan(self, plan: Plan, probes: list[Positions], replies: Replies) -> None:
         counts = self.read(probes, replies)
@@ -137,7 +197,10 @@ class Search:
                 self._tell_item(item, question.left, answer)
         except Contradiction:
             self.frontier.clear()
-            self.count_afresh(np.flatnonzero((self._found.batch_of >= 0) & self._found.open()))
+            contacts = self._contacts
+            if contacts is None:
+                contacts = np.flatnonzero(self._found.batch_of >= 0)
+            self.count_afresh(self._found.open(contacts))
 
     def _tell_item(self, item: Node | Cluster, left: int, answer: tuple[int, ...]) -> None:
         if isinstance(item, Node):
@@ -157,3 +220,12 @@ class Search:
             self.put(node)
         for positions in unanswered:
             self._found.give_up(positions)
+
+
+def _deal(batches: Sequence[int], width: int) -> list[list[int]]:
+    """Deal batches to so many hands, there and back, so that none has all the heaviest."""
+    hands: list[list[int]] = [[] for _ in range(width)]
+    for place, batch in enumerate(batches):
+        turn, seat = divmod(place, width)
+        hands[width - 1 - seat if turn % 2 else seat].append(batch)
+    return hands

@@ -281,10 +281,13 @@ def read_outcomes(row: Row) -> NDArray[np.int8]:
 def call_row(run_id: str, entry: Entry, planned_at: float) -> Row:
     """Give the row of table ``call``."""
     call = entry.call
-    place = json.dumps([call.phase, call.batch, call.round, call.slot, call.budget])
+    place: list[Any] = [call.phase, call.batch, call.round, call.slot, call.budget]
+    if call.planners > 1:  # else as in earlier versions, which knew one search alone
+        place += [call.planner, call.planners]
     positions = call.positions.astype("<i4").tobytes()
     answer = None if entry.answer is None else json.dumps(entry.answer)
-    return _sealed(run_id, call.number, place, positions, call.key, planned_at, entry.state, answer)
+    where = json.dumps(place)
+    return _sealed(run_id, call.number, where, positions, call.key, planned_at, entry.state, answer)
 
 
 def read_call(row: Row, run_id: str, now: float) -> PastCall | None:
@@ -294,9 +297,8 @@ def read_call(row: Row, run_id: str, now: float) -> PastCall | None:
         return None
     if state == "sent" and not -CLOCK_SLACK_SECONDS <= now - planned_at <= REPLAY_SECONDS:
         state = "stale"
-    phase, batch, round_, slot, budget = json.loads(place)
-    where = np.frombuffer(positions, "<i4").astype(np.int64)
-    call = Call(number, phase, where, key, batch, round_, slot, budget)
+    phase, *at = json.loads(place)
+    call = Call(number, phase, np.frombuffer(positions, "<i4").astype(np.int64), key, *at)
     match state, json.loads(answer or "null"):
         case "answered", [applied, cross_org, team_mismatch, request_id]:
             counts = Counts(applied, cross_org, team_mismatch)

@@ -38,6 +38,8 @@ class Call:
         The round of probes and the place in it; -1 in the apply phase.
     budget : int or None
         How many probes the round's plan was allowed, so that a resumed run plans it again alike.
+    planner, planners : int
+        Which of how many searches side by side asks; 0 and 1 where there is one search alone.
     """
 
     number: int
@@ -48,6 +50,8 @@ class Call:
     round: int = -1
     slot: int = -1
     budget: int | None = None
+    planner: int = 0
+    planners: int = 1
 
 
 @dataclass(frozen=True, slots=True)

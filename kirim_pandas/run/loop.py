@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import time
 import uuid
-from collections.abc import Callable, Generator, Sequence
-from itertools import count
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -19,6 +19,7 @@ import numpy as np
 from kirim_pandas.errors import in_our_words
 from kirim_pandas.grouptesting.attribution import Attribution
 from kirim_pandas.grouptesting.outcomes import Outcome, Outcomes, Positions
+from kirim_pandas.grouptesting.search import Search
 from kirim_pandas.guesses.sentences import findings_text
 from kirim_pandas.run.advice import Advice, ColumnSource
 from kirim_pandas.run.calls import Call, PastCall
@@ -36,9 +37,10 @@ from kirim_pandas.run.ledger import Ledger
 from kirim_pandas.run.outbox import Outbox
 from kirim_pandas.run.pool import CallPool, Done
 from kirim_pandas.run.refusals import explain_refused_probes
-from kirim_pandas.run.replay import recall_batches, recall_probes, round_budget
+from kirim_pandas.run.replay import PastRounds, recall_batches, recall_probes
 from kirim_pandas.run.replies import Halt, ReplyHandler
 from kirim_pandas.run.rounds import ProbeRound, RefusedProbes
+from kirim_pandas.run.side_by_side import ChooseWidth, least_width
 from kirim_pandas.run.spec import Job
 from kirim_pandas.run.stop import StopButton
 
@@ -81,6 +83,9 @@ class Run:
         How long a call is tried by who sends it; only to be told.
     source
         Reads what explains skips, where the columns of the job do not.
+    choose_width
+        Told how many batches are to be searched and how many probes that may take, returns how
+        many searches are to go side by side; see `side_by_side`.
     new_key
         Makes a new idempotency key.
     clock
@@ -97,6 +102,7 @@ class Run:
         own_key: bool = False,
         patience_seconds: float = 900.0,
         source: ColumnSource | None = None,
+        choose_width: ChooseWidth = least_width,
         new_key: Callable[[], str] = lambda: str(uuid.uuid4()),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -106,6 +112,8 @@ class Run:
         self._patience_seconds = patience_seconds
         self._clock = clock
         self._past = past
+        self._past_rounds = PastRounds(past)
+        self._choose_width = choose_width
         self._ledger = Ledger(job.contact_count)
         self._attribution = Attribution(job.contact_count, groups=job.groups)
         self._advice = Advice(
@@ -119,8 +127,13 @@ class Run:
         self._requests_before = self._outbox.requests
         self._handler = ReplyHandler(self._ledger, self._outbox, past, own_key=own_key)
         self._refused = RefusedProbes(job.contact_count)
+        # Who asks: the one search alone, or several side by side, each of a number.
+        self._seekers: Mapping[int, Attribution | Search] = {}
+        self._width: int | None = None
+        self._under_way: Counter[int] = Counter()  # calls by planner
         self._probes = 0
         self._asks_again = False
+        self._announced = False
         self._proven = False
         self._heard_at = clock()
 
@@ -188,46 +201,102 @@ class Run:
         """
         counted = self._ledger.counted_first
         if self._handler.doubts_refusals and len(counted):
-            self._handler.round = ProbeRound([counted])
+            self._handler.rounds[0] = ProbeRound([counted])
             self._outbox.add("resolve", counted, round=CONTROL, slot=0)
             yield from self._send()
-            self._handler.round = ProbeRound()
+            self._handler.rounds.clear()
         self._handler.check_refused()
 
     def _resolve(self) -> Events:
         """Probe until every skipped contact has a name, or the budget is spent."""
-        announced = False
-        for number in count():
-            budget = round_budget(self._past, number, self._outbox.budget)
+        self._seekers = {0: self._attribution}
+        number = 0
+        while True:
+            budget = self._past_rounds.budget(number, self._outbox.budget)
             if budget is None or budget >= LEAST_ADVISED:
                 yield from self._advice.before_round(number, self._attribution)
             self._look_at_button()
+            if (width := self._side_by_side(number)) > 1:
+                number = yield from self._resolve_side_by_side(width, number)
+                continue
             # A search that begins is told what it may take; then each round's end tells it anew.
-            expected = 0.0 if announced else self._attribution.expected_probes()
+            expected = 0.0 if self._announced else self._attribution.expected_probes()
             probes = self._attribution.next_round(budget) or self._ask_again(budget)
             if not probes:
                 return
-            self._ask(number, probes, budget)
-            if len(self._outbox) and not announced:  # not for what earlier sessions have asked
-                announced = True
-                requests = max(len(self._outbox), expected)
-                yield PhaseStarted("resolve", requests, self._attribution.undetermined)
+            self._ask(ProbeRound(probes, number=number), budget=budget)
+            yield from self._announce(expected)
             yield from self._send()
-            asked, self._handler.round = self._handler.round, ProbeRound()
-            self._attribution.tell(asked.replies)
-            self._refused.add(asked)
-            if announced:
-                left = self._attribution.expected_probes()
-                yield RoundEnded(number, self._attribution.undetermined, left)
+            yield from self._tell(0)
+            number += 1
 
-    def _ask(self, number: int, probes: list[Positions], budget: int | None) -> None:
+    def _side_by_side(self, number: int) -> int:
+        """Return how many searches go side by side from this round on; decided only once."""
+        if self._width is not None or not self._attribution.begins_search:
+            return 1
+        self._width = self._past_rounds.width(number)
+        if self._width is None:
+            most = self._attribution.open_batches if self._job.max_requests is None else 1
+            wanted = self._choose_width(most, self._attribution.expected_probes())
+            self._width = max(1, min(most, wanted))
+        return self._width
+
+    def _resolve_side_by_side(self, width: int, first: int) -> Generator[Event, None, int]:
+        """Let so many searches ask side by side until all is found; return the next round.
+
+        None waits for another: each asks on as soon as it is answered. Under a cap, and once an
+        earlier session has gone on as one search, they only do again what was done before.
+        """
+        expected = self._attribution.expected_probes()
+        parts = self._seekers = dict(enumerate(self._attribution.split(width)))
+        repeats = self._job.max_requests is not None or self._past_rounds.joined(first)
+        numbers, last = dict.fromkeys(parts, first), first
+        rounds = self._handler.rounds
+        while numbers:
+            busy = self._outbox.planners.union(+self._under_way)
+            for planner in [planner for planner in numbers if planner not in busy]:
+                if planner in rounds:
+                    yield from self._tell(planner)
+                    numbers[planner] += 1
+                known = self._past_rounds.calls(planner, numbers[planner])
+                probes = parts[planner].next_round() if known or not repeats else []
+                if probes:
+                    asked = ProbeRound(probes, number=numbers[planner], planner=planner)
+                    self._ask(asked, planner=planner, planners=width)
+                else:
+                    last = max(last, numbers.pop(planner))
+            yield from self._announce(expected)
+            if len(self._outbox) or self._pool.in_flight:
+                yield from self._step()
+        self._attribution.join()
+        self._seekers = {0: self._attribution}
+        return last
+
+    def _announce(self, requests: float) -> Events:
+        """Say that this session probes; not for what earlier ones have asked."""
+        if len(self._outbox) and not self._announced:
+            self._announced = True
+            requests = max(len(self._outbox), requests)
+            yield PhaseStarted("resolve", requests, self._attribution.undetermined)
+
+    def _ask(self, asked: ProbeRound, **place: int | None) -> None:
         """Put into the outbox what no earlier session has an answer to."""
-        asked = self._handler.round = ProbeRound(probes)
-        self._probes += len(probes)
-        open_calls, rest = recall_probes(self._past, number, asked)
+        self._handler.rounds[asked.planner] = asked
+        self._probes += len(asked)
+        known = self._past_rounds.calls(asked.planner, asked.number)
+        open_calls, rest = recall_probes(known, asked)
         self._outbox.repeat(open_calls)
         for slot, positions in rest:
-            self._outbox.add("resolve", positions, round=number, slot=slot, budget=budget)
+            self._outbox.add("resolve", positions, round=asked.number, slot=slot, **place)
+
+    def _tell(self, planner: int) -> Events:
+        """Hand over the replies to a round."""
+        asked = self._handler.rounds.pop(planner)
+        self._seekers[planner].tell(asked.replies)
+        self._refused.add(asked)
+        if self._announced:
+            left = self._attribution.expected_probes()
+            yield RoundEnded(asked.number, self._attribution.undetermined, left)
 
     def _ask_again(self, budget: int | None) -> list[Positions]:
         """Return probes of what is open only because probes were refused; once in a session."""
@@ -246,12 +315,15 @@ class Run:
     def _send(self) -> Events:
         """Send what is in the outbox, a few calls at a time, and take what comes back."""
         while len(self._outbox) or self._pool.in_flight:
-            room, calls = self._pool.room(self._room()), list[Call]()
-            while len(calls) < room and (call := self._outbox.take()):
-                calls.append(call)
-            yield from self._submit(calls)
-            yield Idle()
-            yield from self._hear()
+            yield from self._step()
+
+    def _step(self) -> Events:
+        room, calls = self._pool.room(self._room()), list[Call]()
+        while len(calls) < room and (call := self._outbox.take()):
+            calls.append(call)
+        yield from self._submit(calls)
+        yield Idle()
+        yield from self._hear()
 
     def _submit(self, calls: Sequence[Call]) -> Events:
         """Send calls that are told of first: all of them, so that one commit does for all."""
@@ -267,6 +339,7 @@ class Run:
             if call.phase == "apply":
                 self._ledger.sent(call.positions, call.batch)
             self._heard_at = max(self._heard_at, self._clock())
+            self._under_way[call.planner] += 1
             self._pool.submit(call)
 
     def _unsent(self, calls: Sequence[Call]) -> Events:
@@ -297,6 +370,7 @@ class Run:
         if isinstance(news, Done):
             self._heard_at = self._clock()
             self._proven = True
+            self._under_way[news.call.planner] -= 1
             yield from self._handler.handle(news)
         else:
             self._look_at_button()
@@ -326,9 +400,10 @@ class Run:
             failure = yield from self._handler.enter(news)
             if failure is None and news.reply is not None and news.call.phase == "apply":
                 self._attribution.add_batch(news.call.positions, news.reply.counts)
-        half = self._handler.round
-        if len(half):  # it tells something, too
-            self._attribution.tell(half.replies)
+        for planner, half in self._handler.rounds.items():  # they tell something, too
+            if planner in self._seekers and len(half):
+                self._seekers[planner].tell(half.replies)
+        self._attribution.join()
 
     # -- what is known ---------------------------------------------------------------------
 

@@ -56,6 +56,11 @@ class Outbox:
         return len(self._waiting)
 
     @property
+    def planners(self) -> set[int]:
+        """Whose probes wait here."""
+        return {call.planner for call in self._waiting}
+
+    @property
     def budget(self) -> int | None:
         """Calls that may still be numbered; None for any number."""
         return None if self._max_requests is None else max(0, self._max_requests - self.requests)

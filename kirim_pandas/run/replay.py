@@ -5,7 +5,7 @@ Of the calls about a contact the last one counts, so calls are looked at backwar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,46 @@ from kirim_pandas.run.ledger import Ledger
 from kirim_pandas.run.refusals import TOO_LARGE
 from kirim_pandas.run.rounds import ProbeRound
 
-__all__ = ["recall_batches", "recall_probes", "round_budget"]
+__all__ = ["PastRounds", "recall_batches", "recall_probes"]
 
 ENOUGH_REFUSALS = 2
 """The first may be of a body that was cut; the second comes when others were answered."""
+
+
+class PastRounds:
+    """The probes of earlier sessions by round, so that each round is planned again alike.
+
+    Parameters
+    ----------
+    past
+        All calls, oldest first.
+    """
+
+    def __init__(self, past: Sequence[PastCall]) -> None:
+        self._calls: dict[tuple[int, int], list[PastCall]] = {}
+        self._widths: dict[int, int] = {}
+        for known in past:
+            call = known.call
+            if call.phase == "resolve":
+                self._calls.setdefault((call.planner, call.round), []).append(known)
+                self._widths[call.round] = call.planners
+        self._last_alone = max((n for n, width in self._widths.items() if width == 1), default=-1)
+
+    def calls(self, planner: int, number: int) -> list[PastCall]:
+        """Return the calls of a round, oldest first."""
+        return self._calls.get((planner, number), [])
+
+    def budget(self, number: int, otherwise: int | None) -> int | None:
+        """Return what a round of one search alone was planned with."""
+        return next((known.call.budget for known in self.calls(0, number)), otherwise)
+
+    def width(self, number: int) -> int | None:
+        """Return how many searches side by side began with this round; None if it is new."""
+        return self._widths.get(number)
+
+    def joined(self, number: int) -> bool:
+        """Whether searches that began with this round are one search again."""
+        return self._last_alone > number
 
 
 def recall_batches(
@@ -69,16 +105,14 @@ def recall_batches(
 
 
 def recall_probes(
-    past: Sequence[PastCall], number: int, asked: ProbeRound
+    known_calls: Sequence[PastCall], asked: ProbeRound
 ) -> tuple[list[Call], list[tuple[int, Positions]]]:
-    """Enter the calls of earlier sessions into round `number` of probes.
+    """Enter the calls of earlier sessions into a round of probes.
 
     Parameters
     ----------
-    past
-        All calls, oldest first.
-    number
-        The round.
+    known_calls
+        Those of this round, oldest first.
     asked
         Its probes; filled.
 
@@ -90,7 +124,7 @@ def recall_probes(
         Slot and contacts of what is to be asked in new calls.
     """
     by_slot: dict[int, list[PastCall]] = {}
-    for known in _of_round(past, number):
+    for known in known_calls:
         by_slot.setdefault(known.call.slot, []).append(known)
     open_calls: list[Call] = []
     rest: list[tuple[int, Positions]] = []
@@ -111,11 +145,6 @@ def recall_probes(
         if len(left):
             rest.append((slot, left))
     return open_calls, rest
-
-
-def round_budget(past: Sequence[PastCall], number: int, otherwise: int | None) -> int | None:
-    """Return what a round of probes was planned with, so that it is planned alike."""
-    return next((known.call.budget for known in _of_round(past, number)), otherwise)
 
 
 def _last_lost(past: Sequence[PastCall], contact_count: int) -> NDArray[np.int64]:
@@ -143,7 +172,3 @@ def _believed(past: Sequence[PastCall], contact_count: int) -> list[PastCall]:
     others = np.searchsorted(answered, last) - np.searchsorted(answered, lost_at)
     again = (lost_at >= 0) & ((times < ENOUGH_REFUSALS) | (others == 0))
     return [p for p in past if not (p.refused_contact and again[p.call.positions[0]])]
-
-
-def _of_round(past: Sequence[PastCall], number: int) -> Iterator[PastCall]:
-    return (p for p in past if (p.call.phase, p.call.round) == ("resolve", number))

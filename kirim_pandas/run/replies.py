@@ -79,8 +79,8 @@ class ReplyHandler:
 
     Attributes
     ----------
-    round : ProbeRound
-        The probes being asked; set by the run.
+    rounds : dict of int to ProbeRound
+        The probes being asked, by planner; set by the run.
     refused_probe : BaseException or None
         The last refusal of contacts that the service had taken before; reset by the run.
     trusts_probes : bool
@@ -90,7 +90,7 @@ class ReplyHandler:
     def __init__(
         self, ledger: Ledger, outbox: Outbox, past: Sequence[PastCall], *, own_key: bool
     ) -> None:
-        self.round = ProbeRound()
+        self.rounds: dict[int, ProbeRound] = {}
         self.refused_probe: BaseException | None = None
         self.trusts_probes = True
         self._ledger = ledger
@@ -184,7 +184,7 @@ class ReplyHandler:
                 self._trusts_param = False  # the service pointed at an id that it takes
             self._ledger.answered(call.positions, reply.counts)
         else:
-            self.round.answered(call, reply.counts)
+            self._round_of(call).answered(call, reply.counts)
         yield CallAnswered(call, reply, self._ledger.answered_count)
         self._answered_since = bool(self._doubted or self._doubted_before)
         for alone, _ in self._alone:
@@ -196,9 +196,12 @@ class ReplyHandler:
                 if refused in self._doubted:
                     continue
                 if refused.phase != "apply":
-                    self.round.refused_calls.append(refused)
+                    self._round_of(refused).refused_calls.append(refused)
                 yield CallRefused(refused, failure.code, failure.request_id)
             self._aside.clear()
+
+    def _round_of(self, call: Call) -> ProbeRound:
+        return self.rounds.setdefault(call.planner, ProbeRound(planner=call.planner))
 
     def _left(self, call: Call, failure: Failure) -> Event:
         """Enter what a failure leaves of the call."""
@@ -207,7 +210,7 @@ class ReplyHandler:
         if call.phase == "apply":
             self._batch_left(call, failure, state)
         elif about_ids and self._own_key:
-            self.round.refused_calls.append(call)
+            self._round_of(call).refused_calls.append(call)
         if about_ids and not self._own_key:
             self._aside.append((call, failure))
         if about_ids and state == "sent" and call.phase == "apply":

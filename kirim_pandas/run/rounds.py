@@ -23,6 +23,10 @@ class ProbeRound:
     ----------
     probes
         The contacts of each probe.
+    number
+        The round; later ones of one search, or of all together, have higher numbers.
+    planner
+        Which of several searches side by side asks.
 
     Attributes
     ----------
@@ -30,8 +34,12 @@ class ProbeRound:
         In the order in which they came back.
     """
 
-    def __init__(self, probes: Sequence[Positions] = ()) -> None:
+    def __init__(
+        self, probes: Sequence[Positions] = (), *, number: int = -1, planner: int = 0
+    ) -> None:
         self.probes = probes
+        self.number = number
+        self.planner = planner
         self.answered_calls: list[Call] = []
         self.refused_calls: list[Call] = []
         self._counts = [Counts(0, 0, 0)] * len(probes)
@@ -74,8 +82,7 @@ class RefusedProbes:
     """
 
     def __init__(self, contact_count: int) -> None:
-        self._round = 0
-        self._last_answer = 0
+        self._last_answer: dict[int, int] = {}  # by planner
         # Rounds by contact; 0 for none: such arrays take no memory until they are written to.
         self._answered = np.zeros(contact_count, dtype=np.int32)
         self._refused = np.zeros(contact_count, dtype=np.int32)
@@ -84,18 +91,19 @@ class RefusedProbes:
 
     def add(self, asked: ProbeRound) -> None:
         """Take a round that is over."""
-        self._round += 1
+        number = asked.number + 1  # 0 stands for none
         for call in asked.answered_calls:
-            self._answered[call.positions] = self._last_answer = self._round
+            self._answered[call.positions] = self._last_answer[asked.planner] = number
+        last_answer = self._last_answer.get(asked.planner, 0)
         if asked.refused_calls:  # then nothing was concluded from the round
             for probe in asked.probes:
-                self._refused[probe] = self._round
+                self._refused[probe] = number
         for call in asked.refused_calls:
-            self._refused[call.positions] = self._round
+            self._refused[call.positions] = number
             if len(call.positions) == 1:
                 first = self._first_alone[call.positions]
-                self._is_gone[call.positions] |= (first > 0) & (first <= self._last_answer)
-                self._first_alone[call.positions] = np.where(first == 0, self._round, first)
+                self._is_gone[call.positions] |= (first > 0) & (first <= last_answer)
+                self._first_alone[call.positions] = np.where(first == 0, number, first)
 
     def open(self, undetermined: NDArray[np.bool_]) -> Positions:
         """Return the contacts among the `undetermined` that are worth asking about again."""

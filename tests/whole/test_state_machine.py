@@ -146,6 +146,7 @@ class Machine(RuleBasedStateMachine):
         self.runs = []
         self.service = None
         self.deleted = False
+        self.widths = count()  # another at each choice: the journal knows what was chosen
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(calls, "time", self.clock)
         self.patch.setattr(calls, "POLL_SECONDS", 60.0)  # nobody waits, so nobody looks either
@@ -181,10 +182,16 @@ class Machine(RuleBasedStateMachine):
         """Another run, over the same contacts but for a few; perhaps with the other operation."""
         self.begin(**first_session)
 
-    @rule(which=st.integers(0, 2), steps=steps, faults=faults, lasting=lasting)
-    def resume(self, which, steps, faults, lasting):
-        """Go on with a run, and die after some steps."""
-        self.session(self.runs[which % len(self.runs)], steps, faults, lasting)
+    @rule(
+        which=st.integers(0, 2),
+        steps=steps,
+        faults=faults,
+        lasting=lasting,
+        cap=st.sampled_from([None, None, 1, 4]),
+    )
+    def resume(self, which, steps, faults, lasting, cap):
+        """Go on with a run, perhaps with so many calls more, and die after some steps."""
+        self.session(self.runs[which % len(self.runs)], steps, faults, lasting, cap=cap)
 
     @rule(which=st.integers(0, 2), press_at=st.integers(0, 40), full=st.booleans(), faults=faults)
     def resume_and_stop(self, which, press_at, full, faults):
@@ -248,6 +255,9 @@ class Machine(RuleBasedStateMachine):
             else:
                 record, past = self.writer.load()
                 self.writer.reopen(record)
+                if cap is not None:
+                    cap += sum(known.call.number >= 0 for known in past)
+                    order = replace(order, job=replace(job, max_requests=cap))
             self.full = full
             if full:
                 db = self.writer._journal._db
@@ -255,7 +265,14 @@ class Machine(RuleBasedStateMachine):
                 db.execute(f"PRAGMA max_page_count = {pages}")
             order = replace(order, client=client, past=past)
             pool = InlinePool(execution.sender(order), self.must_be_planned)
-            events = Run(job, pool, stop=stop, past=past, clock=self.clock.monotonic).events()
+            events = Run(
+                order.job,
+                pool,
+                stop=stop,
+                past=past,
+                clock=self.clock.monotonic,
+                choose_width=lambda batches, probes: 1 + next(self.widths) % 4,
+            ).events()
             for number, event in enumerate(events):
                 if number >= steps and press_at is None:
                     break  # dead: nothing more is written
