@@ -286,8 +286,8 @@ def call_row(run_id: str, entry: Entry, planned_at: float) -> Row:
         place += [call.planner, call.planners]
     positions = call.positions.astype("<i4").tobytes()
     answer = None if entry.answer is None else json.dumps(entry.answer)
-    where = json.dumps(place)
-    return _sealed(run_id, call.number, where, positions, call.key, planned_at, entry.state, answer)
+    at = json.dumps(place)
+    return _sealed(run_id, call.number, at, positions, call.key, planned_at, entry.state, answer)
 
 
 def read_call(row: Row, run_id: str, now: float) -> PastCall | None:
@@ -298,7 +298,8 @@ def read_call(row: Row, run_id: str, now: float) -> PastCall | None:
     if state == "sent" and not -CLOCK_SLACK_SECONDS <= now - planned_at <= REPLAY_SECONDS:
         state = "stale"
     phase, *at = json.loads(place)
-    call = Call(number, phase, np.frombuffer(positions, "<i4").astype(np.int64), key, *at)
+    where = np.frombuffer(positions, "<i4").astype(np.int64)
+    call = Call(number, phase, where, key, *at)
     match state, json.loads(answer or "null"):
         case "answered", [applied, cross_org, team_mismatch, request_id]:
             counts = Counts(applied, cross_org, team_mismatch)
