@@ -5,7 +5,8 @@ Only numbers leave this module: for each contact a code of its value, never the 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,12 @@ __all__ = ["MOST_COLUMNS", "Feature", "columns_of", "features_of", "has_order", 
 
 MOST_NAMES = 64
 """A column of more different values than this is free text, unless its values have an order."""
+
+_PARTS = {"weekday": "day_of_week", "month": "month", "hour": "hour"}
+"""Parts of a date that may decide by themselves, and what pandas calls them."""
+
+MOST_DATES = 4
+"""Columns of dates of which any two are compared, row by row."""
 
 MOST_COLUMNS = 24
 """Columns of each sort that are used, those of fewest values first."""
@@ -40,6 +47,8 @@ def features_of(obj: Any, ids: ContactIds, *, only: list[Hashable] | None = None
 
     Columns and index levels of 2 to 64 different values are names; numbers, dates and ordered
     categories of more than two values have an order as well, and so has the place in the frame.
+    Of dates the weekday, the month and the hour are names too, and which of two is earlier; of
+    any column whether its value is missing.
     A contact of several rows has the values of its first.
 
     Parameters
@@ -61,11 +70,18 @@ def features_of(obj: Any, ids: ContactIds, *, only: list[Hashable] | None = None
     rows = _first_rows(ids)
     names: list[Feature] = []
     orders: list[Feature] = []
+    dates: list[tuple[str, pd.DatetimeIndex]] = []
     for name, values in columns_of(obj):
         if only is not None and name not in only:
             continue
-        for feature in _features(str(name), values.take(rows)):
+        taken = values.take(rows)
+        if _is_date(taken.dtype):
+            dates.append((str(name), pd.DatetimeIndex(taken)))
+        for feature in _features(str(name), taken):
             (orders if feature.ordered else names).append(feature)
+    for name, date in dates:
+        names += _parts(name, date)
+    names += _comparisons(dates[:MOST_DATES])
     names.sort(key=lambda feature: int(feature.codes.max()))
     place = Feature("the place in the frame", np.argsort(np.argsort(rows)).astype(np.int32), True)
     found = [*names[:MOST_COLUMNS], *orders[:MOST_COLUMNS]]
@@ -102,7 +118,9 @@ def may_explain(values: pd.Series[Any] | pd.Index[Any]) -> bool:
 
 
 def _features(name: str, values: pd.Series[Any] | pd.Index[Any]) -> Iterator[Feature]:
+    missing = np.asarray(values.isna(), dtype=np.int32)
     if not may_explain(values):
+        yield from _names(f"whether {name} is missing", missing)
         return
     ordered = has_order(values.dtype)
     try:
@@ -111,11 +129,35 @@ def _features(name: str, values: pd.Series[Any] | pd.Index[Any]) -> Iterator[Fea
         return
     codes: NDArray[np.int32] = found.astype(np.int32)
     codes[codes < 0] = len(different)  # missing: a value of its own, the last
-    count = int(codes.max()) + 1
+    yield from _names(name, codes)
+    if int(codes.max()) > 1:
+        if ordered:
+            yield Feature(name, codes, ordered=True)
+        if len(different) > MOST_NAMES:
+            yield from _names(f"whether {name} is missing", missing)
+
+
+def _names(name: str, codes: NDArray[np.int32]) -> Iterator[Feature]:
+    """Give codes as names, where they are neither one nor too many."""
     if 2 <= len(np.unique(codes)) <= MOST_NAMES:
         yield Feature(name, codes, ordered=False)
-    if ordered and count > 2:
-        yield Feature(name, codes, ordered=True)
+
+
+def _is_date(dtype: Any) -> bool:
+    return bool(pd.api.types.is_datetime64_any_dtype(dtype))
+
+
+def _parts(name: str, dates: pd.DatetimeIndex) -> Iterator[Feature]:
+    for part, attribute in _PARTS.items():
+        found = np.nan_to_num(np.asarray(getattr(dates, attribute), dtype=float), nan=24.0)
+        yield from _names(f"the {part} of {name}", found.astype(np.int32))
+
+
+def _comparisons(dates: Sequence[tuple[str, pd.DatetimeIndex]]) -> Iterator[Feature]:
+    for (name, first), (other, second) in combinations(dates, 2):
+        if (first.tz is None) == (second.tz is None):
+            codes = np.asarray(first > second, dtype=np.int32) + 2 * (first < second)
+            yield from _names(f"which of {name} and {other} is earlier", codes.astype(np.int32))
 
 
 def has_order(dtype: Any) -> bool:

@@ -17,37 +17,43 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kirim_pandas.guesses.assignments import EXCEPTIONS, ROUNDING, assignments_of, fit
 from kirim_pandas.guesses.columns import Column
 from kirim_pandas.guesses.leaves import Leaves
+from kirim_pandas.guesses.products import are_few, counts_of, masks_of
 
 __all__ = ["ColumnModel", "weigh"]
 
 Floats = NDArray[np.float64]
 
-EXCEPTIONS = np.array([0.002, 0.01, 0.03, 0.06, 0.12])
-"""Shares of exceptions that are tried."""
-
 SPREADS = (0.15, 0.5, 0.9, 0.99)
 """How much of the variance of one contact the values may explain."""
 
-ALL_SUBSETS = 12
-"""Up to so many values every assignment of levels is tried; above, it is climbed to."""
-
 BINS = 24
 """An ordered column is cut into so many bins of equal size; rules are cuts and stretches."""
+
+MAX_NAMES = 64
+"""A column of more values is only searched for exact rules."""
+
+PRIOR_PAIR = 0.3
+"""The share of two columns together, of what is not nothing."""
+
+PAIRED = 5
+"""Pairs are formed of so many columns that tell most alone."""
+
+KEPT = 64
+"""Assignments that are kept."""
 
 MAX_LEAVES = 200
 """More leaves than this tell no more about a column, and cost time."""
 
 PRIOR_NOTHING = 0.3
 """That no column matters; the columns share the rest."""
-
-ROUNDING = 1.0 / 12.0
-"""Variance of rounding to whole contacts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,13 +63,18 @@ class ColumnModel:
     Attributes
     ----------
     column : Column
-        As of the contacts of the leaves; an ordered one is binned.
+        As of the contacts of the leaves; an ordered one is binned. Two together are one, which
+        counts as ordered if one of them is.
+    names : tuple of str
+        Of the column, or of both.
     weight : float
         Probability that this column decides.
     skipped : float array, shape (values,)
         Probability that a value is of the skipped level.
     exceptions : float
         Expected share of exceptions.
+    has_levels : float
+        Probability that its values have two levels, not a rate each, if it decides.
     assignments : bool array, shape (k, values)
         Assignments of levels, the likeliest of all that were tried.
     odds : float array, shape (k,)
@@ -71,9 +82,11 @@ class ColumnModel:
     """
 
     column: Column
+    names: tuple[str, ...]
     weight: float
     skipped: Floats
     exceptions: float
+    has_levels: float
     assignments: NDArray[np.bool_]
     odds: Floats
 
@@ -92,25 +105,117 @@ def weigh(
     marked
         How many contacts of each leaf have the outcome in question, shape (l,).
     """
-    binned = [_binned(column) for column in columns]
     chosen = np.argsort(-leaves.sizes, kind="stable")[:MAX_LEAVES]
-    sizes, counts = leaves.sizes[chosen].astype(float), marked[chosen].astype(float)
-    rate = float(counts.sum() / sizes.sum())
-    nothing = _normal(counts - rate * sizes, rate * (1 - rate) * sizes + ROUNDING)
-    found = []
-    for column in binned:
-        table = leaves.table(column.codes, column.values)[chosen].astype(float)
-        two = _two_levels(table, sizes, counts, ordered=column.ordered)
-        rates = _rates(table, sizes, counts, rate)
-        found.append((column, np.logaddexp(two[0], rates) - np.log(2.0), *two[1:]))
-    prior = np.log((1 - PRIOR_NOTHING) / max(1, len(found)))
-    logs = np.array([np.log(PRIOR_NOTHING) + nothing, *(prior + item[1] for item in found)])
-    weights = np.exp(logs - np.logaddexp.reduce(logs))[1:]
+    seen = _Seen(leaves, chosen, marked[chosen].astype(float))
+    single = [
+        _explained(seen, _binned(column)) for column in columns if column.ordered or _small(column)
+    ]
+    likely = sorted(single, key=_evidence, reverse=True)[:PAIRED]
+    pairs = [
+        _explained_by_both(seen, first.column, second.column)
+        for first, second in combinations(likely, 2)
+        if are_few(first.column, second.column)
+    ]
+    logs = [
+        np.log((1 - PRIOR_NOTHING) * share / len(some)) + explained.evidence
+        for some, share in ((single, 1 - PRIOR_PAIR), (pairs, PRIOR_PAIR))
+        for explained in some
+    ]
+    total = np.logaddexp.reduce([*logs, np.log(PRIOR_NOTHING) + seen.nothing()])
     models = [
-        ColumnModel(column, float(weight), odds @ assignments, exceptions, assignments, odds)
-        for weight, (column, _, assignments, odds, exceptions) in zip(weights, found, strict=True)
+        ColumnModel(e.column, e.names, float(np.exp(log - total)), e.odds @ e.assignments, *e[3:])
+        for e, log in zip([*single, *pairs], logs, strict=True)
     ]
     return sorted(models, key=attrgetter("weight"), reverse=True)
+
+
+class _Explained(NamedTuple):
+    """A column, and how well it explains the counts: see `ColumnModel`."""
+
+    column: Column
+    names: tuple[str, ...]
+    evidence: float
+    exceptions: float
+    has_levels: float
+    assignments: NDArray[np.bool_]
+    odds: Floats
+
+
+class _Seen:
+    """Counts of some leaves."""
+
+    def __init__(self, leaves: Leaves, chosen: NDArray[np.int64], counts: Floats) -> None:
+        self._leaves, self._chosen = leaves, chosen
+        self.sizes, self.counts = leaves.sizes[chosen].astype(float), counts
+        self.rate = float(counts.sum() / self.sizes.sum())
+
+    def table(self, codes: NDArray[np.int32], values: int) -> Floats:
+        """Return how many contacts of each leaf have each value."""
+        return self._leaves.table(codes, values)[self._chosen].astype(float)
+
+    def nothing(self) -> float:
+        """Return the log likelihood that no column matters."""
+        spread = self.rate * (1 - self.rate)
+        return _normal(self.counts - self.rate * self.sizes, spread * self.sizes + ROUNDING)
+
+
+def _small(column: Column) -> bool:
+    return column.values <= MAX_NAMES
+
+
+def _evidence(explained: _Explained) -> float:
+    return explained.evidence
+
+
+def _explained(seen: _Seen, column: Column) -> _Explained:
+    table = seen.table(column.codes, column.values)
+    assignments = assignments_of(table, seen.sizes, seen.counts, ordered=column.ordered)
+    members = len(assignments) if column.ordered else 2.0**column.values
+    logs = fit(assignments @ table.T, seen.sizes, seen.counts) - np.log(members)
+    levels = _evidence_of(logs)
+    both = float(np.logaddexp(levels, _rates(table, seen)))
+    best = _likeliest(logs)
+    return _Explained(
+        column,
+        (column.name,),
+        both - float(np.log(2.0)),
+        _exceptions(logs[best]),
+        float(np.exp(levels - both)),
+        assignments[best],
+        _odds(logs[best]),
+    )
+
+
+def _explained_by_both(seen: _Seen, first: Column, second: Column) -> _Explained:
+    """Weigh that some values of both together decide, or of either."""
+    cells = first.codes * np.int32(second.values) + second.codes
+    table = seen.table(cells, first.values * second.values)
+    inside = counts_of(first, second, table)
+    logs = fit(np.concatenate([inside, seen.sizes - inside]), seen.sizes, seen.counts)
+    best = _likeliest(logs)
+    masks = masks_of(first, second, best % len(inside)) ^ (best >= len(inside))[:, np.newaxis]
+    names = (first.name, second.name)
+    pair = Column(" and ".join(names), cells, ordered=first.ordered or second.ordered)
+    evidence = _evidence_of(logs) - float(np.log(len(logs)))
+    return _Explained(pair, names, evidence, _exceptions(logs[best]), 1.0, masks, _odds(logs[best]))
+
+
+def _evidence_of(logs: Floats) -> float:
+    return float(np.logaddexp.reduce(logs, axis=None) - np.log(len(EXCEPTIONS)))
+
+
+def _likeliest(logs: Floats) -> NDArray[np.int64]:
+    return np.argsort(-logs.max(axis=1), kind="stable")[:KEPT]
+
+
+def _odds(logs: Floats) -> Floats:
+    return np.asarray(np.exp(logs - np.logaddexp.reduce(logs, axis=None)).sum(axis=1))
+
+
+def _exceptions(logs: Floats) -> float:
+    """Return the expected share of exceptions."""
+    odds = np.exp(logs - np.logaddexp.reduce(logs, axis=None))
+    return float(odds.sum(axis=0) @ EXCEPTIONS)
 
 
 def _normal(differences: Floats, variances: Floats) -> float:
@@ -128,91 +233,17 @@ def _binned(column: Column) -> Column:
     return Column(column.name, bins.astype(np.int32)[column.codes], ordered=True)
 
 
-def _two_levels(
-    table: Floats, sizes: Floats, counts: Floats, *, ordered: bool
-) -> tuple[float, NDArray[np.bool_], Floats, float]:
-    """Return the log evidence of two levels, likely assignments, their odds, the exceptions."""
-    values = table.shape[1]
-    if ordered:
-        assignments = _stretches(values)
-        log_prior = -np.log(len(assignments))
-    elif values <= ALL_SUBSETS:
-        assignments = (np.arange(1 << values)[:, np.newaxis] >> np.arange(values) & 1) == 1
-        log_prior = -values * np.log(2.0)
-    else:
-        assignments = _climbed(table, sizes, counts)
-        log_prior = -values * np.log(2.0)
-    logs = _fit(assignments @ table.T, sizes, counts) + log_prior - np.log(len(EXCEPTIONS))
-    evidence = float(np.logaddexp.reduce(logs, axis=None))
-    odds = np.exp(logs - evidence)
-    exceptions = float(odds.sum(axis=0) @ EXCEPTIONS)
-    by_assignment = odds.sum(axis=1)
-    best = np.argsort(-by_assignment)[:64]
-    kept = by_assignment[best] / by_assignment[best].sum()
-    return evidence, assignments[best], kept, exceptions
-
-
-def _fit(skipped: Floats, sizes: Floats, counts: Floats) -> Floats:
-    """Return log likelihoods, shape (assignments, exceptions), from skipped contacts by leaf."""
-    logs = np.empty((len(skipped), len(EXCEPTIONS)))
-    for place, share in enumerate(EXCEPTIONS):
-        means = share * sizes + (1 - 2 * share) * skipped
-        variances = share * (1 - share) * sizes + ROUNDING
-        terms = (counts - means) ** 2 / variances
-        logs[:, place] = -0.5 * (terms.sum(axis=1) + np.log(2 * np.pi * variances).sum())
-    return logs
-
-
-def _stretches(values: int) -> NDArray[np.bool_]:
-    """Return all stretches of values, and those that leave one out."""
-    borders = np.array(list(combinations(range(values + 1), 2)))
-    places = np.arange(values)
-    inside = (places >= borders[:, :1]) & (places < borders[:, 1:])
-    return np.unique(np.concatenate([inside, ~inside]), axis=0)
-
-
-def _climbed(table: Floats, sizes: Floats, counts: Floats) -> NDArray[np.bool_]:
-    """Return assignments that no change of one value or swap makes likelier, from few starts."""
-    values = table.shape[1]
-    random = np.random.default_rng(values)
-    rates, *_ = np.linalg.lstsq(table.T @ table + np.eye(values), table.T @ counts, rcond=None)
-    starts = [rates > 0.5, *(random.random((7, values)) < counts.sum() / sizes.sum())]
-    flips = np.eye(values, dtype=np.bool_)
-    found = []
-    for start in starts:
-        now = start
-        best = float(_fit((now[np.newaxis] @ table.T), sizes, counts).max())
-        for _ in range(4 * values):
-            pairs = _swaps(now)
-            tried = np.concatenate([now ^ flips, now ^ pairs])
-            logs = _fit(tried @ table.T, sizes, counts).max(axis=1)
-            if logs.max() <= best:
-                break
-            best, now = float(logs.max()), tried[int(logs.argmax())]
-        found += [now, *(now ^ flips)]
-    return np.unique(np.array(found), axis=0)
-
-
-def _swaps(now: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return masks of one skipped and one passing value each."""
-    ons, offs = np.flatnonzero(now), np.flatnonzero(~now)
-    first, second = np.repeat(ons, len(offs)), np.tile(offs, len(ons))
-    masks = np.zeros((len(first), len(now)), dtype=np.bool_)
-    masks[np.arange(len(first)), first] = True
-    masks[np.arange(len(first)), second] = True
-    return masks
-
-
-def _rates(table: Floats, sizes: Floats, counts: Floats, rate: float) -> float:
+def _rates(table: Floats, seen: _Seen) -> float:
     """Return the log evidence of a rate for each value, averaged over `SPREADS`."""
-    spread = rate * (1 - rate)
+    spread = seen.rate * (1 - seen.rate)
     shared = table @ table.T
-    differences = counts - rate * sizes
+    differences = seen.counts - seen.rate * seen.sizes
     logs = []
     for share in SPREADS:
         covariance = share * spread * shared
-        covariance[np.diag_indices_from(covariance)] += (1 - share) * spread * sizes + ROUNDING
+        own = (1 - share) * spread * seen.sizes + ROUNDING
+        covariance[np.diag_indices_from(covariance)] += own
         sign, log_determinant = np.linalg.slogdet(covariance)
         fit = float(differences @ np.linalg.solve(covariance, differences))
-        logs.append(-0.5 * (fit + log_determinant + len(sizes) * np.log(2 * np.pi)) * sign)
+        logs.append(-0.5 * (fit + log_determinant + len(own) * np.log(2 * np.pi)) * sign)
     return float(np.logaddexp.reduce(logs) - np.log(len(SPREADS)))

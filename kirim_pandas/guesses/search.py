@@ -33,12 +33,15 @@ LEAST_CONTACTS = 60
 WORTH_PROBES = 6.0
 """Where the search needs hardly more probes than this, nothing is explored."""
 
-SPLIT_SHARE, LEAST_SPLITS, MOST_SPLITS = 0.06, 2, 14
-"""Halves that are explored: a share of the probes expected for each mixed batch, within bounds."""
+SPLIT_SHARE, LEAST_SPLITS, MOST_SPLITS = 0.04, 3, 40
+"""Halves that are explored: a share of the probes expected, within bounds."""
 
 SURE_WEIGHT = 0.98
 SURE_LEVEL = 0.95
 """A column is believed to matter from this weight on, a value's level from this probability on."""
+
+HAS_LEVELS = 0.5
+"""Probability from which on the values of a column are taken to be skipped or pass."""
 
 OPEN_LEVEL = 1
 """Of a value that may be skipped or pass."""
@@ -93,6 +96,8 @@ class Guesser:
         self._rng = np.random.default_rng(seed)
         self._wrong = 0
         self._splits = 0
+        # By outcome, kinds that are counted, and contacts: families that hold no rule.
+        self._ruled_out: dict[tuple[Outcome, int, int], set[int]] = {}
         self._splits_allowed: int | None = None
         self._seen = 0
         self._over = not columns
@@ -103,6 +108,7 @@ class Guesser:
         self._columns = [*self._columns, *columns]
         self._over = not self._columns
         self._seen = 0
+        self._ruled_out = {}
 
     def suppose(self, attribution: Attribution) -> bool:
         """Look for rules that fit every count, and have what they say checked next.
@@ -169,10 +175,14 @@ class Guesser:
         wanted = [(SKIPS[kind], world.counts[:, kind]) for kind in most_first]
         if len(kinds) > 1:
             wanted.append((Outcome.APPLIED, passing))
+
+        def ruled_out(outcome: Outcome) -> set[int]:
+            return self._ruled_out.setdefault((outcome, len(kinds), len(world.positions)), set())
+
         found = [
             (rule, outcome)
             for outcome, marked in wanted
-            if (rule := find_rule(world, columns, marked, seed=len(leaves)))
+            if (rule := find_rule(world, columns, marked, len(leaves), ruled_out(outcome)))
         ]
         if not found:
             return []
@@ -191,20 +201,22 @@ class Guesser:
     ) -> bool:
         """Advise, and tell whether there may be more advice later."""
         if self._splits_allowed is None:
-            self._splits_allowed = _splits_worth(attribution.expected_probes(), len(mixed))
+            self._splits_allowed = _splits_worth(attribution.expected_probes())
         world = Leaves(leaves)
         columns = [column.of(world.positions) for column in self._columns]
         kind = int(world.counts.sum(axis=0).argmax())
         models = weigh(world, columns, world.counts[:, kind])
         best = models[0]
-        source = next(column for column in columns if column.name == best.column.name)
         large = [leaf for leaf in mixed if len(leaf.positions) >= LEAST_CONTACTS]
-        is_last = self._splits >= self._splits_allowed or not large
         is_sure = best.weight > SURE_WEIGHT
-        if is_sure and tells_rules(world, columns, world.counts[:, kind], source):
+        allowed = self._splits_allowed + is_sure * best.column.values // 2
+        is_last = self._splits >= allowed or not large
+        if is_sure and self._suppose_levels(attribution, world, best, kind):
+            return True
+        if is_sure and (is_last or self._is_known(world, columns, best, kind)):
             levels = _levels(best)
             if _tells_apart(levels, is_last=is_last):
-                self._order(attribution, world, best, levels, SKIPS[kind])
+                self._order(attribution, world, columns, best, levels, SKIPS[kind])
                 return False
         if is_last:
             return False
@@ -215,10 +227,37 @@ class Guesser:
         attribution.halve(leaf, np.argsort(-score, kind="stable"))
         return True
 
+    def _is_known(
+        self, world: Leaves, columns: Sequence[Column], model: ColumnModel, kind: int
+    ) -> bool:
+        """Whether more counts would find neither an exact rule nor another column beside this."""
+        counts = world.counts[:, kind]
+        return model.has_levels > HAS_LEVELS and tells_rules(world, columns, counts, model.names)
+
+    def _suppose_levels(
+        self, attribution: Attribution, world: Leaves, model: ColumnModel, kind: int
+    ) -> bool:
+        """Have the likeliest levels checked where they leave no doubt and explain every count."""
+        likeliest = int(model.odds.argmax())
+        marked = model.assignments[likeliest][model.column.codes]
+        counts = np.bincount(world.leaf, marked, minlength=len(world))
+        if model.odds[likeliest] < SURE_LEVEL or (counts != world.counts[:, kind]).any():
+            return False
+        chosen = 0 if model.column.ordered else int(model.assignments[likeliest].sum())
+        of = 0 if model.column.ordered else model.column.values
+        found = Finding(
+            SKIPS[kind], " and ".join(model.names), chosen, of, int(marked.sum()), exact=True
+        )
+        self.findings = [*self._confirmed, found]
+        self._supposed = [world.positions[marked]]
+        attribution.suppose([(world.positions[marked], SKIPS[kind])])
+        return True
+
     def _order(
         self,
         attribution: Attribution,
         world: Leaves,
+        columns: Sequence[Column],
         model: ColumnModel,
         levels: NDArray[np.int64],
         outcome: Outcome,
@@ -229,7 +268,15 @@ class Guesser:
         count = int((level == 2).sum())
         found = Finding(outcome, model.column.name, chosen, of, count, exact=False)
         self.findings = [*self._confirmed, found]
-        attribution.order(world.positions, level)
+        finest = next(
+            (column for column in columns if (column.name,) == model.names and column.ordered),
+            model.column,
+        )
+        if finest is not model.column and finest.values > model.column.values:
+            level = _blurred(levels)[model.column.codes]  # a bin next to a border may hold it
+        # Open values in their order, between those that pass and those that are skipped.
+        within = np.where(level == OPEN_LEVEL, finest.codes.astype(np.int64), 0)
+        attribution.order(world.positions, level * (int(within.max()) + 1) + within)
 
     def _score(
         self, models: Sequence[ColumnModel], chosen: NDArray[np.bool_]
@@ -237,19 +284,25 @@ class Guesser:
         """Draw a rate for each value of each column, and add up what they say of each contact."""
         score = np.zeros(int(chosen.sum()))
         for model in models:
-            drawn = model.assignments[self._rng.choice(len(model.odds), p=model.odds)]
-            rates = drawn[model.column.codes[chosen]].astype(float)
+            rates = self._draw(model)[model.column.codes[chosen]]
             spread = rates.std()
             if spread > 0:
                 score += np.sqrt(model.weight) * (rates - rates.mean()) / spread
         return score
 
+    def _draw(self, model: ColumnModel) -> NDArray[np.float64]:
+        """Draw a rate for each value: what is likely, or anything while no levels are."""
+        if model.column.ordered or model.has_levels > HAS_LEVELS:
+            likely = model.assignments[self._rng.choice(len(model.odds), p=model.odds)]
+            return likely.astype(float)
+        return self._rng.random(model.column.values)
 
-def _splits_worth(expected_probes: float, mixed: int) -> int:
-    """Return how many halvings of so many leaves it is worth to learn from."""
+
+def _splits_worth(expected_probes: float) -> int:
+    """Return how many halvings it is worth to learn from."""
     if expected_probes <= WORTH_PROBES:
         return 0
-    return int(np.clip(SPLIT_SHARE * expected_probes / mixed, LEAST_SPLITS, MOST_SPLITS))
+    return int(np.clip(SPLIT_SHARE * expected_probes, LEAST_SPLITS, MOST_SPLITS))
 
 
 def _is_mixed(leaf: Leaf) -> bool:
@@ -267,6 +320,13 @@ def _missing_bits(leaf: Leaf) -> float:
 def _levels(model: ColumnModel) -> NDArray[np.int64]:
     """Return for each value 2 where it is skipped, 0 where it passes, 1 where that is open."""
     return 1 + (model.skipped > SURE_LEVEL).astype(np.int64) - (model.skipped < 1 - SURE_LEVEL)
+
+
+def _blurred(levels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return levels along an order, open on both sides of a border."""
+    changes = np.diff(levels) != 0
+    at_border = np.append(changes, False) | np.append(False, changes)
+    return np.where(at_border, OPEN_LEVEL, levels)
 
 
 def _tells_apart(levels: NDArray[np.int64], *, is_last: bool) -> bool:

@@ -68,6 +68,40 @@ def test_dates_have_an_order(zone):
     assert feature.codes.tolist() == list(range(SIZE))[::-1]
 
 
+@pytest.mark.parametrize("zone", [None, "Asia/Jakarta"])
+def test_parts_of_dates_are_names(zone):
+    """The weekday, the month and the hour may decide; a missing date has a value of its own."""
+    dates = pd.Series(pd.date_range("2026-01-01", periods=SIZE, freq="29h", tz=zone))
+    dates[3] = pd.NaT
+    found = {f.name: f for f in features(pd.DataFrame({"contact_id": IDS, "x": dates}))}
+    for name, values in (("weekday", 7), ("month", 12), ("hour", 24)):
+        feature = found[f"the {name} of x"]
+        assert not feature.ordered
+        assert len(np.unique(feature.codes)) == values + 1
+        assert (feature.codes == feature.codes[3]).sum() == 1
+
+
+def test_two_dates_are_compared_row_by_row():
+    """Which of two dates is earlier is a name; dates with and without a zone are not compared."""
+    first = pd.Series(pd.date_range("2026-01-01", periods=SIZE))
+    second = first + pd.to_timedelta(np.arange(SIZE) % 3 - 1, unit="D")
+    frame = pd.DataFrame({"contact_id": IDS, "a": first, "b": second})
+    frame["c"] = first.dt.tz_localize("UTC")
+    found = {f.name: f for f in features(frame)}
+    (told,) = [f for name, f in found.items() if name.endswith("is earlier")]
+    assert told.name == "which of a and b is earlier"
+    assert told.codes[:3].tolist() == [1, 0, 2]
+
+
+def test_whether_free_text_is_missing_is_a_name():
+    """Of free text only that it is missing may explain anything."""
+    notes = pd.Series([f"note {number}" for number in range(SIZE)], dtype=object)
+    notes[::3] = None
+    (feature,) = features(pd.DataFrame({"contact_id": IDS, "note": notes}))[:-1]
+    assert feature.name == "whether note is missing"
+    assert (feature.codes == 1).tolist() == notes.isna().tolist()
+
+
 def test_durations_have_an_order():
     """So have durations."""
     assert told(of(pd.Series(pd.to_timedelta(np.arange(SIZE), unit="h")))) == [(True, SIZE)]

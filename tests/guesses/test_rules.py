@@ -1,5 +1,7 @@
 """Exact rules over columns: found where the counts bear them out, and never where they do not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -65,6 +67,63 @@ def test_a_stretch_of_an_order_is_found(stretch):
         truth = (days >= stretch[0] // 7) & (days < stretch[1] // 7)
     rule = rule_of(truth, Column("day", days.astype(np.int32), ordered=True))
     assert (rule.marked == truth).all()
+
+
+def _days(values):
+    random = np.random.default_rng(values)
+    return Column("day", random.integers(0, values, 10_000).astype(np.int32), ordered=True)
+
+
+def test_two_stretches_of_an_order_are_found():
+    """Two stretches of an ordered column, and all but two, are found from ten counts."""
+    day = _days(365)
+    truth = ((day.codes >= 40) & (day.codes < 100)) | ((day.codes >= 200) & (day.codes < 290))
+    for marked in (truth, ~truth):
+        rule = rule_of(marked, day)
+        assert (rule.marked == marked).all()
+        assert rule.of == 0
+
+
+def test_a_few_of_many_values_are_found():
+    """Three of 64 values, and all but three, are found though 64 are too many for every subset."""
+    codes = np.random.default_rng(6).integers(0, 64, 10_000).astype(np.int32)
+    truth = np.isin(codes, [3, 20, 47])
+    for marked in (truth, ~truth):
+        rule = rule_of(marked, Column("city", codes))
+        assert (rule.marked == marked).all()
+        assert (rule.chosen, rule.of) == (len(np.unique(codes[marked])), 64)
+
+
+def test_columns_that_decide_together_are_found():
+    """Values of two or three columns that must all hold, or one of which must, are found."""
+    random = np.random.default_rng(8)
+    columns = [
+        Column(name, random.integers(0, values, 10_000).astype(np.int32))
+        for name, values in (("flag", 2), ("city", 6), ("source", 9))
+    ]
+    some = [column.codes < column.values // 2 for column in columns]
+    for number in (2, 3):
+        for marked in (np.all(some[-number:], axis=0), np.any(some[-number:], axis=0)):
+            rule = rule_of(marked, *columns)
+            assert (rule.marked == marked).all()
+            assert rule.column.count(" and ") == number - 1
+
+
+def test_a_cut_and_some_names_are_found():
+    """Values of a column before a date, two dates each with a cut, or either, are found."""
+    random = np.random.default_rng(9)
+    first, second = _days(365), replace(_days(400), name="seen")
+    source = Column("source", random.integers(0, 8, 10_000).astype(np.int32))
+    before, after = first.codes < 200, second.codes >= 150
+    for marked, name in (
+        ((source.codes < 3) & before, "source and day"),
+        ((source.codes < 3) | after, "source and seen"),
+        (before & after, "day and seen"),
+        (before | after, "day and seen"),
+    ):
+        rule = rule_of(marked, source, first, second)
+        assert (rule.marked == marked).all()
+        assert rule.column == name
 
 
 def test_chance_is_no_rule():

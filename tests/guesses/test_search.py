@@ -89,6 +89,37 @@ def test_a_rule_with_exceptions_orders_the_search(size, most):
     assert [(f.column, f.exact) for f in findings] == [("source", False)]
 
 
+def _worlds():
+    """Reasons that fill more than one family of rules, over 5000 contacts."""
+    columns = frame(5000, 11)
+    random = np.random.default_rng(11)
+    week = random.integers(0, 60, 5000).astype(np.int32)
+    city = random.integers(0, 64, 5000).astype(np.int32)
+    columns["week"] = Column("week", week, ordered=True)
+    columns["area"] = Column("area", city)
+    source, team, place = (columns[name].codes for name in ("source", "team", "city"))
+    return list(columns.values()), {
+        "two stretches": ((week >= 5) & (week < 14)) | ((week >= 30) & (week < 41)),
+        "3 of 64 values": np.isin(city, [3, 20, 47]),
+        "20 of 64 values": np.isin(city, random.permutation(64)[:20]),
+        "three columns": (source < 5) & (team < 2) & (place < 3),
+        "a column or a date": (team == 1) | (week < 9),
+    }
+
+
+@pytest.mark.parametrize(
+    ("world", "most"), [(name, 45 if name.startswith("20 of") else 14) for name in _worlds()[1]]
+)
+def test_structure_that_nobody_named_costs_next_to_nothing(world, most):
+    """Reasons of many forms are found in about as many requests as it takes to confirm them."""
+    columns, worlds = _worlds()
+    truth = outcomes(worlds[world])
+    found, probes, findings = search(truth, columns)
+    assert (found == truth).all()
+    assert probes <= most
+    assert all(f.exact for f in findings)
+
+
 def test_without_structure_nothing_is_lost():
     """Columns that explain nothing cost, on average, next to nothing."""
     costs = []
@@ -116,7 +147,7 @@ def test_a_world_that_moves_wears_out_guesses():
     assert not any(f.exact for f in findings)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_no_guess_makes_a_row_wrong(data):
     """Whatever rule, exceptions and columns there are, every contact gets its true outcome."""
