@@ -294,7 +294,7 @@ class Guesser:
         """Draw a rate for each value: what is likely, or anything while no levels are."""
         if model.column.ordered or model.has_levels > HAS_LEVELS:
             likely = model.assignments[self._rng.choice(len(model.odds), p=model.odds)]
-            return likely.astype(float)
+            return np.asarray(likely, dtype=np.float64)
         return self._rng.random(model.column.values)
 
 
