@@ -166,19 +166,21 @@ class Journal:
         """
         with self._translated("written"), self._db:
             self._db.execute("BEGIN IMMEDIATE")  # the number is nobody else's
-            latest = max((known.sequence for known in self.runs()), default=0)
+            latest = max([self._forgotten(), *(known.sequence for known in self.runs())])
             for sequence, unnumbered in enumerate(new, start=latest + 1):
                 record = replace(unnumbered, sequence=sequence)
                 run = records.run_row(record)
                 self._db.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?)", run)
-                row = records.contacts_row(record)
-                self._db.execute("INSERT INTO contacts VALUES (?, ?, ?, ?)", row)
-                if record.columns:
-                    self._add_columns(record.run_id, records.AT_START, record.columns)
+                self._put_contacts(record)
             if stayed is not None:
                 self._db.execute(STAYED)
                 row = records.stayed_row(new[0].run_id, stayed)
                 self._db.execute("INSERT INTO stayed VALUES (?, ?, ?, ?, ?)", row)
+
+    def rearrange(self, record: RunRecord) -> None:
+        """Write down in which order a run, of which nothing was sent, sends its contacts."""
+        with self._translated("written"), self._db:
+            self._put_contacts(record)
 
     def learn(self, run_id: str, before_round: int, columns: Sequence[Column]) -> None:
         """Write down what a run has read, and before which round of probes it did."""
@@ -248,6 +250,15 @@ class Journal:
                 found.append(records.read_run(row))
         return sorted(found, key=attrgetter("order"), reverse=True)
 
+    def named(self, run_id: str) -> list[RunRecord]:
+        """Read the run of an id, or the runs of a series in their order, without contacts."""
+        return [run for run in self.runs()[::-1] if run_id in (run.run_id, run.series)]
+
+    def forgotten(self, label: RunRecord) -> int:
+        """Read the place of the latest run of a label that was forgotten; 0 without one."""
+        with self._translated("read"):
+            return int(self._setting(f"forgotten {label.label_id} {label.target}", 0) or 0)
+
     def contact_ids(self, run_id: str) -> list[str]:
         """Read the contacts of a run; none where there is no such run."""
         with self._translated("read"):
@@ -273,17 +284,21 @@ class Journal:
         return [ids[position] for position in sorted(sent)]
 
     def forget(self, run_id: str) -> bool:
-        """Delete a run for good; tell whether there was one."""
+        """Delete a run for good; tell whether there was one.
+
+        Of one that sent something its label and its place in the journal are kept: what is known
+        of the label by earlier runs is old.
+        """
+        changed = bool(self.sent_ids(run_id))
+        for run in (run for run in self.runs() if changed and run.run_id == run_id):
+            self._set(f"forgotten {run.label_id} {run.target}", run.sequence)
         with self._translated("written"):
             return self._delete("run_id = ?", run_id)
 
     def keep(self, seconds: float | None) -> None:
         """Keep finished runs for so long from now on, None for ever; delete what is older."""
+        self._set(KEPT, seconds)
         with self._translated("written"):
-            with self._db:
-                self._db.execute(SETTINGS)
-                row = records.setting_row(KEPT, seconds)
-                self._db.execute("INSERT OR REPLACE INTO setting VALUES (?, ?, ?)", row)
             self._forget_old()
 
     def write(self, run_id: str, entries: Sequence[Entry]) -> None:
@@ -354,7 +369,7 @@ class Journal:
         self._forget_old()
 
     def _forget_old(self) -> None:
-        kept_seconds = self._kept_seconds()
+        kept_seconds = self._setting(KEPT, KEEP_SECONDS)
         if kept_seconds is None:
             return
         old = self.now() - kept_seconds
@@ -362,11 +377,23 @@ class Journal:
         if self._db.execute(f"SELECT 1 FROM run WHERE {which}", (old,)).fetchone():  # noqa: S608
             self._delete(which, old)
 
-    def _kept_seconds(self) -> float | None:
+    def _forgotten(self) -> int:
+        """Read the place of the latest run that was forgotten: no later one may be given it."""
+        chosen = "SELECT max(value) FROM setting WHERE name LIKE 'forgotten %'"
+        (place,) = self._db.execute(chosen).fetchone() if self._has("setting") else (0,)
+        return int(place or 0)
+
+    def _set(self, name: str, value: float | None) -> None:
+        with self._translated("written"), self._db:
+            self._db.execute(SETTINGS)
+            row = records.setting_row(name, value)
+            self._db.execute("INSERT OR REPLACE INTO setting VALUES (?, ?, ?)", row)
+
+    def _setting(self, name: str, default: float | None) -> float | None:
         chosen = "SELECT * FROM setting WHERE name = ?"
-        row = self._has("setting") and self._db.execute(chosen, (KEPT,)).fetchone()
-        with self._whole(KEPT, "the setting"):
-            return records.read_setting(row) if row else KEEP_SECONDS
+        row = self._has("setting") and self._db.execute(chosen, (name,)).fetchone()
+        with self._whole(name, "the setting"):
+            return records.read_setting(row) if row else default
 
     def _has(self, table: str) -> bool:
         known = "SELECT 1 FROM sqlite_schema WHERE name = ?"
@@ -399,6 +426,12 @@ class Journal:
                 f"format is {version}, this version reads {SCHEMA_VERSION}). Nothing was sent. "
                 "Upgrade kirim-pandas, or name another file with journal=… or KIRIM_JOURNAL."
             )
+
+    def _put_contacts(self, record: RunRecord) -> None:
+        row = records.contacts_row(record)
+        self._db.execute("REPLACE INTO contacts VALUES (?, ?, ?, ?)", row)
+        if record.columns:
+            self._add_columns(record.run_id, records.AT_START, record.columns)
 
     def _add_columns(self, run_id: str, before_round: int, columns: Sequence[Column]) -> None:
         self._db.execute(COLUMNS)

@@ -110,6 +110,10 @@ class RunWriter:
             self._journal.forget(record.run_id)
             raise
 
+    def rearrange(self, record: RunRecord) -> None:
+        """Write down that a run, of which nothing was sent, sends its contacts in another order."""
+        self._journal.rearrange(record)
+
     def load(self) -> tuple[RunRecord, list[PastCall]]:
         """Read what an earlier session left."""
         record, past = self._journal.load(self._run_id)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from kirim_pandas import session
 from kirim_pandas.errors import KirimError
+from kirim_pandas.frames.packed import PackedIds
 from kirim_pandas.grouptesting.outcomes import Outcome
 from kirim_pandas.guesses.columns import EARLIER_RUNS, Column
 from kirim_pandas.verbs.order import Order
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from kirim_pandas.api.models import Label
     from kirim_pandas.journal.store import Journal, RunRecord
 
-__all__ = ["with_earlier_runs"]
+__all__ = ["guessed", "with_earlier_runs"]
 
 MOST_RUNS = 30
 """Runs that are looked at, the newest first."""
@@ -44,16 +45,24 @@ def with_earlier_runs(order: Order) -> Order:
     ----------
     order
         Ready to start; left alone where the caller's own hint orders it, where columns are not
-        to be looked at, and where nothing is known.
+        to be looked at (unless it is the half of a series that asks nobody), and where nothing is
+        known.
     """
-    if order.client is None or order.journal is False or not order.job.may_be_ordered:
+    half = order.series is not None and order.job.resolve == "batches"  # it looks at no column
+    if not (order.job.may_be_ordered or (half and order.job.groups is None)):
         return order
-    guesses = _guesses(order, order.client)
+    guesses = guessed(order)
     return _sorted(order, guesses) if guesses.any() else order
 
 
+def guessed(order: Order) -> NDArray[np.int8]:
+    """Return an `Outcome` for each contact, as the newest other run that knows one tells it."""
+    if order.client is None or order.journal is False:
+        return np.zeros(len(order.contact_ids), dtype=np.int8)
+    return _guesses(order, order.client)
+
+
 def _guesses(order: Order, client: Client) -> NDArray[np.int8]:
-    """Return an `Outcome` for each contact, as the newest run that knows one tells it."""
     guesses = np.zeros(len(order.contact_ids), dtype=np.int8)
     runs = list(_runs_about(order, client))
     teams = _teams(client, {order.label_id, *(run.label_id for run in runs)}, reads=order.reads)
@@ -81,6 +90,8 @@ def _runs_about(order: Order, client: Client) -> Iterator[_Run]:
     ours = pd.Index(order.contact_ids)
     with closing(Journal(order.journal or None)) as journal:
         for record in _runs_of(journal, client):
+            if record.run_id == order.run_id:
+                continue
             outcomes = journal.outcomes(record.run_id)
             place = ours.get_indexer(pd.Index(journal.contact_ids(record.run_id)))
             if outcomes is not None and (place >= 0).any():
@@ -89,8 +100,8 @@ def _runs_about(order: Order, client: Client) -> Iterator[_Run]:
 
 def _runs_of(journal: Journal, client: Client) -> list[RunRecord]:
     """Return the newest runs of this address and organisation."""
-    here, newest = client.target, journal.runs()[:MOST_RUNS]
-    return [run for run in newest if run.target == here and _is_own(run, client)]
+    ended = [run for run in journal.runs() if run.state == "finished"][:MOST_RUNS]
+    return [run for run in ended if run.target == client.target and _is_own(run, client)]
 
 
 def _is_own(run: RunRecord, client: Client) -> bool:
@@ -136,11 +147,11 @@ def _told(outcomes: NDArray[np.int8], *, same: bool, known: bool) -> NDArray[np.
 
 def _sorted(order: Order, guesses: NDArray[np.int8]) -> Order:
     """Send contacts of one guess together, those without one last."""
-    assert order.ids is not None  # an order made from a frame
     keys = np.where(guesses == Outcome.UNDETERMINED, UNKNOWN_LAST, guesses)
     turn = np.argsort(keys, kind="stable")
     _, groups = np.unique(keys[turn], return_inverse=True)
     known = Column(EARLIER_RUNS, groups.astype(np.int32))
     job = order.job.reordered(turn, groups.astype(np.int64), known)
-    ids = order.ids.reordered(turn)
-    return replace(order, ids=ids, contact_ids=ids.ids, job=job)
+    contact_ids = PackedIds.of(order.contact_ids)[turn]
+    ids = order.ids and order.ids.reordered(turn)
+    return replace(order, ids=ids, contact_ids=contact_ids, job=job)

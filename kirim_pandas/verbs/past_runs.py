@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -157,7 +157,8 @@ def calls(run_id: str, *, journal: str | Path | None = None) -> pd.DataFrame:
         where it surely changed nothing and a resume sends it again), ``applied``, ``cross_org``,
         ``team_mismatch`` (Int64, the counts of the answer, NA without one), ``code`` (string, of
         a refusal, also of one that a resume may not meet again, such as a label that was not
-        found) and ``request_id`` (string, NA where the service gave none).
+        found), ``request_id`` (string, NA where the service gave none) and ``run_id`` (string; of
+        a series the calls of all its runs are listed, one run after the other).
 
     Raises
     ------
@@ -183,8 +184,9 @@ def calls(run_id: str, *, journal: str | Path | None = None) -> pd.DataFrame:
         from kirim_pandas.journal.store import Journal
 
         with closing(Journal(journal)) as store:
-            _record, made = store.load(run_id)
-    return _table([_told(past) for past in made], _CALL_COLUMNS)
+            runs = [run.run_id for run in store.named(run_id)] or [run_id]
+            rows = [(*_told(past), run) for run in runs for past in store.load(run)[1]]
+    return _table(rows, _CALL_COLUMNS)
 
 
 _CALL_COLUMNS = {
@@ -194,8 +196,7 @@ _CALL_COLUMNS = {
     "contacts": "Int64",
     "state": "string",
     **dict.fromkeys(("applied", "cross_org", "team_mismatch"), "Int64"),
-    "code": "string",
-    "request_id": "string",
+    **dict.fromkeys(("code", "request_id", "run_id"), "string"),
 }
 
 
@@ -218,7 +219,9 @@ def forget(run_id: str, *, journal: str | Path | None = None) -> None:
     Parameters
     ----------
     run_id
-        The run.
+        The run, or a series of runs, as ``df.kirim.label_segments`` and ``sync_label`` make them.
+        That the label was changed by a run that is forgotten stays known, so that
+        ``since="last"`` does not compare with what was before it.
     journal
         A path, or None for the usual place.
 
@@ -246,11 +249,12 @@ def forget(run_id: str, *, journal: str | Path | None = None) -> None:
         from kirim_pandas.journal.store import Journal
         from kirim_pandas.journal.writer import lock_path
 
-        with closing(Journal(journal)) as store:
-            with RunLock(lock_path(store, run_id), run_id, refused="Nothing was deleted.") as lock:
-                forgotten = store.forget(run_id)
-                lock.mark(incomplete=False)
-            if not forgotten:
+        with closing(Journal(journal)) as store, ExitStack() as held:
+            runs = [run.run_id for run in store.named(run_id)]
+            for one in dict.fromkeys((run_id, *runs)):
+                lock = RunLock(lock_path(store, one), one, refused="Nothing was deleted.")
+                held.enter_context(lock).mark(incomplete=False)
+            if not sum(map(store.forget, runs)):
                 raise InvalidInputError(
                     f"There is no run {run_id!r} in the journal {store.shown}, so nothing was "
                     "deleted. kirim_pandas.runs() lists the runs it knows."

@@ -107,3 +107,200 @@ def test_a_cap_holds_for_all_runs_together(box, label):
     assert set(result.loc[result["operation"] == "detach", "reason"]) == {"stopped"}
     again = kp.resume(result.attrs["kirim_run_id"], client=box.client(), progress=False)
     assert "stopped" not in set(again["reason"].dropna())
+
+
+def test_a_past_sync_tells_what_changed(box, label):
+    """The history of a sync has who entered, stayed and left, as its own result had."""
+    df = spread(box)
+    first = synced(box, df, label, df["spend"] > 60)
+    again = kp.result(first.attrs["kirim_run_id"])
+    assert_same_people(first, again)
+    rest = df.iloc[100:]
+    month = synced(box, rest, label, rest["spend"] > 50, since="last")
+    assert set(month["change"].dropna()) == {"entered", "stayed", "left"}
+    again = kp.result(month.attrs["kirim_run_id"])
+    assert_same_people(month, again)
+    assert_same_people(month, kp.resume(month.attrs["kirim_run_id"], client=box.client()))
+    assert again.attrs == month.attrs
+
+
+def assert_same_people(result, again):
+    """Everybody whom the sync sent or left as they were, with the same outcome and change."""
+    told = result[result["change"].notna() | result["operation"].notna()].set_index("contact_id")
+    told = told[(told["change"] != "left") | (told["status"] != "skipped")]  # never had it
+    again = again.set_index("contact_id")
+    assert again.index.is_unique
+    assert set(again.index) == set(told.index)
+    pair = again.reindex(told.index)
+    for column in ("status", "reason", "label_id", "label", "operation", "change"):
+        assert pair[column].astype(object).equals(told[column].astype(object)), column
+
+
+def test_leavers_who_were_moved_are_named(box, label):
+    """Of a sync with leavers only, a skip among contacts that had passed before is named."""
+    df = spread(box)
+    synced(box, df, label, df["spend"] > 60)
+    leavers = df[df["spend"].between(61, 70) & df["contact_id"].isin(box.members(label))]
+    gone = leavers["contact_id"].iloc[3]
+    team = box.labels.set_index("id")["team_id"]
+    box.move_contact(gone, next(other for other in team if other != team[label]))
+    options = {"since": "last"}
+    quiet = len(box.requests())
+    result = synced(box, df, label, df["spend"] > 70, **options).set_index("contact_id")
+    off = result[result["operation"] == "detach"]
+    assert off.loc[gone, ["status", "reason"]].tolist() == ["skipped", "team_mismatch"]
+    assert (off.drop(gone)["status"] == "applied").all()
+    assert len(sent(box, quiet)) > 1
+
+
+def test_without_names_a_skip_of_leavers_stays_open(box, label):
+    """With resolve="batches" nobody is named, whatever the counts show."""
+    df = spread(box)
+    synced(box, df, label, df["spend"] > 60)
+    gone = sorted(box.members(label))[0]
+    team = box.labels.set_index("id")["team_id"]
+    box.move_contact(gone, next(other for other in team if other != team[label]))
+    before = len(box.requests())
+    nobody = np.zeros(len(df), dtype=bool)
+    result = synced(box, df, label, nobody, since="last", resolve="batches")
+    assert len(sent(box, before)) == 1
+    assert set(result.loc[result["operation"] == "detach", "status"]) == {"unknown"}
+    named = kp.resume(result.attrs["kirim_run_id"], resolve="rows", client=box.client())
+    off = named[named["operation"] == "detach"].set_index("contact_id")["status"]
+    assert off[gone] == "skipped"
+    assert (off.drop(gone) == "applied").all()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"members": "no such"}, "no column or index level has this name"),
+        ({"members": "maybe"}, "1 values of the mask are missing"),
+        ({"members": "spend"}, "members: found .* expected a boolean for each row"),
+        ({"members": [True]}, "1 values were found, expected one for each of 600 rows"),
+        ({"since": "run_20260101_0123456789"}, "there is no run 'run_20260101_0123456789'"),
+        ({"since": "last"}, "no sync of .* is in the journal"),
+        ({"since": 5}, "since: found 5, expected 'last'"),
+        ({"leavers": "keep"}, "leavers: found 'keep', expected 'detach' or None"),
+        ({"leavers": "detach"}, "without since="),
+        ({"journal": False}, "journal: found False, expected a path"),
+        ({"max_requests": 0}, "max_requests=0 was found"),
+        ({"resolve": "all"}, "resolve='all' was found"),
+        ({"reads": None}, "reads: found"),
+        ({"label": "lbl_bad"}, "lbl_"),
+    ],
+)
+def test_what_does_not_fit_is_refused(box, label, options, told):
+    """Whatever a sync cannot use is said in words, and nothing is sent or written down."""
+    df = spread(box)
+    df["maybe"] = [None] + [True] * (len(df) - 1)
+    asked = {"label": label, "members": df["spend"] > 60} | options
+    before = len(box.requests())
+    with pytest.raises(kp.InvalidInputError, match=told):
+        synced(box, df, **asked)
+    assert sent(box, before) == []
+    assert kp.runs().empty
+
+
+def test_a_frame_without_contacts_takes_nobody_off(box, label):
+    """An empty frame with leavers="detach" would take the label off everybody: it is refused."""
+    df = spread(box)
+    synced(box, df, label, df["spend"] > 60)
+    none = df.iloc[:0]
+    with pytest.raises(kp.InvalidInputError, match="off everybody"):
+        synced(box, none, label, none["spend"] > 60, since="last", leavers="detach")
+
+
+def test_a_contact_inside_and_outside_is_refused(box, label):
+    """Two rows of one contact that do not agree on its membership are refused with the contact."""
+    df = spread(box)
+    twice = df.iloc[[0, 0]]
+    with pytest.raises(kp.InvalidInputError, match=df["contact_id"].iloc[0]):
+        synced(box, twice, label, np.array([True, False]))
+
+
+def test_an_unfinished_sync_is_resumed_first(box, label):
+    """Where the last sync has not finished, the next one says how to go on, and sends nothing."""
+    df = spread(box)
+    part = synced(box, df, label, df["spend"] > 60, max_requests=1)
+    series, before = part.attrs["kirim_run_id"], len(box.requests())
+    for since in ("last", series):
+        with pytest.raises(kp.InvalidInputError, match="has not finished") as caught:
+            synced(box, df, label, df["spend"] > 70, since=since)
+        assert f"kirim_pandas.resume('{series}')" in str(caught.value)
+    assert sent(box, before) == []
+    kp.resume(series, client=box.client(), progress=False)
+    had = box.members(label)
+    synced(box, df, label, df["spend"] > 70, since="last")
+    still = set(df.loc[df["spend"] > 70, "contact_id"])
+    assert box.members(label) == had & still
+
+
+def test_a_run_of_another_label_is_no_comparison(box, label):
+    """A sync of another label, and a run that only detached this one, tell no members of it."""
+    df = spread(box)
+    other = box.labels["id"].iloc[1]
+    theirs = synced(box, df, other, df["spend"] > 60).attrs["kirim_run_id"]
+    options = {"client": box.client(), "progress": False}
+    off = df.iloc[:5].kirim.bulk_label(label, "detach", **options).attrs["kirim_run_id"]
+    before = len(box.requests())
+    for since in (theirs, off):
+        with pytest.raises(kp.InvalidInputError, match="is a run of another kind"):
+            synced(box, df, label, df["spend"] > 60, since=since)
+    assert sent(box, before) == []
+
+
+def test_a_run_that_attached_the_label_is_a_comparison(box, label):
+    """A plain run may be the first month, and what came after it is taken into account."""
+    df = spread(box)
+    options = {"client": box.client(), "progress": False}
+    made = df[df["spend"] > 60].kirim.bulk_label(label, "attach", **options)
+    df[df["spend"] > 95].kirim.bulk_label(label, "detach", **options)
+    result = synced(box, df, label, df["spend"] > 50, since=made.attrs["kirim_run_id"])
+    assert box.members(label) == set(df.loc[df["spend"] > 50, "contact_id"]) & passing(box, label)
+    assert set(result.loc[df["spend"].between(51, 60), "change"]) == {"entered"}
+    assert set(result.loc[df["spend"].between(61, 95), "change"]) == {"stayed"}
+    assert result.loc[df["spend"].between(61, 95), "operation"].isna().all()
+
+
+def test_after_the_newest_was_forgotten_no_older_one_is_taken(box, label):
+    """since="last" says that a later run was forgotten; who names the older one is told so once."""
+    df = spread(box)
+    first = synced(box, df, label, df["spend"] > 60).attrs["kirim_run_id"]
+    second = synced(box, df, label, df["spend"] > 70, since="last").attrs["kirim_run_id"]
+    kp.forget(second)
+    before = len(box.requests())
+    with pytest.raises(kp.InvalidInputError, match="was forgotten") as caught:
+        synced(box, df, label, df["spend"] > 80, since="last")
+    assert f"since='{first}'" in str(caught.value)
+    assert sent(box, before) == []
+    with pytest.warns(UserWarning, match="was forgotten"):
+        synced(box, df, label, df["spend"] > 80, since=first)
+    segment = set(df.loc[df["spend"] > 80, "contact_id"])
+    assert box.members(label) == segment & passing(box, label)
+    synced(box, df, label, df["spend"] > 85, since="last")  # a newer one is known by now
+
+
+def test_forgetting_another_label_or_what_sent_nothing_forbids_nothing(box, label):
+    """Only a forgotten run of this label that sent something makes the last sync old."""
+    df = spread(box)
+    synced(box, df, label, df["spend"] > 60)
+    options = {"client": box.client(), "progress": False}
+    other = df.iloc[:5].kirim.bulk_label(box.labels["id"].iloc[1], "attach", **options)
+    kp.forget(other.attrs["kirim_run_id"])
+    synced(box, df, label, df["spend"] > 70, since="last")
+
+
+def test_a_series_is_forgotten_and_looked_into_as_one(box, label):
+    """By the one id of a sync its calls are listed, and all of it is deleted."""
+    df = spread(box)
+    series = synced(box, df, label, df["spend"] > 60).attrs["kirim_run_id"]
+    runs = kp.runs().query("series == @series")
+    made = kp.calls(series)
+    assert made["run_id"].drop_duplicates().tolist() == runs["run_id"].tolist()[::-1]
+    assert made.groupby("run_id").size().to_dict() == runs.set_index("run_id")["requests"].to_dict()
+    kp.forget(series)
+    assert kp.runs().empty
+    for gone in (kp.forget, kp.calls, kp.result):
+        with pytest.raises(kp.InvalidInputError, match="There is no run"):
+            gone(series)

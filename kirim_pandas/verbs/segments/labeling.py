@@ -143,6 +143,7 @@ def prepare(obj: Pandas, asked: Asked, progress: ProgressChoice) -> Prepared:
         team_id=asked.team_id,
         reads=asked.reads,
         max_requests=plain(asked.max_requests),
+        names=asked.resolve == "rows",
     )
 
 

@@ -61,6 +61,8 @@ class Prepared:
         Whether the list of contacts may be read.
     max_requests : int or None
         Cap on the calls of all runs together.
+    names : bool
+        Whether who is skipped is named where a count shows one who has passed before.
     stayed : Stayed or None
         Of a sync, what it knows of those it does not send.
     """
@@ -76,6 +78,7 @@ class Prepared:
     team_id: str | None = None
     reads: bool = True
     max_requests: int | None = None
+    names: bool = True
     stayed: Stayed | None = None
 
     def carry_out(self, progress: ProgressChoice) -> pd.DataFrame:
@@ -119,6 +122,7 @@ class Prepared:
             source=self.source,
             reads=self.reads,
             max_requests=self.max_requests,
+            names=self.names,
             passing=passing,
         )
 

@@ -16,17 +16,22 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from kirim_pandas import session
 from kirim_pandas.errors import JournalError, KirimError, RunInterrupted
 from kirim_pandas.frames.reports import RunFacts
 from kirim_pandas.frames.results import RUN_ID_ATTR, STATUSES
-from kirim_pandas.grouptesting.outcomes import MAX_CONTACTS_PER_CALL
+from kirim_pandas.grouptesting.outcomes import MAX_CONTACTS_PER_CALL, Outcome
+from kirim_pandas.run.spec import Job
 from kirim_pandas.run.stop import StopButton, stop_on_signals
 from kirim_pandas.verbs.door import past_run
+from kirim_pandas.verbs.earlier_runs import guessed, with_earlier_runs
 from kirim_pandas.verbs.execution import Watcher
-from kirim_pandas.verbs.labeling import carry_out, pace, warn
+from kirim_pandas.verbs.labeling import carry_out, pace, record_of, warn
+from kirim_pandas.verbs.order import Order
 from kirim_pandas.verbs.resuming import Recalled, Resumption, recall, taken_up
 
 if TYPE_CHECKING:
@@ -35,12 +40,13 @@ if TYPE_CHECKING:
     from kirim_pandas.frames.pairing import Kept
     from kirim_pandas.journal.locks import RunLock
     from kirim_pandas.journal.store import RecordState, RunRecord
+    from kirim_pandas.journal.writer import RunWriter
     from kirim_pandas.notebook.series import SeriesProgress, SeriesTally
     from kirim_pandas.notebook.texts import JobFacts
     from kirim_pandas.run.calls import PastCall
     from kirim_pandas.run.progress import RunState
     from kirim_pandas.run.spec import Resolve
-    from kirim_pandas.verbs.arguments import Client, JournalChoice, ProgressChoice
+    from kirim_pandas.verbs.arguments import Client, ProgressChoice
 
 __all__ = ["Series", "known_of", "runs_of", "task_of"]
 
@@ -54,8 +60,7 @@ def runs_of(series_id: object, journal: object) -> list[RunRecord]:
     from kirim_pandas.journal.store import Journal
 
     with closing(Journal(journal)) as store:
-        runs = [record for record in store.runs() if record.series == series_id]
-    return sorted(runs, key=lambda record: record.order)
+        return [record for record in store.named(series_id) if record.series == series_id]
 
 
 def known_of(runs: Sequence[Recalled]) -> pd.DataFrame:
@@ -98,6 +103,10 @@ class Series:
         Whether the list of contacts may be read.
     max_requests : int or None
         Cap on the calls of all runs together; those of later runs' batches are set aside.
+    resolve : str or None
+        How far a resume is to go; None for as far as each run was meant to.
+    names : bool
+        Whether who is skipped is named where a count shows one who has passed before.
     passing : TemporaryDirectory or None
         Where `journal` is, if it is to be kept no longer than the series is at work.
     warn : callable
@@ -113,6 +122,8 @@ class Series:
     source: Kept | None = None
     reads: bool = True
     max_requests: int | None = None
+    resolve: Resolve | None = None
+    names: bool = True
     passing: TemporaryDirectory[str] | None = None
     warn: Callable[[str], None] = warn
     _known: dict[str, Recalled] = field(default_factory=dict)
@@ -146,7 +157,8 @@ class Series:
     @property
     def left(self) -> list[RunRecord]:
         """The runs that have not finished."""
-        return [record for record in self.runs if record.state != "finished"]
+        further = self.resolve is not None  # also of what has finished without naming anybody
+        return [record for record in self.runs if further or record.state != "finished"]
 
     def work(self, shows: SeriesTally | None, stop: StopButton) -> pd.DataFrame:
         """Carry out what has not finished; `shows`, if anything, is told how it goes."""
@@ -197,8 +209,8 @@ class Series:
             return
         try:
             shown.begin(sentence, record.rows, sum(map(_batches, self.runs[number:])))
-            done = self._session(record, None, shown, stop, later)
-            if self._is_surprising(record, done) and self.max_requests != 0:
+            done = self._session(record, self.resolve, shown, stop, later)
+            if self._is_surprising(done) and self.max_requests != 0:
                 shown.begin_again(f"{sentence}, naming who was skipped")
                 self._session(record, "rows", shown, stop, later)
         except (KirimError, RunInterrupted) as error:
@@ -219,8 +231,9 @@ class Series:
         cap = None if self.max_requests is None else max(1, self.max_requests - later)
         asked = Resumption(None, record.run_id, None, resolve, cap, self.client, self.journal)
         with taken_up(asked, self.warn) as (order, writer):
-            journal: JournalChoice = self.journal if self.is_kept else False
-            order = replace(order, series=self.series_id, reads=self.reads, journal=journal)
+            order = replace(order, series=self.series_id, reads=self.reads, journal=self.journal)
+            order = order if order.past else _arranged(order, writer)
+            order = replace(order, journal=self.journal if self.is_kept else False)
             carry_out(order, writer=writer, watchers=shown.watchers, stop=stop)
         if self.max_requests is not None:
             self.max_requests = max(0, self.max_requests - self._requests(record) + made)
@@ -235,26 +248,29 @@ class Series:
             self._known[record.run_id] = recall(record.run_id, self.journal)
         return self._known[record.run_id]
 
-    def _is_surprising(self, record: RunRecord, done: Recalled) -> bool:
+    def _is_surprising(self, done: Recalled) -> bool:
         """Tell whether a run that names nobody counted a skip among contacts that passed before."""
-        is_half = len({run.resolve for run in self.runs}) > 1  # the other half names its skipped
-        if not is_half or done.record.resolve == "rows":
+        if self.resolve or not self.names or done.record.resolve == "rows":
             return False
-        others = ~done.frame["contact_id"].isin(self._passed(record)).to_numpy(bool)
+        others = self._guessed(done.record) != Outcome.APPLIED
         skipped = map(_skipped, done.past)
         expected = [int(others[known.call.positions].sum()) for known in done.past]
         return any(map(gt, skipped, expected))
 
-    def _passed(self, record: RunRecord) -> set[str]:
-        """Find the contacts that an earlier run of this series, of a label of the team, applied."""
-        teams = {label.id: label.team_id for label in session.remembered_labels(self.client)}
-        earlier = self.runs[: self.runs.index(record)]
-        same_team = [
-            run for run in earlier if teams.get(run.label_id) == teams.get(record.label_id)
-        ]
-        nobody = self._recalled(record).frame.iloc[:0]
-        told = pd.concat([nobody, *(self._recalled(run).frame for run in same_team)])
-        return set(told.loc[told["status"] == "applied", "contact_id"])
+    def _guessed(self, record: RunRecord) -> NDArray[np.int8]:
+        """Give an `Outcome` for each contact of a run, as far as other runs show it."""
+        return guessed(
+            Order(
+                record.run_id,
+                record.label_id,
+                record.operation,
+                record.contact_ids,
+                Job(len(record.contact_ids)),
+                client=self.client,
+                journal=self.journal,
+                reads=self.reads,
+            )
+        )
 
     def _result(self) -> pd.DataFrame:
         """Arrange what is known, and let the process remember it under the id of the series."""
@@ -313,6 +329,14 @@ class Series:
         )
 
 
+def _arranged(order: Order, writer: RunWriter) -> Order:
+    """Let what other runs found, also of this series, decide the order of sending."""
+    known = with_earlier_runs(order)
+    if known is not order and known.client is not None:
+        writer.rearrange(record_of(known, known.client))
+    return known
+
+
 def task_of(runs: Sequence[RunRecord], ending: str = "") -> str:
     """Say what runs do, in a few words; the verbs may have an `ending`."""
     told, before = [], 0
@@ -322,7 +346,7 @@ def task_of(runs: Sequence[RunRecord], ending: str = "") -> str:
         contacts = sum(record.rows for record in those)
         what = f"{len(labels)} labels" if len(labels) > 1 else next(iter(labels.values()))
         whom = f"{TO[operation]} {contacts:,} contact{'s' * (contacts != 1)}"
-        if before:  # the same labels are taken off
+        if before and runs[0].undoes is None:  # the same labels are taken off
             what, whom = ("it", whom) if before == 1 else ("each", "from the others")
         told.append(f"{operation}{ending} {what} {whom}")
         before = len(labels)

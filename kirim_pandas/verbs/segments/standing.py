@@ -21,7 +21,7 @@ from kirim_pandas.verbs.resuming import recall
 if TYPE_CHECKING:
     from kirim_pandas.journal.store import Journal, RunRecord
 
-__all__ = ["Standing", "outcomes_of", "standing"]
+__all__ = ["Standing", "known_of_stayed", "outcomes_of", "standing"]
 
 OUTCOME_OF = {
     "cross_org": Outcome.CROSS_ORG,
@@ -41,10 +41,13 @@ class Standing:
     known : DataFrame
         One row for each contact that was to have the label: the columns of a result, indexed by
         contact id. Whose last call got no answer is ``unknown`` for the reason ``no_reply``.
+    forgotten : bool
+        Whether a later run of the label was forgotten.
     """
 
     since: str | None
     known: pd.DataFrame
+    forgotten: bool = False
 
 
 def standing(
@@ -77,22 +80,23 @@ def standing(
         There is no such run, it is another label's, or it has not finished.
     """
     if since is None:
-        return Standing(None, _known_of_stayed([], np.empty(0, np.int8)))
+        return Standing(None, known_of_stayed([], np.empty(0, np.int8)))
     base = _base(store, label, since)
     _refuse_unfinished(base)
     stayed = store.stayed(base[0].run_id)
-    known = _known_of_stayed(*((stayed.contact_ids, stayed.outcomes) if stayed else ([], [])))
+    known = known_of_stayed(*((stayed.contact_ids, stayed.outcomes) if stayed else ([], [])))
     for run in base:
-        known = _followed(known, run, recall(run.run_id, journal).frame)
+        frame = recall(run.run_id, journal).frame
+        known = _followed(known[~known.index.isin(frame["contact_id"])], run, frame)
     for run in _later(store, label, base):
         frame = recall(run.run_id, journal).frame
         if run.undoes is None:
             frame = frame[frame["contact_id"].isin(known.index.union(in_frame))]
         known = _followed(known, run, frame)
-    return Standing(base[0].series or base[0].run_id, known)
+    return Standing(base[0].series or base[0].run_id, known, _refuse_forgotten(store, base, since))
 
 
-def _known_of_stayed(contact_ids: list[str], outcomes: object) -> pd.DataFrame:
+def known_of_stayed(contact_ids: list[str], outcomes: object) -> pd.DataFrame:
     """Give what a sync knew of those it left as they were, as a result indexed by contact."""
     count = len(contact_ids)
     codes = np.asarray(outcomes, dtype=np.int8)
@@ -148,7 +152,7 @@ def _tells_members(store: Journal, run: RunRecord) -> bool:
 
 
 def _named(store: Journal, since: str) -> list[RunRecord]:
-    named = [run for run in store.runs() if since in (run.run_id, run.series)]
+    named = store.named(since)
     if not named:
         raise InvalidInputError(
             f"since: there is no run {shown(since)} in the journal {store.shown}; it was "
@@ -191,3 +195,18 @@ def _refuse_unfinished(base: list[RunRecord]) -> None:
                 f"sent. kirim_pandas.resume({name!r}) goes on with it; "
                 f"kirim_pandas.forget({name!r}) drops it."
             )
+
+
+def _refuse_forgotten(store: Journal, base: list[RunRecord], since: str) -> bool:
+    """Tell whether a later run of the label was forgotten; only who names a run may go on then."""
+    if store.forgotten(base[0]) <= max(run.sequence for run in base):
+        return False
+    if since == "last":
+        last = base[0].series or base[0].run_id
+        raise InvalidInputError(
+            f"since='last': a later run of {base[0].label_name or base[0].label_id} was forgotten, "
+            f"so who has the label is not known. Nothing was sent. since={last!r} compares with "
+            "the last sync that is left, as if that run had not been; without since= the label is "
+            "set for all rows of the frame."
+        )
+    return True

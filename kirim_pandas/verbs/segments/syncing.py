@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -33,9 +33,9 @@ from kirim_pandas.verbs.door import (
 from kirim_pandas.verbs.labeling import record_of
 from kirim_pandas.verbs.lookups.label_names import name_problems, resolved
 from kirim_pandas.verbs.order import Order, Rows, columns_of, new_run_id, option_problems
+from kirim_pandas.verbs.segments.changes import ENTERED, LEFT, STAYED, carried, changed
 from kirim_pandas.verbs.segments.mapping import members_of
 from kirim_pandas.verbs.segments.prepared import (
-    ABOUT,
     Prepared,
     nothing_known,
     order_of,
@@ -49,10 +49,7 @@ if TYPE_CHECKING:
     from kirim_pandas.journal.store import RunRecord
     from kirim_pandas.verbs.arguments import Client, Hint, Leavers, Pandas, ProgressChoice, Resolve
 
-__all__ = ["CHANGE_DTYPE", "Asked", "prepare"]
-
-ENTERED, STAYED, LEFT = range(3)
-CHANGE_DTYPE: Final = pd.CategoricalDtype(["entered", "stayed", "left"])
+__all__ = ["Asked", "prepare"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +100,7 @@ class Synced:
         frame.index = self.ids.index.copy(deep=False)
         frame["contact_id"] = self.ids.text
         codes = np.append(self.change, -1)[self.ids.position]
-        frame["change"] = pd.Categorical.from_codes(codes, dtype=CHANGE_DTYPE)
+        frame["change"] = changed(codes)
         return frame
 
 
@@ -136,7 +133,9 @@ def prepare(obj: Pandas, asked: Asked, progress: ProgressChoice) -> Prepared:
         source=source and _longer_source(source, plan),
         reads=asked.reads,
         max_requests=plain(asked.max_requests),
+        names=asked.resolve == "rows",
         stayed=plan.stayed,
+        notes=tuple(_notes(before)),
     )
 
 
@@ -210,6 +209,14 @@ def _before(
         return standing(store, label, since, pd.Index(ids.ids), journal)
 
 
+def _notes(before: Standing) -> list[str]:
+    told = (
+        f"A run of this label that came after {before.since} was forgotten; whom it changed is not "
+        "known."
+    )
+    return [told] * before.forgotten
+
+
 class _Plan:
     """Who entered, stayed and left, of the frame's contacts and of those who are gone from it.
 
@@ -258,7 +265,7 @@ class _Plan:
     @property
     def stayed(self) -> Stayed:
         """What the next sync is to know beside what this one sends."""
-        which = (self.stays & (self.change == STAYED)) | self.kept
+        which = (~self.leaves & (self.change == STAYED)) | self.kept
         outcomes = outcomes_of(self.known[which])
         return Stayed(self._since, self.ids.ids[which].tolist(), outcomes, self.kept[which])
 
@@ -302,13 +309,7 @@ def _longer_source(kept: Kept, plan: _Plan) -> Kept:
 
 def _carried(plan: _Plan, label: tuple[str, str | None]) -> pd.DataFrame:
     """Give what earlier runs tell of those who are not sent."""
-    carried: pd.DataFrame = plan.known[plan.stays].copy()
-    about = zip(ABOUT, (label[0], label[1] or label[0], None), strict=True)
-    for name, told in [("contact_id", plan.ids.ids[plan.stays]), *about]:
-        carried[name] = pd.Series(told, carried.index, "string")
-    kept = plan.kept[plan.stays]
-    carried.loc[kept, ["status", "reason", "evidence"]] = ["not_sent", "not_in_frame", None]
-    return carried
+    return carried(plan.known[plan.stays], plan.kept[plan.stays], label)
 
 
 def _orders(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +15,15 @@ from kirim_pandas.verbs.door import (
     plain,
     progress_problems,
     refuse,
-    shown,
     used_client,
 )
+from kirim_pandas.verbs.order import option_problems
 from kirim_pandas.verbs.resuming import Resumption, check_same_place, go_on, recall
+from kirim_pandas.verbs.segments.changes import past_sync
 from kirim_pandas.verbs.segments.series import Series, known_of, runs_of
 
 if TYPE_CHECKING:
+    from kirim_pandas.journal.records import Stayed
     from kirim_pandas.journal.store import RunRecord
     from kirim_pandas.run.spec import Resolve
     from kirim_pandas.verbs.arguments import Client, ProgressChoice
@@ -95,7 +99,8 @@ def result(run_id: str, *, journal: str | Path | None = None) -> pd.DataFrame:
         The columns of a result frame, one row a contact in the order of sending, with a
         RangeIndex.  Of a run that did not finish, what is known of each contact: the others are
         ``unknown`` or ``not_sent``, and :func:`resume` goes on with them.  Of a series one row per
-        contact and run, and ``label_id``, ``label`` and ``operation`` (string).
+        contact and run, and ``label_id``, ``label`` and ``operation`` (string); of a sync also one
+        row for each member whose label was left as it was, and ``change`` (category).
 
     Raises
     ------
@@ -118,7 +123,8 @@ def result(run_id: str, *, journal: str | Path | None = None) -> pd.DataFrame:
     with ShortTraceback():
         runs = runs_of(run_id, journal)
         if runs:
-            return known_of([recall(record.run_id, journal) for record in runs])
+            known = known_of([recall(record.run_id, journal) for record in runs])
+            return _arrangement(runs, journal)(known)
         return recall(run_id, journal).frame
 
 
@@ -150,18 +156,45 @@ def unfinished(asked: Resumption, runs: list[RunRecord]) -> Series:
     Raises
     ------
     InvalidInputError
-        It is asked for something that a series does not know, or at another address.
+        An option is none, or it is at another address.
     """
-    for name, given in (("resolve", asked.resolve), ("max_requests", asked.max_requests)):
-        if given is not None:
-            raise InvalidInputError(
-                f"{name}={shown(given)} was found, expected None: {asked.run_id} is a series of "
-                "runs, each of which goes as far as it was meant to. Nothing was sent."
-            )
+    refuse(option_problems(asked.resolve or "rows", asked.max_requests))
     client, journal = used_client(asked.client), plain(asked.journal)
     check_same_place(runs[0], client)
     rows = sum(record.rows for record in runs)
-    return Series(plain(asked.run_id), runs, client, journal, _as_it_is, rows)
+    return Series(
+        plain(asked.run_id),
+        runs,
+        client,
+        journal,
+        _arrangement(runs, journal),
+        rows,
+        max_requests=plain(asked.max_requests),
+        resolve=plain(asked.resolve),
+        names=any(record.resolve == "rows" for record in runs) or _are_leavers(runs, journal),
+    )
+
+
+def _arrangement(
+    runs: list[RunRecord], journal: str | Path | None
+) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """Return what makes a result of what is known of a series: a sync says what changed."""
+    stayed = _stayed(runs, journal)
+    if stayed is None:
+        return _as_it_is
+    return lambda known: past_sync(known, stayed, runs)
+
+
+def _are_leavers(runs: list[RunRecord], journal: str | Path | None) -> bool:
+    """Tell whether a series is a sync of which nobody entered."""
+    return runs[0].operation == "detach" and _stayed(runs, journal) is not None
+
+
+def _stayed(runs: list[RunRecord], journal: str | Path | None) -> Stayed | None:
+    from kirim_pandas.journal.store import Journal
+
+    with closing(Journal(plain(journal))) as store:
+        return store.stayed(runs[0].run_id)
 
 
 def _as_it_is(known: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,76 @@
+"""What changed by a sync: who entered, stayed and left, in its result and in that of a past one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kirim_pandas.verbs.segments.prepared import ABOUT
+from kirim_pandas.verbs.segments.standing import known_of_stayed
+
+if TYPE_CHECKING:
+    from kirim_pandas.journal.records import Stayed
+    from kirim_pandas.journal.store import RunRecord
+
+__all__ = ["CHANGE_DTYPE", "ENTERED", "LEFT", "STAYED", "carried", "changed", "past_sync"]
+
+ENTERED, STAYED, LEFT = range(3)
+CHANGE_DTYPE: Final = pd.CategoricalDtype(["entered", "stayed", "left"])
+
+
+def changed(codes: NDArray[Any]) -> pd.Categorical:
+    """Say for each row what changed; -1 for nothing."""
+    return pd.Categorical.from_codes(codes.tolist(), dtype=CHANGE_DTYPE)
+
+
+def carried(
+    known: pd.DataFrame, kept: NDArray[np.bool_], label: tuple[str, str | None]
+) -> pd.DataFrame:
+    """Give the rows of those who are not sent.
+
+    Parameters
+    ----------
+    known
+        What earlier runs tell of each, indexed by contact.
+    kept
+        Who of them is gone from the frame, and is left with the label.
+    label
+        Its id and name.
+    """
+    told = known.copy()
+    about = zip(ABOUT, (label[0], label[1] or label[0], None), strict=True)
+    for name, value in [("contact_id", known.index.to_numpy(object)), *about]:
+        told[name] = pd.Series(value, told.index, "string")
+    told.loc[kept, ["status", "reason", "evidence"]] = ["not_sent", "not_in_frame", None]
+    return told
+
+
+def past_sync(known: pd.DataFrame, stayed: Stayed, runs: Sequence[RunRecord]) -> pd.DataFrame:
+    """Give a past sync as a frame: a row for each contact that was sent, then those that stayed.
+
+    Parameters
+    ----------
+    known
+        What is known of those that were sent, a row a contact and run.
+    stayed
+        What the sync knew of the others.
+    runs
+        Its runs.
+    """
+    others = known_of_stayed(stayed.contact_ids, stayed.outcomes)
+    unsent = ~others.index.isin(known["contact_id"])
+    label = (runs[0].label_id, runs[0].label_name)
+    rest = carried(others[unsent], stayed.absent[unsent], label)
+    frame = pd.concat([known, rest], ignore_index=True)
+    was = frame["contact_id"].isin(stayed.contact_ids).to_numpy(bool)
+    left = (frame["reason"] == "not_in_frame").fillna(value=False).to_numpy(bool)
+    enters, leaves = ((frame["operation"] == op).fillna(value=False) for op in ("attach", "detach"))
+    if stayed.since is not None:
+        left |= leaves.to_numpy(bool)
+    frame["change"] = changed(np.select([left, was, enters], [LEFT, STAYED, ENTERED], -1))
+    frame.attrs = known.attrs
+    return frame
