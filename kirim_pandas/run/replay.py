@@ -97,11 +97,16 @@ def recall_batches(
                 ledger.refused(positions, known.code or "")
             else:
                 open_calls.append(call)
-    batches = enumerate(cut_batches(contact_count))
+    return open_calls[::-1], _rest(covered)
+
+
+def _rest(covered: NDArray[np.bool_]) -> list[tuple[int, Positions]]:
+    """Return what no call covers, by batch."""
+    batches = enumerate(cut_batches(len(covered)))
     if not covered.any():  # the parts of one array, not copied
-        return open_calls[::-1], list(batches)
-    left = [(batch, positions[~covered[positions]]) for batch, positions in batches]
-    return open_calls[::-1], [(batch, rest) for batch, rest in left if len(rest)]
+        return list(batches)
+    left = ((batch, positions[~covered[positions]]) for batch, positions in batches)
+    return [(batch, rest) for batch, rest in left if len(rest)]
 
 
 def recall_probes(
