@@ -298,7 +298,8 @@ def is_usable_key(text: object) -> bool:
 
 
 def _shown(value: object) -> str:
-    text = ascii(value) if isinstance(value, str) else f"a {type(value).__name__}"
+    plain = value is None or isinstance(value, str)
+    text = ascii(value) if plain else f"a {type(value).__name__}"
     return text if len(text) <= 40 else text[:37] + "…'"
 
 

@@ -140,7 +140,12 @@ _SHAPES: Final = (
         ".explode('contact_id').",
         _only_ids,
     ),
-    _shape(_BYTES, rf"[bB](['\"]){_ID}\1", _STRIP, lambda text: shorten(text)),
+    _shape(
+        _BYTES,
+        rf"[bB](['\"]){_ID}\1",
+        _STRIP.replace(".str", ".astype(str).str"),
+        lambda text: shorten(text),
+    ),
     _shape("contact ids in a spreadsheet formula", f"=.*{_ID}.*", _STRIP, _only_ids),
     _shape(
         "contact ids in quotes or apostrophes",

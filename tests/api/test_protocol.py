@@ -136,6 +136,15 @@ def test_bad_addresses_are_refused(url: str) -> None:
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("value", "told"), [(None, "None"), (7, "a int"), ("x" * 99, "'xx")])
+def test_what_is_missing_is_told_plainly(value: object, told: str) -> None:
+    """A message calls None by its name, any other object by its type, and cuts long text."""
+    with pytest.raises(
+        InvalidInputError, match=rf"(?s)label id: found {told}.*operation: found {told}"
+    ):
+        bulk_label_request(ADDRESS, IDS, label_id=value, operation=value)  # type: ignore[arg-type]
+
+
 def test_http_is_for_loopback_or_on_request() -> None:
     """Plain http is for this computer, or for who asks for it."""
     for host in ("127.0.0.1:8000", "localhost", "[::1]:80", "127.9.9.9"):

@@ -327,6 +327,11 @@ def test_the_remedy_works() -> None:
     column = "column"
     ids = df[column].str.extract(r"(ctc_[0-9A-Z]{26})", expand=False)
     assert collect_ids(ids).ids.tolist() == [A, B, C]
+    for value in (A.encode(), str(A.encode())):
+        df = pd.DataFrame({"column": [value]})
+        assert "df['column'].astype(str).str.extract(r'(ctc_[0-9A-Z]{26})'" in refusal(df)
+        ids = df[column].astype(str).str.extract(r"(ctc_[0-9A-Z]{26})", expand=False)
+        assert collect_ids(ids).ids.tolist() == [A]
     two = pd.DataFrame({"column": [f"{A};{B}"]})
     split = two.assign(contact_id=two[column].str.findall(r"ctc_[0-9A-Z]{26}"))
     assert collect_ids(split.explode("contact_id"), "contact_id").ids.tolist() == [A, B]
