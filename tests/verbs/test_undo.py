@@ -176,3 +176,123 @@ def test_another_place_is_refused(box, label):
         pytest.raises(kp.InvalidInputError, match=f"Run {run_id} was sent to"),
     ):
         kp.undo(run_id, client=other.client())
+
+
+def halves(df, frac):
+    """A segment for each contact: the first part is a, the rest b."""
+    return pd.Series(["a"] * int(len(df) * frac) + ["b"] * (len(df) - int(len(df) * frac)))
+
+
+@pytest.fixture
+def month(box):
+    """Gives two labels of one team their segments, each on its own alone."""
+    team = box.labels["team_id"].iloc[0]
+    labels = {name: kp.create_label(name, team_id=team, client=box.client()) for name in "ab"}
+    df = box.contacts.iloc[:300]
+
+    def do(frac, **options):
+        usual = {"client": box.client(), "progress": False, "exclusive": True}
+        segments = halves(df, frac)
+        result = df.kirim.label_segments(segments, labels, **usual | options)
+        return result.attrs["kirim_run_id"]
+
+    def members():
+        return {name: box.members(label) for name, label in labels.items()}
+
+    return do, members
+
+
+def undone_series(box, series, **options):
+    with pytest.warns(UserWarning, match="Undoing the series .* is not known"):
+        return kp.undo(series, **{"client": box.client(), "progress": False} | options)
+
+
+def test_a_series_is_undone_as_one(box, month):
+    """Both months are taken back one after the other, and each leaves what was before it."""
+    do, members = month
+    november = do(0.5)
+    after_november = members()
+    december = do(0.3)
+    assert members() != after_november
+    back = undone_series(box, december)
+    assert members() == after_november
+    moved = after_november["a"] - set(box.contacts["contact_id"].iloc[:90])
+    given = back[back["operation"] == "attach"]
+    assert set(given["contact_id"]) == moved
+    assert set(back["status"]) == {"applied"}
+    undone_series(box, november)
+    assert members() == {"a": set(), "b": set()}
+
+
+def test_an_undone_series_is_in_the_history_as_one(box, month):
+    """The undoing is a series whose runs name those they take back, and can itself be undone."""
+    do, members = month
+    series = do(0.5)
+    before = members()
+    back = undone_series(box, series)
+    runs = kp.runs()
+    ours = runs[runs["series"] == back.attrs["kirim_run_id"]]
+    attached = runs[(runs["series"] == series) & (runs["operation"] == "attach")]
+    assert sorted(ours["undoes"]) == sorted(attached["run_id"])
+    with pytest.raises(kp.InvalidInputError, match="was undone before"):
+        kp.undo(series, client=box.client())
+    undone_series(box, back.attrs["kirim_run_id"])
+    assert members() == before
+
+
+def test_a_sync_is_undone_as_one(box, label):
+    """Who entered by a sync loses the label again, and who left by it has it again."""
+    df = box.contacts[box.contacts["contact_id"].map(box.outcome(label)) == "applied"]
+    df = df.reset_index(drop=True)
+    usual = {"client": box.client(), "progress": False}
+    df.kirim.sync_label(label, df.index < 500, **usual)
+    before = box.members(label)
+    month = df.kirim.sync_label(label, (df.index >= 50) & (df.index < 600), since="last", **usual)
+    undone_series(box, month.attrs["kirim_run_id"])
+    assert box.members(label) == before
+    leavers = df.kirim.sync_label(label, df.index < 400, since="last", **usual)
+    assert leavers["operation"].dropna().unique().tolist() == ["detach"]
+    undone_series(box, leavers.attrs["kirim_run_id"])
+    assert box.members(label) == before
+
+
+def test_a_stopped_undoing_of_a_series_goes_on(box, month):
+    """Stopped half-way, the undoing goes on by its own id, and nothing of the series is left."""
+    do, members = month
+    series, told = do(0.5), []
+
+    def stop(now):
+        told.append(now)
+        if now.answered > 100:
+            raise KeyboardInterrupt
+
+    with pytest.raises(kp.RunInterrupted, match=r"kirim_pandas\.resume") as caught:
+        undone_series(box, series, progress=stop)
+    assert any(members().values())
+    kp.resume(caught.value.run_id, client=box.client(), progress=False)
+    assert members() == {"a": set(), "b": set()}
+
+
+def test_a_series_that_changed_nobody_is_not_undone(box, month):
+    """Where earlier runs show that all was so before, there is nothing to undo."""
+    do, _members = month
+    do(0.5)
+    again, before = do(0.5), len(box.requests())
+    with pytest.raises(kp.InvalidInputError, match="nothing to undo"):
+        kp.undo(again, client=box.client())
+    assert len(box.requests()) == before
+
+
+def test_once_the_later_run_is_undone_so_is_the_earlier(box, label):
+    """A later run that was taken back forbids nothing; once that is undone in turn, it does."""
+    first, _ = made(box, label, box.contacts.iloc[:50])
+    later, _ = made(box, label, box.contacts.iloc[20:50], op="detach")
+    with pytest.raises(kp.InvalidInputError, match=later):
+        kp.undo(first, client=box.client())
+    back = undone(box, later).attrs["kirim_run_id"]
+    again = undone(box, back).attrs["kirim_run_id"]
+    with pytest.raises(kp.InvalidInputError, match="came after run"):
+        kp.undo(first, client=box.client())
+    undone(box, again)
+    undone(box, first)
+    assert box.members(label) == set()

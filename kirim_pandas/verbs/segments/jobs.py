@@ -17,7 +17,7 @@ from kirim_pandas.verbs.door import ShortTraceback
 from kirim_pandas.verbs.labeling import pace
 from kirim_pandas.verbs.resuming import Resumption
 from kirim_pandas.verbs.segments.series import Series, runs_of
-from kirim_pandas.verbs.segments.undoing import undoing
+from kirim_pandas.verbs.segments.undoing import undoing, undoing_series
 from kirim_pandas.verbs.segments.whole import check_whole, unfinished
 
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ def undo_job(
     set()
     """
     with ShortTraceback():
+        if runs := runs_of(run_id, journal):
+            return series_job(undoing_series(runs, client, journal).begun())
         return background.bulk_label_job(undoing(run_id, client, journal))
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from kirim_pandas.errors import InvalidInputError
-from kirim_pandas.frames.columns import listed
 from kirim_pandas.frames.results import STATUSES
 from kirim_pandas.run.spec import Job
 from kirim_pandas.verbs.door import (
@@ -21,16 +21,17 @@ from kirim_pandas.verbs.door import (
     refuse,
     used_client,
 )
-from kirim_pandas.verbs.labeling import bulk_label, warn
+from kirim_pandas.verbs.labeling import bulk_label, record_of, warn
 from kirim_pandas.verbs.order import Order, new_run_id
 from kirim_pandas.verbs.resuming import Recalled, check_same_place, recall
-from kirim_pandas.verbs.segments.series import runs_of
+from kirim_pandas.verbs.segments.prepared import Prepared
+from kirim_pandas.verbs.segments.series import runs_of, task_of
 
 if TYPE_CHECKING:
     from kirim_pandas.journal.store import Journal, RunRecord
     from kirim_pandas.verbs.arguments import Client, ProgressChoice
 
-__all__ = ["undo"]
+__all__ = ["undo", "undoing", "undoing_series"]
 
 OPPOSITE = {"attach": "detach", "detach": "attach"}
 DOES = {"attach": "attaches the label to", "detach": "detaches the label from"}
@@ -56,7 +57,9 @@ def undo(
     ----------
     run_id
         From ``result.attrs``, from an exception, or from :func:`runs`; also of a run that was
-        stopped half-way.
+        stopped half-way.  Of a series (``label_segments``, ``sync_label``) all runs are taken back,
+        the last first; but a label that was detached beside others that were attached is given
+        back to those only whom an earlier run shows with it.
     client, progress
         As for ``df.kirim.bulk_label``.
     journal
@@ -66,7 +69,8 @@ def undo(
     -------
     DataFrame
         The columns of a result frame, one row for each contact that was to be taken back, with a
-        RangeIndex.
+        RangeIndex; of a series one row per contact and run, and ``label_id``, ``label`` and
+        ``operation`` (string).
 
     Raises
     ------
@@ -95,6 +99,8 @@ def undo(
     """
     with ShortTraceback():
         refuse(progress_problems(progress := plain(progress)))
+        if runs := runs_of(run_id, journal):
+            return undoing_series(runs, client, plain(journal)).carry_out(progress)
         return bulk_label(undoing(run_id, client, journal), progress=progress)
 
 
@@ -107,32 +113,88 @@ def undoing(run_id: object, client: Client | None, journal: object) -> Order:
         As for :func:`undo`.
     """
     run_id, journal = past_run(run_id, journal)
-    if runs := runs_of(run_id, journal):
-        raise InvalidInputError(
-            f"{run_id} is a series of {len(runs)} runs, expected one run. Nothing was sent. "
-            "Undo its runs one by one, the last first: "
-            f"{listed([run.run_id for run in runs[::-1]])}."
-        )
     client = used_client(client)
-    order, note = _opposite_of(recall(run_id, journal), client, journal)
-    warn(note)
+    done = recall(run_id, journal)
+    back = _taken_back(done, client, journal)
+    if not back.contacts:
+        raise InvalidInputError(_nothing_to_undo(done.record, done.frame, back.held))
+    order = _opposite_of(done.record, back.contacts, client, journal)
+    warn(_note(order, done.record, done.frame, back.held))
     return order
 
 
-def _opposite_of(done: Recalled, client: Client, journal: str | Path | None) -> tuple[Order, str]:
-    """Make the order that takes a run back, and the sentences that are said before it is sent."""
+def undoing_series(
+    runs: list[RunRecord], client: Client | None, journal: str | Path | None
+) -> Prepared:
+    """Make the series that takes another back, its last run first.
+
+    A label that was detached beside others that were attached is given back to those only who had
+    it, as an earlier run shows: the others may never have had it.
+
+    Raises
+    ------
+    InvalidInputError, JournalError
+        As for :func:`undo`.
+    """
     from kirim_pandas.journal.store import Journal
 
-    record, frame = done.record, done.frame
-    check_same_place(record, client)
-    applied = frame.loc[frame["status"] == "applied", "contact_id"].tolist()
+    client, series_id = used_client(client), runs[0].series
     with closing(Journal(journal)) as store:
-        _refuse_later(store, record, set(applied))
-        held = _held_before(store, record, set(applied), journal)
-    contacts = [contact for contact in applied if contact not in held]
-    if not contacts:
-        raise InvalidInputError(_nothing_to_undo(record, frame, len(held)))
-    order = Order(
+        mirrors = store.stayed(runs[0].run_id) is not None
+    mirrors |= any(run.operation == "attach" for run in runs)
+    orders, held = [], 0
+    for run in runs[::-1]:
+        only_shown = mirrors and run.operation == "detach"
+        back = _taken_back(recall(run.run_id, journal), client, journal, only_shown=only_shown)
+        held += back.held
+        if back.contacts:
+            orders.append(_opposite_of(run, back.contacts, client, journal))
+    if not orders:
+        raise InvalidInputError(
+            f"No run of the series {series_id} is proven to have changed a contact that was not so "
+            "before it, so there is nothing to undo. Nothing was sent. kirim_pandas.result"
+            f"({series_id!r}) tells what is known of each."
+        )
+    task = task_of([record_of(order, client) for order in orders])
+    note = (
+        f"Undoing the series {series_id}: {task}. Who had a label before it is not known but by "
+        f"earlier runs, which show {held:,} contacts that are left alone."
+    )
+    if mirrors:
+        note += " A label that it detached is given back to those only whom they show with it."
+    rows = sum(order.rows for order in orders)
+    return Prepared(orders, lambda known: known, rows, journal, client, notes=(note,), names=False)
+
+
+@dataclass(frozen=True)
+class _Back:
+    """Whom the undoing of a run sends, and how many it leaves alone, since they were so before."""
+
+    contacts: list[str]
+    held: int
+
+
+def _taken_back(
+    done: Recalled, client: Client, journal: str | Path | None, *, only_shown: bool = False
+) -> _Back:
+    """Find whom to send; with `only_shown` those only who are known to have been otherwise."""
+    from kirim_pandas.journal.store import Journal
+
+    check_same_place(done.record, client)
+    # Who was otherwise before is so again, also where this run may have done nothing.
+    meant = ["applied", "unknown"] if only_shown else ["applied"]
+    changed = done.frame.loc[done.frame["status"].isin(meant), "contact_id"].tolist()
+    with closing(Journal(journal)) as store:
+        held, was_other = _before(store, done.record, set(changed), journal)
+        chosen = [one for one in changed if (one in was_other if only_shown else one not in held)]
+        _refuse_later(store, done.record, set(chosen if only_shown else changed))
+    return _Back(chosen, len(held))
+
+
+def _opposite_of(
+    record: RunRecord, contacts: list[str], client: Client, journal: str | Path | None
+) -> Order:
+    return Order(
         run_id=new_run_id(),
         label_id=record.label_id,
         operation=OPPOSITE[record.operation],
@@ -143,7 +205,6 @@ def _opposite_of(done: Recalled, client: Client, journal: str | Path | None) -> 
         label_name=record.label_name,
         undoes=record.run_id,
     )
-    return order, _note(order, record, frame, len(held))
 
 
 def _refuse_later(store: Journal, record: RunRecord, applied: set[str]) -> None:
@@ -156,10 +217,12 @@ def _refuse_later(store: Journal, record: RunRecord, applied: set[str]) -> None:
     """
     from kirim_pandas.journal.conflicts import same_label
 
-    run_id = record.run_id
+    run_id, taken_back = record.run_id, _taken_back_since(store, record)
     for other in same_label(store, record):
+        if other.order <= record.order or _whole(other) in taken_back:
+            continue
         shared = len(applied.intersection(store.sent_ids(other.run_id)))
-        if other.order <= record.order or not shared:
+        if not shared:
             continue
         if other.undoes == run_id:
             left = "" if other.state == "finished" else _go_on(other.run_id)
@@ -173,13 +236,39 @@ def _refuse_later(store: Journal, record: RunRecord, applied: set[str]) -> None:
         )
 
 
-def _held_before(
+def _whole(run: RunRecord) -> str:
+    """Return what a run is undone as: the series it belongs to, or itself."""
+    return run.series or run.run_id
+
+
+def _taken_back_since(store: Journal, record: RunRecord) -> set[str]:
+    """Find the later runs and series that were undone, and what undid them.
+
+    What undid `record` itself is none of them, but where it was undone as well.
+    """
+    runs = store.runs()  # the newest first: an undoing that was undone has taken nothing back
+    by_id = {run.run_id: run for run in runs}
+    unfinished = {_whole(run) for run in runs if run.state != "finished"}
+    undone: set[str] = set()
+    pairs: set[str] = set()
+    for run in runs:
+        meant = by_id.get(run.undoes or "")
+        if meant is None or _whole(run) in undone | unfinished:
+            continue
+        undone.add(_whole(meant))
+        if meant.order > record.order and _whole(meant) != _whole(record):
+            pairs |= {_whole(run), _whole(meant)}
+    return pairs
+
+
+def _before(
     store: Journal, record: RunRecord, applied: set[str], journal: str | Path | None
-) -> set[str]:
-    """Find who had before a run what the run gave them, as far as earlier runs show it."""
+) -> tuple[set[str], set[str]]:
+    """Find who was so before a run, and who was not, as far as earlier runs show it."""
     from kirim_pandas.journal.conflicts import same_label
 
     held: set[str] = set()
+    was_other: set[str] = set()
     asked = set(applied)
     for other in same_label(store, record):  # newest first: the last word before the run counts
         if other.order >= record.order or asked.isdisjoint(store.sent_ids(other.run_id)):
@@ -189,12 +278,13 @@ def _held_before(
             status: asked.intersection(frame.loc[frame["status"] == status, "contact_id"])
             for status in STATUSES
         }
+        asked -= by_status["applied"]
         if other.operation == record.operation:
             held |= by_status["applied"]
-            asked -= by_status["applied"]
         else:  # it may have changed those in doubt as well
-            asked -= by_status["applied"] | by_status["unknown"]
-    return held
+            was_other |= by_status["applied"]
+            asked -= by_status["unknown"]
+    return held, was_other
 
 
 def _nothing_to_undo(record: RunRecord, frame: pd.DataFrame, held: int) -> str:
