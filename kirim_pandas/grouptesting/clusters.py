@@ -204,29 +204,47 @@ class Cluster:
 
     def choose(self, rng: np.random.Generator, probe_size: int, tries: int) -> None:
         """Find cells whose counts together tell most; sets the attributes."""
+        self._seek(rng, probe_size, tries, self._odds)
+        if self.lows == self.highs:
+            # One hypothesis is so likely that the spreads are rounded away, but none is dropped
+            # for being unlikely: with even odds each cell has a spread.
+            even = [np.full(len(odds), 1.0 / len(odds)) for odds in self._odds]
+            self._seek(rng, probe_size, tries, even)
+        self.changed = False
+
+    def _seek(
+        self, rng: np.random.Generator, probe_size: int, tries: int, odds: Sequence[Floats]
+    ) -> None:
+        """Find the cells as if the hypotheses had these odds."""
         sizes = self._sizes
         spreads = [
-            spread_of(hypotheses, odds)
-            for hypotheses, odds in zip(self._hypotheses, self._odds, strict=True)
-            if len(odds) > 1
+            spread_of(hypotheses, chances)
+            for hypotheses, chances in zip(self._hypotheses, odds, strict=True)
+            if len(chances) > 1
         ]
         self.information = -1.0
         for _ in range(tries):
             asked = climb(spreads, sizes, rng.random(len(sizes)) < 0.5, probe_size)
-            information, lows, highs = 0.0, [], []
-            for hypotheses, odds in zip(self._hypotheses, self._odds, strict=True):
-                answers = hypotheses[asked].sum(axis=0, dtype=np.int64)
-                lows.append(int(answers.min()))
-                highs.append(int(answers.max()))
-                if len(answers) == 1:
-                    continue
-                shares = np.bincount(answers - lows[-1], odds)
-                shares = shares[shares > 0]
-                information -= float(shares @ np.log2(shares))
+            information, lows, highs = self._answer_to(asked)
             if information > self.information:
                 self.information, self.asked = information, asked
-                self.lows, self.highs = tuple(lows), tuple(highs)
-        self.changed = False
+                self.lows, self.highs = lows, highs
+
+    def _answer_to(
+        self, asked: NDArray[np.bool_]
+    ) -> tuple[float, tuple[int, ...], tuple[int, ...]]:
+        """Return the bits that a question brings, and its least and greatest answers."""
+        information, lows, highs = 0.0, [], []
+        for hypotheses, odds in zip(self._hypotheses, self._odds, strict=True):
+            answers = hypotheses[asked].sum(axis=0, dtype=np.int64)
+            lows.append(int(answers.min()))
+            highs.append(int(answers.max()))
+            if len(answers) == 1:
+                continue
+            shares = np.bincount(answers - lows[-1], odds)
+            shares = shares[shares > 0]
+            information -= float(shares @ np.log2(shares))
+        return information, tuple(lows), tuple(highs)
 
     def parts(self) -> tuple[Positions, Positions]:
         """Return the contacts the question holds, and the others."""

@@ -13,6 +13,7 @@ from kirim_pandas.grouptesting.attribution import (
     Attribution,
     expected_probes_for,
 )
+from kirim_pandas.grouptesting.clusters import Cluster
 from kirim_pandas.grouptesting.outcomes import Counts, Outcome, cut_batches
 
 
@@ -181,3 +182,14 @@ def test_expected_probes_are_near() -> None:
         attribute(service)
         assert 0.5 < expected_probes_for(2000, share) / (service.calls - 2) < 2
     assert expected_probes_for(2000, 0.0) == expected_probes_for(0, 0.5) == 0
+
+
+def test_a_hypothesis_that_is_nearly_sure_is_still_asked_about():
+    """Spreads too small for floats end no search: some question tells the hypotheses apart."""
+    cluster = Cluster(1)
+    cluster.cells = [np.arange(500), np.arange(500, 1000)]
+    cluster._hypotheses = [np.array([[4, 5, 6], [4, 3, 2]], dtype=np.int16)]  # together always 8
+    cluster._odds = [np.array([1.0, 1e-17, 1e-18])]
+    for seed in range(20):
+        cluster.choose(np.random.default_rng(seed), 1000, 3)
+        assert cluster.lows < cluster.highs

@@ -35,7 +35,7 @@ def test_a_cap_that_was_reached_says_what_it_left(box, label):
     assert (result["reason"] == "stopped").sum() == 500
     assert line.endswith(
         " max_requests=2 was reached: 500 contacts are not sent yet, 2,000 are sent but not yet "
-        f"told apart. df.kirim.resume('{run_id}') goes on, without a cap unless you give one."
+        f'told apart. df.kirim.resume("{run_id}") goes on, without a cap unless you give one.'
     )
     assert "finds out who" not in line
     listed = kp.runs()
