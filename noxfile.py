@@ -4,7 +4,6 @@
 """
 
 import tomllib
-from itertools import chain
 from pathlib import Path
 
 import nox
@@ -13,6 +12,8 @@ nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "types", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
+PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 NOT_HERE = "not browser and not index and not proxies and not office"
 
 
@@ -45,16 +46,26 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
 
 
-@nox.session(python="3.11")
+@nox.session(python=PYTHONS)
 def lowest(session: nox.Session) -> None:
-    """Run the tests on the lowest versions that the package says it works with."""
-    session.install("-e", ".[test]", *lowest_versions())
+    """Run the tests on the lowest versions that the package allows and this Python has wheels of.
+
+    uv alone can look for the lowest; what only the tests need is of the newest.
+    """
+    session.install("uv")
+    floors = Path(session.create_tmp()).resolve() / "floors.txt"
+    extras = set(PROJECT["optional-dependencies"]) - {"test", "docs", "dev"}
+    find = ["--resolution=lowest-direct", "--only-binary=:all:", "--no-deps", "--no-header", "-q"]
+    find += [f"--extra={extra}" for extra in sorted(extras)]
+    find += [f"--python={session.python}", "--output-file", str(floors)]
+    session.run("uv", "pip", "compile", "pyproject.toml", *find, silent=True)
+    session.install("-e", ".[test]", "-r", str(floors))
     session.run("pytest", "-q", "-n", "2", "-m", NOT_HERE, *session.posargs)
 
 
-@nox.session(python=["3.11", "3.13"])
+@nox.session(python=PYTHONS)
 def newest(session: nox.Session) -> None:
-    """Run the tests on the newest versions that there are, on the oldest and newest Python."""
+    """Run the tests on the newest versions that there are."""
     session.install("-e", ".[test]", "--upgrade", "--upgrade-strategy", "eager")
     session.run("pytest", "-q", "-n", "2", "-m", NOT_HERE, *session.posargs)
 
@@ -67,20 +78,19 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def build(session: nox.Session) -> None:
+    """Build what is released into the folder dist; the name of a tag has to be the version's."""
+    expected = f"v{PROJECT['version']}"
+    if session.posargs not in ([], [expected]):
+        session.error(f"The tag is {' '.join(session.posargs)}, expected {expected}.")
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "hatchling", "build", "-d", "dist")
+    session.run("pytest", "-q", "tests/test_distribution.py")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure what the README tells: requests, ids, import, pacing, and the named defects."""
     session.install("-e", ".[test]")
     for name in session.posargs or ["import_time", "ids", "pacing", "requests", "mutants"]:
         session.run("python", f"benchmarks/{name}.py")
-
-
-def lowest_versions() -> list[str]:
-    """Pin what people install to the lowest version that is allowed: ``>=1.2,<3`` to ``==1.2``."""
-    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    ours = [extras[name] for name in extras if name not in ("test", "docs", "dev")]
-    return [
-        requirement.partition(",")[0].replace(">=", "==")
-        for requirement in chain(project["dependencies"], *ours)
-        if not requirement.startswith("kirim-pandas")
-    ]
