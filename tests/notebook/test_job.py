@@ -103,7 +103,9 @@ def test_cancel_keeps_what_was_done(slow, start):
         job.result()
     part = caught.value.result
     assert len(part) == 12_000
-    assert {"applied", "not_sent"} <= set(part["status"])
+    statuses = set(part["status"])
+    assert "applied" in statuses
+    assert statuses & {"not_sent", "unknown"}  # all may have left at once
     assert caught.value.run_id == job.run_id
     assert "stopped" in job.ending.text
     assert ".result()" not in job.ending.html  # it raises

@@ -132,7 +132,8 @@ def test_53_54_one_bad_id_costs_its_row(play, param, cached):
     assert np.flatnonzero(result["status"] == "failed").tolist() == bad
     assert counts(result) == {"applied": SIZE - 3, "failed": 3}
     assert (result["reason"].iloc[bad] == "invalid_field_value").all()
-    assert len(scene.box.requests()) <= 3 + (2 * 3 + 1 if param == "index" else 3 * 20)
+    # One more where the lost try held a bad id: its refusal is believed when another is answered.
+    assert len(scene.box.requests()) <= 3 + (2 * 3 + 2 if param == "index" else 3 * 20)
 
 
 def test_53_a_wrong_column_stops_the_run(play):
