@@ -32,9 +32,8 @@ from kirim_pandas.verbs.order import Order, Rows, columns_of, option_problems
 from kirim_pandas.verbs.segments.mapping import Labels, Segments, segments_of
 from kirim_pandas.verbs.segments.prepared import (
     Prepared,
-    nothing_known,
+    frame_of_rows,
     order_of,
-    places_without_contact,
 )
 
 if TYPE_CHECKING:
@@ -99,11 +98,7 @@ class Wanted:
         labels = pd.Index(self.label_ids).get_indexer(pd.Index(label.astype(object)))
         places = pd.Index(self._keys(contacts, labels))
         place = places.get_indexer(pd.Index(self._keys(self.ids.position, self.codes)))
-        place = places_without_contact(self.ids, place, self.codes < 0, len(told))
-        frame = pd.concat([told, nothing_known()], ignore_index=True).take(place)
-        frame.index = self.ids.index.copy(deep=False)
-        frame["contact_id"] = self.ids.text
-        return frame
+        return frame_of_rows(self.ids, told, place, self.codes < 0)
 
     def _keys(self, contacts: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
         keys: NDArray[np.int64] = contacts.astype(np.int64) * self._count + labels

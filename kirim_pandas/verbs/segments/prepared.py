@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kirim_pandas.journal.records import Stayed
     from kirim_pandas.verbs.arguments import Client, JournalChoice, ProgressChoice, Resolve
 
-__all__ = ["ABOUT", "Prepared", "nothing_known", "order_of", "places_without_contact"]
+__all__ = ["ABOUT", "Prepared", "frame_of_rows", "nothing_known", "order_of"]
 
 ABOUT = ("label_id", "label", "operation")
 """The columns of a series beside those of a result: what each outcome is an outcome of."""
@@ -169,11 +169,26 @@ def nothing_known() -> pd.DataFrame:
     )
 
 
-def places_without_contact(
-    ids: ContactIds, place: NDArray[np.int64], is_without: NDArray[np.bool_], after: int
-) -> NDArray[Any]:
-    """Point the rows of which nothing was sent at the rows of `nothing_known`, after so many."""
-    place[is_without] = after + len(NO_CONTACT)
+def frame_of_rows(
+    ids: ContactIds, told: pd.DataFrame, place: NDArray[np.int64], is_without: NDArray[np.bool_]
+) -> pd.DataFrame:
+    """Give each row what is told of its contact, and of what was not sent, why.
+
+    Parameters
+    ----------
+    ids
+        The rows and their contacts.
+    told
+        What is known, with the columns of `nothing_known`.
+    place : int64 array, shape (rows,)
+        Which row of `told` stands for each; overwritten where nothing was sent.
+    is_without : bool array, shape (rows,)
+        Rows with a contact of which nothing was sent.
+    """
+    place[is_without] = len(told) + len(NO_CONTACT)
     for number, kind in enumerate(NO_CONTACT):
-        place[ids.unusable == kind] = after + number
-    return place
+        place[ids.unusable == kind] = len(told) + number
+    frame = pd.concat([told, nothing_known()], ignore_index=True).take(place)
+    frame.index = ids.index.copy(deep=False)
+    frame["contact_id"] = ids.text
+    return frame

@@ -37,9 +37,8 @@ from kirim_pandas.verbs.segments.changes import ENTERED, LEFT, STAYED, carried, 
 from kirim_pandas.verbs.segments.mapping import members_of
 from kirim_pandas.verbs.segments.prepared import (
     Prepared,
-    nothing_known,
+    frame_of_rows,
     order_of,
-    places_without_contact,
 )
 from kirim_pandas.verbs.segments.standing import Standing, outcomes_of, standing
 
@@ -95,10 +94,7 @@ class Synced:
         told = pd.concat([known, self.carried], ignore_index=True)
         places = pd.Index(told["contact_id"].astype(object))
         place = np.append(places.get_indexer(pd.Index(self.ids.ids)), -1)[self.ids.position]
-        place = places_without_contact(self.ids, place, place < 0, len(told))
-        frame = pd.concat([told, nothing_known()], ignore_index=True).take(place)
-        frame.index = self.ids.index.copy(deep=False)
-        frame["contact_id"] = self.ids.text
+        frame = frame_of_rows(self.ids, told, place, place < 0)
         codes = np.append(self.change, -1)[self.ids.position]
         frame["change"] = changed(codes)
         return frame
