@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from overhead import KEY, LABEL, serve
+from overhead import KEY, LABEL, serving
 
 import kirim_pandas as kp
 from kirim_pandas.frames.packed import PackedIds
@@ -74,29 +74,24 @@ def measure(told: Connection, rows: int, different: int, dtype: str, base_url: s
 
 def main(rows: int) -> int:
     """Print a line per column; the exit status is 1 if the promise is broken."""
-    here, there = multiprocessing.Pipe()
     context = multiprocessing.get_context("spawn")
-    most_together = context.Value("i", 0)
-    server = context.Process(target=serve, args=(there, most_together), daemon=True)
-    server.start()
-    base_url = f"http://127.0.0.1:{here.recv()}/v1"
-    print(f"{'rows':>12} {'contacts':>12} {'column':<16} {'MB':>8} {'peak MB':>8} × column")
-    worst = 0.0
-    for dtype in DTYPES:
-        for different in (rows, rows // 10):
-            ours, theirs = context.Pipe()
-            args = (theirs, rows, different, dtype, base_url)
-            child = context.Process(target=measure, args=args)
-            child.start()
-            size, most = ours.recv()
-            child.join()
-            worst = max(worst, most / size)
-            print(
-                f"{rows:>12,} {different:>12,} {dtype:<16} {size / 1e6:8,.0f} {most / 1e6:8,.0f} "
-                f"{most / size:8.2f}",
-                flush=True,
-            )
-    server.terminate()
+    with serving() as (base_url, _):
+        print(f"{'rows':>12} {'contacts':>12} {'column':<16} {'MB':>8} {'peak MB':>8} × column")
+        worst = 0.0
+        for dtype in DTYPES:
+            for different in (rows, rows // 10):
+                ours, theirs = context.Pipe()
+                args = (theirs, rows, different, dtype, base_url)
+                child = context.Process(target=measure, args=args)
+                child.start()
+                size, most = ours.recv()
+                child.join()
+                worst = max(worst, most / size)
+                print(
+                    f"{rows:>12,} {different:>12,} {dtype:<16} {size / 1e6:8,.0f} "
+                    f"{most / 1e6:8,.0f} {most / size:8.2f}",
+                    flush=True,
+                )
     return int(worst > MOST)
 
 

@@ -16,8 +16,9 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
@@ -37,6 +38,20 @@ ROUNDS = 3
 LIMIT_PER_MINUTE = 100_000
 PAUSE_SECONDS = 0.004
 """So long the server waits before it answers: 1,667 a second x 4 ms x 1.2 are eight in flight."""
+
+
+@contextmanager
+def serving() -> Iterator[tuple[str, Synchronized[int]]]:
+    """Give the base URL of a server in a process of its own, and the most calls together so far."""
+    here, there = multiprocessing.Pipe()
+    context = multiprocessing.get_context("spawn")
+    most = context.Value("i", 0)
+    server = context.Process(target=serve, args=(there, most), daemon=True)
+    server.start()
+    try:
+        yield f"http://127.0.0.1:{here.recv()}/v1", most
+    finally:
+        server.terminate()
 
 
 def serve(told: Connection, most: Synchronized[int]) -> None:
@@ -119,26 +134,20 @@ def best(measure: Callable[[], float]) -> float:
 
 def main(calls: int) -> int:
     """Print the figures; the exit status is 1 if a promise is broken."""
-    here, there = multiprocessing.Pipe()
-    context = multiprocessing.get_context("spawn")
-    most = context.Value("i", 0)
-    server = context.Process(target=serve, args=(there, most), daemon=True)
-    server.start()
-    base_url = f"http://127.0.0.1:{here.recv()}/v1"
-    column = sample(calls * 1000).drop_duplicates()
-    column = column[column.str.startswith("ctc_", na=False)]
-    client = kp.Client(KEY, base_url=base_url, share=1.0)
-    with tempfile.TemporaryDirectory() as folder:
-        ours(column[:5000], client, Path(folder) / "warm.sqlite")  # imports
-        most.value = 0
-        spent = {
-            "without": best(lambda: ours(column, client, journal=False)),
-            "with": best(lambda: ours(column, client, Path(folder) / f"{uuid.uuid4()}.sqlite")),
-        }
-    in_flight = most.value
-    ids = column.tolist()
-    base = best(lambda: bare(f"{base_url}/contacts/bulk_label", ids, in_flight))
-    server.terminate()
+    with serving() as (base_url, most):
+        column = sample(calls * 1000).drop_duplicates()
+        column = column[column.str.startswith("ctc_", na=False)]
+        client = kp.Client(KEY, base_url=base_url, share=1.0)
+        with tempfile.TemporaryDirectory() as folder:
+            ours(column[:5000], client, Path(folder) / "warm.sqlite")  # imports
+            most.value = 0
+            spent = {
+                "without": best(lambda: ours(column, client, journal=False)),
+                "with": best(lambda: ours(column, client, Path(folder) / f"{uuid.uuid4()}.sqlite")),
+            }
+        in_flight = most.value
+        ids = column.tolist()
+        base = best(lambda: bare(f"{base_url}/contacts/bulk_label", ids, in_flight))
     number = -(-len(ids) // 1000)
     print(f"{number:,} calls of 1000, {in_flight} in flight   ms a call   × bare loop   promised")
     print(f"{'bare loop of httpx':<34} {1000 * base / number:7.2f} {1:12.1f}")
