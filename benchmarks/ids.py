@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from ratios import print_ratio
 
 from kirim_pandas.frames.ids import collect_ids
 from kirim_pandas.frames.results import result_frame
@@ -46,10 +47,12 @@ def main(rows: int) -> None:
     """Print one line per dtype and one for a frame of ten columns."""
     base = sample(rows)
     print(f"{rows:,} rows                seconds   × drop_duplicates")
+    ratios = {}
     for dtype in ("object", "string[python]", "string[pyarrow]", "category"):
         column = base.astype(dtype)
         bare = seconds(base.drop_duplicates)
         ours = seconds(lambda column=column: collect_ids(column))
+        ratios[dtype] = ours / bare
         print(f"ids from {dtype:<16} {ours:8.2f} {ours / bare:10.1f}")
     frame = pd.DataFrame({f"text {i}": base.str[i:] for i in range(5, 10)} | {"contact_id": base})
     frame = frame.assign(**{f"n{i}": i for i in range(4)}, team=np.arange(rows) % 7)
@@ -62,6 +65,9 @@ def main(rows: int) -> None:
     outcomes = Outcomes(yes.astype(np.int8), batch, ~yes, yes, none, ())
     ours = seconds(lambda: result_frame(ids, outcomes, run_id="run"))
     print(f"result frame              {ours:8.2f} {ours / bare:10.1f}")
+    for dtype, ratio in ratios.items():
+        print_ratio(f"ids_of_{dtype}_by_drop_duplicates", ratio)
+    print_ratio("result_frame_by_drop_duplicates", ours / bare)
 
 
 if __name__ == "__main__":

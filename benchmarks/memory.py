@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from overhead import KEY, LABEL, serving
+from ratios import print_ratio
 
 import kirim_pandas as kp
 from kirim_pandas.frames.packed import PackedIds
@@ -92,7 +93,7 @@ def main(rows: int) -> int:
                     f"{most / 1e6:8,.0f} {most / size:8.2f}",
                     flush=True,
                 )
-    return int(worst > MOST)
+    return int(not print_ratio("peak_memory_by_column", worst, at_most=MOST))
 
 
 if __name__ == "__main__":

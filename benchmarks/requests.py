@@ -23,6 +23,7 @@ from math import lgamma, log
 from pathlib import Path
 
 import numpy as np
+from ratios import print_ratio
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
@@ -35,6 +36,9 @@ from kirim_pandas.guesses.search import Guesser
 
 PER_MINUTE = 60  # write requests on the free plan
 BATCH = 1000
+
+MOST_MEAN, MOST_EVER = 1.25, 1.48
+"""Probes by the floor: mean over the random worlds, and of any single run."""
 
 
 @dataclass(frozen=True)
@@ -268,8 +272,8 @@ def measure(world: World, seed: int) -> tuple[int, float, int, int, float]:
     return mixed, floor(outcomes), bisection, probes, time.process_time() - start
 
 
-def main() -> None:
-    """Measure, print, draw."""
+def main() -> int:
+    """Measure, print, draw; the exit status is 1 if a promise is broken."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--plot", type=Path)
@@ -305,6 +309,8 @@ def main() -> None:
     print_reasons(options.seeds)
     if options.plot:
         draw(rows, options.plot)
+    kept = print_ratio("probes_by_floor_mean", float(np.mean(ratios)), at_most=MOST_MEAN)
+    return int(not (print_ratio("probes_by_floor_worst", worst, at_most=MOST_EVER) and kept))
 
 
 def draw(rows: list[tuple[str, float, float, float]], path: Path) -> None:
@@ -349,4 +355,4 @@ def draw(rows: list[tuple[str, float, float, float]], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

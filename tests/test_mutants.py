@@ -14,6 +14,7 @@ def defects():
     spec = importlib.util.spec_from_file_location("mutants", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules["mutants"] = module  # dataclasses look it up there
+    sys.path.insert(0, str(path.parent))  # as where it is run
     spec.loader.exec_module(module)
     return module.DEFECTS
 
