@@ -2,10 +2,11 @@
 
 Compares, in one run and in memory (no network), one call a contact, counted bisection, this
 library and the floor of information theory; prints a markdown table, and with ``--plot FILE``
-draws the minutes on the free plan.  A second table has worlds in which skips have a reason: without
-columns, sorted by a hint that decides, and with the reason to be found (``hint="auto"``).
+draws the minutes on the free plan.  Two more tables, for 1,000 and for 10,000 contacts, have the
+worlds of `worlds.py`, in which skips have a reason: without columns, sorted by a hint that decides,
+and with the reason to be found (``hint="auto"``).
 
-    python benchmarks/requests.py [--seeds 3] [--plot requests.png]
+    python benchmarks/requests.py [--seeds 3] [--plot requests.png] [--only random|reasons]
 
 The apply phase (one request for each 1000 contacts) is the same for all and not counted; the
 library's confirming calls are.
@@ -18,7 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import lgamma, log
 from pathlib import Path
 
@@ -28,11 +29,9 @@ from ratios import print_ratio
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from support.bisection import bisect
+from worlds import Reasons, counts_of, reasons, search
 
-from kirim_pandas.grouptesting.attribution import Attribution
-from kirim_pandas.grouptesting.outcomes import Counts, Outcome, Positions, cut_batches
-from kirim_pandas.guesses.columns import CONNECTED_NUMBER, Column
-from kirim_pandas.guesses.search import Guesser
+from kirim_pandas.grouptesting.outcomes import Outcome, cut_batches
 
 PER_MINUTE = 60  # write requests on the free plan
 BATCH = 1000
@@ -99,93 +98,35 @@ WORLDS = [
 ]
 
 
-@dataclass(frozen=True)
-class Reasons:
-    """Worlds of ten batches in random order: the outcomes, columns, and the perfect hint."""
-
-    outcomes: np.ndarray
-    columns: list[Column]
-    hint: np.ndarray
-
-
-def reasons(rng: np.random.Generator) -> dict[str, Reasons]:
-    """Make the worlds in which skips have a reason, and one in which they have none."""
-    size = 10 * BATCH
-    number, source, city = (rng.integers(0, values, size) for values in (6, 8, 5))
-    day = rng.permutation(size) // 9
-    listed = rng.random(size) >= 0.05
-    frame = [
-        Column("source", source.astype(np.int32)),
-        Column("city", city.astype(np.int32)),
-        Column("day", day.astype(np.int32), ordered=True),
-        Column("the place in the frame", np.arange(size, dtype=np.int32), ordered=True),
-    ]
-
-    def account(shown: np.ndarray) -> list[Column]:
-        return [*frame, Column(CONNECTED_NUMBER, shown.astype(np.int32))]
-
-    def by(marked: np.ndarray, hint: np.ndarray, columns: list[Column]) -> Reasons:
-        outcomes = np.where(marked, Outcome.TEAM_MISMATCH, Outcome.APPLIED).astype(np.int8)
-        return Reasons(outcomes, columns, hint)
-
-    exceptions = rng.random(size) < 0.01
-    cells = (rng.random((8, 5)) < 0.3)[source, city]
-    foreign = by(~listed, listed, account(np.where(listed, number + 1, 0)))
-    foreign.outcomes[~listed] = Outcome.CROSS_ORG
-    earlier = by(number < 2, number < 2, [])
-    known = np.argsort(earlier.outcomes, kind="stable")
-    again = Reasons(earlier.outcomes[known], [], earlier.hint[known])
-    return {
-        "number decides (3 of 6)": by(number < 3, number, account(number)),
-        "number, 1 % exceptions": by((number < 3) ^ exceptions, number, account(number)),
-        "5 % foreign, list read": foreign,
-        "source decides (3 of 8)": by(source < 3, source, frame),
-        "two columns together": by(cells, source * 5 + city, frame),
-        "a cut in a date": by(day < 300, day < 300, frame),
-        "second label of the team": again,
-        "no reason, 5 %": by(rng.random(size) < 0.05, np.zeros(size, dtype=int), frame),
-    }
-
-
-def search(
-    outcomes: np.ndarray, columns: list[Column] | None, groups: np.ndarray | None = None
-) -> int:
-    """Name all contacts, and return the probes; with columns guesses are made and checked."""
-
-    def ask(positions: Positions) -> Counts:
-        return Counts(*(int(n) for n in np.bincount(outcomes[positions], minlength=4)[1:]))
-
-    attribution, probes = Attribution(len(outcomes), groups=groups), 0
-    for batch in cut_batches(len(outcomes)):
-        attribution.add_batch(batch, ask(batch))
-    guesser = Guesser(columns or [])
-    while True:
-        if columns and not guesser.suppose(attribution):
-            guesser.explore(attribution)
-        asked = attribution.next_round()
-        if not asked:
-            break
-        probes += len(asked)
-        attribution.tell([ask(probe) for probe in asked])
-    assert (attribution.confirmed() == outcomes).all(), "a wrong outcome"
-    return probes
-
-
-def print_reasons(seeds: int) -> None:
+def print_reasons(seeds: int, size: int) -> None:
     """Print the probes of the worlds with a reason, means over seeds."""
-    print("\n| 10 batches in random order | no columns | perfect hint | auto |\n|---|--:|--:|--:|")
-    worlds = [reasons(np.random.default_rng(seed)) for seed in range(seeds)]
+    print(
+        f"\n| {size:,} contacts in random order | bisection | no columns | perfect hint | found ",
+        end="",
+    )
+    print("| floor |\n|---|--:|--:|--:|--:|--:|")
+    worlds = [reasons(np.random.default_rng(seed), size) for seed in range(seeds)]
     for name in worlds[0]:
-        rows = []
-        for made in (world[name] for world in worlds):
-            order = np.argsort(made.hint, kind="stable")
-            hinted = search(made.outcomes[order], None, made.hint[order].astype(np.int64))
-            as_sent = made.hint.astype(np.int64) if name.startswith("second") else None
-            auto = search(made.outcomes, made.columns, as_sent)
-            shuffled = np.random.default_rng(seeds).permutation(len(order))
-            rows.append((search(made.outcomes[shuffled], None), hinted, auto))
+        rows = [measure_reasons(world[name], seed) for seed, world in enumerate(worlds)]
         cells = " | ".join(f"{mean:.1f}" for mean in np.mean(rows, axis=0))
         print(f"| {name} | {cells} |", flush=True)
+
+
+def measure_reasons(made: Reasons, seed: int) -> tuple[float, ...]:
+    """Return the probes of bisection, without columns, with the hint, with columns; the floor.
+
+    The first, the second and the floor are those of the same outcomes in random places.
+    """
+    order = np.argsort(made.hint, kind="stable")
+    hint = made.hint.astype(np.int64)
+    shuffled = made.outcomes[np.random.default_rng(seed).permutation(len(order))]
+    return (
+        bisection_of(shuffled),
+        search(shuffled, None),
+        search(made.outcomes[order], None, hint[order]),
+        search(made.outcomes, made.columns, hint if made.known else None),
+        floor(shuffled),
+    )
 
 
 def _log2_ways(total: int, *parts: int) -> float:
@@ -249,27 +190,23 @@ def floor(outcomes: np.ndarray) -> float:
     return sum(_log2_ways(*batch) for batch in batches) / probe_bits(tuple(batches))
 
 
+def bisection_of(outcomes: np.ndarray) -> int:
+    """Return the probes of counted bisection."""
+    named, probes = bisect(len(outcomes), cut_batches(len(outcomes)), partial(counts_of, outcomes))
+    assert (named == outcomes).all(), "a wrong outcome"
+    return probes
+
+
 def measure(world: World, seed: int) -> tuple[int, float, int, int, float]:
     """Return contacts in mixed batches, floor, probes of bisection and of this, CPU seconds."""
     outcomes, groups = world.make(np.random.default_rng(seed))
-
-    def ask(positions: Positions) -> Counts:
-        counts = np.bincount(outcomes[positions], minlength=4)
-        return Counts(int(counts[1]), int(counts[2]), int(counts[3]))
-
-    batches = cut_batches(len(outcomes))
-    named, bisection = bisect(len(outcomes), batches, ask)
-    assert (named == outcomes).all()
+    bisection = bisection_of(outcomes)
     start = time.process_time()
-    attribution, probes = Attribution(len(outcomes), groups=groups), 0
-    for batch in batches:
-        attribution.add_batch(batch, ask(batch))
-    while asked := attribution.next_round():
-        probes += len(asked)
-        attribution.tell([ask(probe) for probe in asked])
-    assert (attribution.outcomes == outcomes).all(), "a wrong outcome"
+    probes = search(outcomes, None, groups)
+    seconds = time.process_time() - start
+    batches = cut_batches(len(outcomes))
     mixed = sum(len(batch) for batch in batches if len(np.unique(outcomes[batch])) > 1)
-    return mixed, floor(outcomes), bisection, probes, time.process_time() - start
+    return mixed, floor(outcomes), bisection, probes, seconds
 
 
 def main() -> int:
@@ -277,12 +214,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--only", choices=("random", "reasons"))
     options = parser.parse_args()
+    kept = options.only == "reasons" or print_random(options.seeds, options.plot)
+    if options.only != "random":
+        for size in (BATCH, 10 * BATCH):
+            print_reasons(options.seeds, size)
+    return int(not kept)
+
+
+def print_random(seeds: int, plot: Path | None) -> bool:
+    """Print and draw the worlds without a reason, means over seeds; tell whether it is as told."""
     print("| world | one call a contact | bisection | kirim-pandas | floor | × floor | worst |")
     print("|---|--:|--:|--:|--:|--:|--:|")
     rows, ratios, peers, worst, seconds, requests = [], [], [], 0.0, 0.0, 0
     for world in WORLDS:
-        runs = np.array([measure(world, seed) for seed in range(options.seeds)])
+        runs = np.array([measure(world, seed) for seed in range(seeds)])
         mixed, least, bisection, probes, _ = runs.mean(axis=0)
         ratio = (runs[:, 3] / runs[:, 1]).mean()
         most = (runs[:, 3] / runs[:, 1]).max()
@@ -301,16 +248,15 @@ def main() -> int:
         )
         rows.append((world.name, mixed, bisection, probes))
     print(
-        f"\nMean over the {len(ratios)} random worlds, {options.seeds} seeds each: "
+        f"\nMean over the {len(ratios)} random worlds, {seeds} seeds each: "
         f"{np.mean(ratios):.3f} × the floor (bisection {np.mean(peers):.2f} ×), "
         f"worst single run {worst:.3f} ×. Planning and decoding: "
         f"{1000 * seconds / requests:.1f} ms of CPU a request."
     )
-    print_reasons(options.seeds)
-    if options.plot:
-        draw(rows, options.plot)
+    if plot:
+        draw(rows, plot)
     kept = print_ratio("probes_by_floor_mean", float(np.mean(ratios)), at_most=MOST_MEAN)
-    return int(not (print_ratio("probes_by_floor_worst", worst, at_most=MOST_EVER) and kept))
+    return print_ratio("probes_by_floor_worst", worst, at_most=MOST_EVER) and kept
 
 
 def draw(rows: list[tuple[str, float, float, float]], path: Path) -> None:
