@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Resolve,
         ResumeOptions,
         SegmentOptions,
+        SegmentsPlan,
         SyncOptions,
     )
 
@@ -558,6 +559,101 @@ class KirimAccessor:
 
         with ShortTraceback():
             return labeling.plan(order.prepare(self._obj, label_id, op, **options))
+
+    @with_signature_of(label_segments)
+    def plan_segments(
+        self,
+        by: Any,
+        labels: Mapping[Any, str] | str | None = None,
+        op: str = "attach",
+        *,
+        progress: ProgressChoice = True,
+        **options: Unpack[SegmentOptions],
+    ) -> SegmentsPlan:
+        """Tell what :meth:`label_segments` would do and cost; labels nobody, and makes no label.
+
+        Parameters
+        ----------
+        by, labels, op, exclusive, create, id_column, phone, email, team_id, hint, reads, resolve, \
+        max_requests, client, progress, journal
+            As for :meth:`label_segments`, so that a call can be planned by changing its verb.
+
+        Returns
+        -------
+        SegmentsPlan
+            As of :meth:`plan`, of all labels together; ``.labels`` is a DataFrame with a row for
+            each label and operation, its contacts and least requests; ``.new`` are the labels that
+            would be made, ``.notes`` what may not be expected: values that share a label, contacts
+            in several segments or in none, labels of several teams.
+
+        Raises
+        ------
+        InvalidInputError, ConfigurationError, KirimError
+            As for :meth:`label_segments`.
+
+        Examples
+        --------
+        >>> import kirim_pandas as kp
+        >>> with kp.sandbox.start(contacts=60, seed=1) as sandbox:
+        ...     df, label_ids = sandbox.contacts, sandbox.labels["id"]
+        ...     plan = df.kirim.plan_segments(
+        ...         [True] * 20 + [False] * 40, {True: label_ids[0], False: label_ids[1]},
+        ...         exclusive=True, client=sandbox.client(),
+        ...     )
+        >>> plan.labels["operation"].tolist(), plan.labels["contacts"].tolist(), plan.batches
+        (['attach', 'attach', 'detach', 'detach'], [20, 40, 40, 20], 4)
+        """
+        from kirim_pandas.verbs.segments.labeling import Asked, prepare
+        from kirim_pandas.verbs.segments.planning import planned
+
+        with ShortTraceback():
+            return planned(prepare(self._obj, Asked(by, labels, op, **options), progress))
+
+    @with_signature_of(sync_label)
+    def plan_sync(
+        self,
+        label: str,
+        members: Any,
+        *,
+        progress: ProgressChoice = True,
+        **options: Unpack[SyncOptions],
+    ) -> SegmentsPlan:
+        """Tell what :meth:`sync_label` would do and cost; labels nobody.
+
+        Parameters
+        ----------
+        label, members, since, leavers, id_column, phone, email, team_id, hint, reads, resolve, \
+        max_requests, client, progress, journal
+            As for :meth:`sync_label`.
+
+        Returns
+        -------
+        SegmentsPlan
+            As of :meth:`plan_segments`; ``.changes`` counts the contacts that ``entered``,
+            ``stayed`` and ``left``, and of those who left the ``absent``, who are in no row of the
+            frame. ``.notes`` say what it is compared with, and what cannot be known.
+
+        Raises
+        ------
+        InvalidInputError, ConfigurationError, KirimError
+            As for :meth:`sync_label`.
+
+        Examples
+        --------
+        >>> import kirim_pandas as kp
+        >>> with kp.sandbox.start(contacts=60, seed=1) as sandbox:
+        ...     df = sandbox.contacts.assign(buys=[True] * 20 + [False] * 40)
+        ...     plan = df.kirim.plan_sync("Newsletter", "buys", client=sandbox.client())
+        >>> plan.changes.to_dict()
+        {'entered': 20, 'stayed': 0, 'left': 0, 'absent': 0}
+        >>> plan.labels["contacts"].tolist()
+        [20, 40]
+        """
+        from kirim_pandas.verbs.segments.planning import planned
+        from kirim_pandas.verbs.segments.syncing import Asked, prepare
+
+        with ShortTraceback():
+            return planned(prepare(self._obj, Asked(label, members, **options), progress))
 
     def match_contacts(
         self,

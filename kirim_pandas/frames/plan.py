@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from math import ceil
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from kirim_pandas.frames.ids import ContactIds
 from kirim_pandas.frames.shapes import Kind, printable, remedy_for
 from kirim_pandas.grouptesting.outcomes import MAX_CONTACTS_PER_CALL
 
-__all__ = ["SKIP_SHARES", "Plan", "SegmentsPlan", "minutes_for", "plan_frame"]
+__all__ = [
+    "SKIP_SHARES",
+    "Plan",
+    "PlannedRun",
+    "SegmentsPlan",
+    "hint_values_of",
+    "minutes_for",
+    "plan_frame",
+    "plan_runs",
+]
 
 SKIP_SHARES: Final = (0.0, 0.01, 0.05, 0.20)
 """Shares of skipped contacts a plan is worked out for."""
@@ -32,7 +42,35 @@ BUCKET_SHARE: Final = 0.9
 
 _NO_HINT, _PERFECT_HINT = "none", "perfect"
 
-_SEGMENTS_TITLE = "Plan: a label for each segment (nothing was sent)"
+_Table: TypeAlias = tuple[list[str], list[list[str]]]
+"""Head and body of a table that people read."""
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run of some contacts of a frame.
+
+    Attributes
+    ----------
+    contacts : int
+        Distinct contacts.
+    hint_values : int
+        Distinct values of the hint among them; 0 without one.
+    asks : bool
+        Whether who is skipped is found out by probes.
+    batch_size : int
+        Contacts of one call.
+    """
+
+    contacts: int
+    hint_values: int = 0
+    asks: bool = True
+    batch_size: int = MAX_CONTACTS_PER_CALL
+
+    @property
+    def batches(self) -> int:
+        """The least it costs."""
+        return ceil(self.contacts / self.batch_size)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -74,6 +112,8 @@ class Plan:
         Read requests that the look-up took; they were made for this plan.
     not_found, ambiguous : int
         Rows for which it found nobody, or several contacts; not to be sent.
+    reached : int
+        Contacts that the question is about: all, or of several labels those that would get one.
     """
 
     rows: int
@@ -99,17 +139,19 @@ class Plan:
     reads: int = 0
     not_found: int = 0
     ambiguous: int = 0
+    reached: int = 0
 
     @property
     def minutes(self) -> float:
         """Minutes the batches wait for the given rate, without probes; 0 if they need not."""
         return minutes_for(self.batches, self.write_per_minute)
 
-    def _facts(self) -> list[str]:
-        lines = [*self._rows_in_words(), *(self._cost_in_words() if self.contacts else ())]
-        if self.contacts:
-            return lines
-        return [*lines, f"{'' if self.rows else 'The segment is empty. '}Nothing would be sent."]
+    def _blocks(self) -> list[str | _Table]:
+        """What people read: lines, and tables."""
+        rows = self._rows_in_words()
+        if not self.batches:
+            return [*rows, f"{'' if self.rows else 'The segment is empty. '}Nothing would be sent."]
+        return [*rows, *self._cost_in_words(), *([self._cells()] if self._has_table else ())]
 
     def _rows_in_words(self) -> list[str]:
         padded, twice = _count(self.stripped, "row"), _count(self.duplicates, "row")
@@ -168,14 +210,14 @@ class Plan:
 
     @property
     def _has_table(self) -> bool:
-        return self.contacts > 0 and self.resolve != "batches"
+        return self.batches > 0 and self.resolve != "batches"
 
     def _title(self) -> str:
         what = " ".join(part for part in (self.operation, self.label_name or self.label_id) if part)
         return f"Plan: {what} (nothing was sent)" if what else "Plan (nothing was sent)"
 
-    def _cells(self) -> tuple[list[str], list[list[str]]]:
-        """Head and body of the table people read: one line a share, from the least to the most."""
+    def _cells(self) -> _Table:
+        """One line a share, from the least to the most."""
         shares = self.table["skipped_share"].unique()
         by_hint = {
             hint: self.table[self.table["hint"] == hint].set_index("skipped_share")
@@ -191,93 +233,100 @@ class Plan:
         return ["skipped", "least requests", "most requests"], body
 
     def __repr__(self) -> str:
-        lines = [self._title(), *self._facts()]
-        if self._has_table:
-            head, body = self._cells()
-            widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
-            lines += [
-                "  " + "   ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True))
-                for line in [head, *body]
-            ]
-        return printable("\n".join(lines))
+        blocks = (_text_of(block) for block in self._blocks())
+        return printable("\n".join([self._title(), *blocks]))
 
     def _repr_html_(self) -> str:
-        facts = Markup("<br>").join(self._facts())
+        blocks = Markup("").join(map(_html_of, self._blocks()))
         return str(
-            Markup('<div class="kirim-plan"><strong>{}</strong><br>{}{}</div>').format(
-                self._title(), facts, self._html_table() if self._has_table else ""
+            Markup('<div class="kirim-plan"><strong>{}</strong><br>{}</div>').format(
+                self._title(), blocks
             )
-        )
-
-    def _html_table(self) -> Markup:
-        head, body = self._cells()
-        rows = [Markup("").join(map(Markup("<td>{}</td>").format, line)) for line in body]
-        return Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(
-            Markup("").join(map(Markup("<th>{}</th>").format, head)),
-            Markup("").join(map(Markup("<tr>{}</tr>").format, rows)),
         )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SegmentsPlan:
-    """What labels would be attached to whom, and detached from whom; nothing was sent.
+class SegmentsPlan(Plan):
+    """What several runs would do as one: a label for each segment, or one kept in step.
+
+    All attributes of :class:`Plan` are there, of all runs together: `batches`, and in `table` the
+    requests and minutes, from the least to the most.
 
     Attributes
     ----------
-    rows, contacts : int
-        Of the frame; and distinct contacts that would get a label.
-    table : DataFrame
-        One row for each label and operation, in the order of sending: ``label_id``, ``label``,
-        ``operation`` (string), ``contacts``, ``requests`` (int64; the least).
+    labels : DataFrame
+        One row for each label and operation, in the order of sending: ``label_id`` (string, NA
+        for a label that would be made), ``label``, ``operation`` (string), ``contacts``,
+        ``requests`` (int64; the least).
+    new : tuple of str
+        Labels that would be made.
+    changes : Series or None
+        Of a sync the contacts that ``entered``, ``stayed`` and ``left``, and of those who left
+        the ``absent``, who are in no row of the frame (int64).
     notes : tuple of str
-        What may not be expected, a sentence each.
-    write_per_minute : int
-        The rate that the minutes are reckoned with.
+        What may not be expected, and what cannot be known, a sentence each.
     """
 
-    rows: int
-    contacts: int
-    table: pd.DataFrame
-    notes: tuple[str, ...]
-    write_per_minute: int
+    labels: pd.DataFrame = field(default_factory=pd.DataFrame)
+    new: tuple[str, ...] = ()
+    changes: pd.Series[Any] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def customers(self) -> dict[str, int]:
-        """How many contacts would get each label, by its id."""
-        attached = self.table[self.table["operation"] == "attach"]
-        return dict(zip(attached["label_id"], attached["contacts"].tolist(), strict=True))
+        """How many contacts would get each label, by its id; a label to be made goes by name."""
+        attached = self.labels[self.labels["operation"] == "attach"]
+        ids = attached["label_id"].fillna(attached["label"])
+        return dict(zip(ids, attached["contacts"].tolist(), strict=True))
 
-    def _facts(self) -> list[str]:
-        requests = int(self.table["requests"].sum())
-        cost = _cost(requests, minutes_for(requests, self.write_per_minute))
-        return [
-            f"{_count(self.rows, 'row')}, {_count(self.contacts, 'contact')} to get a label.",
-            f"{cost} at least; finding out who was skipped takes more. The limit is "
-            f"{self.write_per_minute:,} a minute.",
-            *self.notes,
+    def _title(self) -> str:
+        what = "a label for each segment"
+        if self.changes is not None:
+            what = f"keep {self.label_name or 'a label'} in step"
+        return f"Plan: {what} (nothing was sent)"
+
+    def _blocks(self) -> list[str | _Table]:
+        blocks = super()._blocks()
+        place = len(self._rows_in_words())
+        table = [self._label_cells()] if len(self.labels) else []
+        changes = [] if self.changes is None else [_changes_in_words(self.changes)]
+        return [*blocks[:place], *changes, *table, *self.notes, *blocks[place:]]
+
+    def _label_cells(self) -> _Table:
+        named = self.labels[["operation", "label", "contacts", "requests"]]
+        body = [
+            [op, f"{label} (to be made)" if label in self.new else label, f"{n:,}", f"{sent:,}"]
+            for op, label, n, sent in named.itertuples(index=False)
         ]
+        return ["run", "label", "contacts", "least requests"], body
 
-    def _lines(self) -> list[list[str]]:
-        to = {"attach": "to", "detach": "from"}
-        named = self.table[["operation", "label", "contacts"]].itertuples(index=False)
-        return [[f"{op} {label} {to[op]}", f"{contacts:,}"] for op, label, contacts in named]
 
-    def __repr__(self) -> str:
-        lines = [f"  {what} {contacts} contacts" for what, contacts in self._lines()]
-        return printable("\n".join([_SEGMENTS_TITLE, *self._facts(), *lines]))
+def _changes_in_words(changes: pd.Series[Any]) -> str:
+    entered, stayed, left, absent = changes[["entered", "stayed", "left", "absent"]].tolist()
+    told = f"{entered:,} entered, {stayed:,} stayed, {left:,} left"
+    return f"{told} ({absent:,} of them are in no row of the frame)." if absent else f"{told}."
 
-    def _repr_html_(self) -> str:
-        row = Markup("<tr><td>{}</td><td>{}</td></tr>")
-        table = Markup("<table><thead>{}</thead><tbody>{}</tbody></table>").format(
-            Markup("<tr><th>run</th><th>contacts</th></tr>"),
-            Markup("").join(row.format(*line) for line in self._lines()),
-        )
-        facts = Markup("<br>").join(self._facts())
-        return str(
-            Markup('<div class="kirim-plan"><strong>{}</strong><br>{}{}</div>').format(
-                _SEGMENTS_TITLE, facts, table
-            )
-        )
+
+def _text_of(block: str | _Table) -> str:
+    if isinstance(block, str):
+        return block
+    head, body = block
+    widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
+    return "\n".join(
+        "  " + "   ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True))
+        for line in [head, *body]
+    )
+
+
+def _html_of(block: str | _Table) -> Markup:
+    if isinstance(block, str):
+        return Markup("{}<br>").format(block)
+    head, body = block
+    rows = [Markup("").join(map(Markup("<td>{}</td>").format, line)) for line in body]
+    return Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(
+        Markup("").join(map(Markup("<th>{}</th>").format, head)),
+        Markup("").join(map(Markup("<tr>{}</tr>").format, rows)),
+    )
 
 
 def plan_frame(
@@ -320,45 +369,109 @@ def plan_frame(
     Plan
         Shows itself as text and in a notebook; ``.table`` is its frame.
     """
-    batches = ceil(ids.contacts / batch_size)
-    # A hint that decides the skips has two values at least: of those skipped and the others.
-    hint_values = 0 if ids.groups is None else len(np.unique(ids.groups))
-    asks = ids.contacts > 0 and resolve != "batches"
-    lines: list[tuple[float, str, int, float]] = []
-    for share in SKIP_SHARES:
-        probes = ceil(requests_for(ids.contacts, share)) if asks and share > 0 else 0
-        explained = max(PROBES_PER_HINT_VALUE * max(2, hint_values), batches + PROBES_OF_A_PATTERN)
-        hinted = min(probes, explained)
-        for hint, extra in ((_NO_HINT, probes), (_PERFECT_HINT, hinted)):
-            requests = min(batches + extra, max_requests or batches + extra)
-            minutes = minutes_for(requests, write_per_minute)
-            lines.append((float(share), hint, requests, minutes))
-    table = pd.DataFrame(lines, columns=["skipped_share", "hint", "requests", "minutes"])
+    hint_values, asks = hint_values_of(ids.groups), resolve != "batches"
+    run = PlannedRun(ids.contacts, hint_values, asks, batch_size)
+    costs = _costs([run], requests_for, write_per_minute, max_requests)
     return Plan(
-        rows=ids.rows,
-        contacts=ids.contacts,
-        duplicates=ids.duplicates,
-        missing=ids.missing,
-        malformed=ids.malformed,
-        stripped=ids.stripped,
-        source=ids.source,
-        batches=batches,
+        batches=run.batches,
+        reached=ids.contacts,
+        table=costs,
         write_per_minute=write_per_minute,
-        table=table.astype({"hint": "string", "requests": np.int64}),
-        malformed_kinds=ids.malformed_kinds,
-        hint=ids.hint,
-        hint_values=hint_values,
         resolve=resolve,
         max_requests=max_requests,
         limit_is_known=limit_is_known,
         label_id=label_id,
         label_name=label_name,
         operation=operation,
-        looked_up=ids.looked_up,
-        reads=ids.reads,
-        not_found=ids.not_found,
-        ambiguous=ids.ambiguous,
+        **_found(ids),
     )
+
+
+def plan_runs(
+    ids: ContactIds,
+    runs: Sequence[PlannedRun],
+    *,
+    requests_for: Callable[[int, float], float],
+    write_per_minute: int,
+    max_requests: int | None,
+    **about: Any,
+) -> SegmentsPlan:
+    """Work out what several runs over a frame would cost together.
+
+    Parameters
+    ----------
+    ids
+        What was found in the frame.
+    runs
+        In the order of sending.
+    requests_for, write_per_minute, max_requests
+        As for `plan_frame`.
+    about
+        The other attributes of `SegmentsPlan`.
+    """
+    return SegmentsPlan(
+        batches=sum(run.batches for run in runs),
+        table=_costs(runs, requests_for, write_per_minute, max_requests),
+        write_per_minute=write_per_minute,
+        max_requests=max_requests,
+        **about,
+        **_found(ids),
+    )
+
+
+def hint_values_of(groups: NDArray[np.int64] | None) -> int:
+    """Count the values of a hint; 0 without one."""
+    return 0 if groups is None else len(np.unique(groups))
+
+
+def _costs(
+    runs: Sequence[PlannedRun],
+    requests_for: Callable[[int, float], float],
+    write_per_minute: int,
+    max_requests: int | None,
+) -> pd.DataFrame:
+    """Add the requests of all runs up, for each share of skipped contacts and hint."""
+    lines: list[tuple[float, str, int, float]] = []
+    for share in SKIP_SHARES:
+        sums = np.sum([_expected(run, share, requests_for) for run in runs] or [(0, 0)], axis=0)
+        for hint, total in zip((_NO_HINT, _PERFECT_HINT), sums.tolist(), strict=True):
+            requests = min(total, max_requests or total)
+            minutes = minutes_for(requests, write_per_minute)
+            lines.append((float(share), hint, requests, minutes))
+    table = pd.DataFrame(lines, columns=["skipped_share", "hint", "requests", "minutes"])
+    return table.astype({"hint": "string", "requests": np.int64})
+
+
+def _expected(
+    run: PlannedRun, share: float, requests_for: Callable[[int, float], float]
+) -> tuple[int, int]:
+    """Reckon the requests of a run: without a hint, and with one that decides the skips."""
+    asks = run.contacts > 0 and run.asks and share > 0
+    probes = ceil(requests_for(run.contacts, share)) if asks else 0
+    # A hint that decides the skips has two values at least: of those skipped and the others.
+    by_value = PROBES_PER_HINT_VALUE * max(2, run.hint_values)
+    explained = max(by_value, run.batches + PROBES_OF_A_PATTERN)
+    return run.batches + probes, run.batches + min(probes, explained)
+
+
+def _found(ids: ContactIds) -> dict[str, Any]:
+    """Give what was found in a frame, as a plan has it."""
+    return {
+        "rows": ids.rows,
+        "contacts": ids.contacts,
+        "duplicates": ids.duplicates,
+        "missing": ids.missing,
+        "malformed": ids.malformed,
+        "stripped": ids.stripped,
+        "source": ids.source,
+        "malformed_kinds": ids.malformed_kinds,
+        "hint": ids.hint,
+        "hint_values": hint_values_of(ids.groups),
+        "looked_up": ids.looked_up,
+        "reads": ids.reads,
+        "not_found": ids.not_found,
+        "ambiguous": ids.ambiguous,
+    }
 
 
 def minutes_for(requests: float, write_per_minute: float) -> float:

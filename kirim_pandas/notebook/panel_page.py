@@ -37,7 +37,7 @@ class Planned(Protocol):
     """A plan, as a page shows it and asks about it."""
 
     @property
-    def contacts(self) -> int:
+    def reached(self) -> int:
         """Distinct contacts that would be labeled."""
 
     def _repr_html_(self) -> str: ...

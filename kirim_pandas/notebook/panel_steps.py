@@ -188,7 +188,7 @@ class StepsWidgets:
         self.question.value = framed(
             Markup("<p><strong>{}?</strong></p>").format(question[0].upper() + question[1:])
         )
-        self.yes.description = f"Yes, {many(plan.contacts, 'customer')}"
+        self.yes.description = f"Yes, {many(plan.reached, 'customer')}"
         self._sure.layout.display = None
         self.attempts.told.value = ""
 

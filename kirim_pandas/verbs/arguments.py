@@ -11,7 +11,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
     from kirim_pandas.frames.charts import Split
-    from kirim_pandas.frames.plan import Plan
+    from kirim_pandas.frames.plan import Plan, SegmentsPlan
     from kirim_pandas.frames.reports import Report
     from kirim_pandas.frames.summary import By
     from kirim_pandas.notebook.job import LabelJob
@@ -35,6 +35,7 @@ __all__ = [
     "Resolve",
     "ResumeOptions",
     "SegmentOptions",
+    "SegmentsPlan",
     "Split",
     "SyncOptions",
 ]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kirim_pandas.api.models import Label
     from kirim_pandas.journal.store import Journal, RunRecord
 
-__all__ = ["guessed", "with_earlier_runs"]
+__all__ = ["guessed", "labels_known", "with_earlier_runs"]
 
 MOST_RUNS = 30
 """Runs that are looked at, the newest first."""
@@ -113,11 +113,11 @@ def _is_own(run: RunRecord, client: Client) -> bool:
 
 def _teams(client: Client, label_ids: set[str], *, reads: bool) -> dict[str, str]:
     """Return the team of each label of which it is known."""
-    labels = _labels(client, label_ids if reads and len(label_ids) > 1 else set())
+    labels = labels_known(client, label_ids if reads and len(label_ids) > 1 else set())
     return {label.id: label.team_id for label in labels if label.team_id}
 
 
-def _labels(client: Client, needed: set[str]) -> list[Label]:
+def labels_known(client: Client, needed: set[str]) -> list[Label]:
     """Return the labels that are known, and read them where one that is needed is not."""
     labels = session.remembered_labels(client)
     if needed.difference(label.id for label in labels):

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from kirim_pandas import session
@@ -16,7 +15,6 @@ from kirim_pandas.frames.exports import save_csv
 from kirim_pandas.frames.plan import Plan, SegmentsPlan
 from kirim_pandas.frames.reports import Report
 from kirim_pandas.frames.results import RUN_ID_ATTR
-from kirim_pandas.grouptesting.outcomes import MAX_CONTACTS_PER_CALL
 from kirim_pandas.notebook.job import LabelJob
 from kirim_pandas.notebook.panel import Choices, Panel
 from kirim_pandas.notebook.panel_segments import SegmentChoices
@@ -26,6 +24,7 @@ from kirim_pandas.verbs.door import client_problems, refuse
 from kirim_pandas.verbs.order import Order, prepare
 from kirim_pandas.verbs.segments import jobs
 from kirim_pandas.verbs.segments import labeling as segments
+from kirim_pandas.verbs.segments.planning import planned
 from kirim_pandas.verbs.segments.prepared import Prepared
 
 if TYPE_CHECKING:
@@ -113,25 +112,7 @@ class _Segments(_Tasks):
     """What the page of segments works with."""
 
     def plan(self, chosen: SegmentChoices) -> SegmentsPlan:
-        prepared = self._prepared(chosen)
-        orders = prepared.orders
-        reached = [order.contact_ids for order in orders if order.operation == "attach"]
-        contacts = np.array([len(order.contact_ids) for order in orders], dtype=np.int64)
-        table = pd.DataFrame(
-            {
-                "label_id": [order.label_id for order in orders],
-                "label": [order.label_name for order in orders],
-                "operation": [order.operation for order in orders],
-            },
-            dtype="string",
-        ).assign(contacts=contacts, requests=-(-contacts // MAX_CONTACTS_PER_CALL))
-        return SegmentsPlan(
-            prepared.rows,
-            len(set().union(*reached)),
-            table,
-            prepared.notes,
-            labeling.pace(self._service.client()),
-        )
+        return planned(self._prepared(chosen))
 
     def start(self, chosen: SegmentChoices) -> LabelJob:
         return jobs.start_series(self._prepared(chosen).begun(quiet=True))  # the plan has told

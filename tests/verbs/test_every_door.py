@@ -58,6 +58,9 @@ def doors(world):
     frame, people = box.contacts, box.contacts.drop(columns="contact_id")
     usual = {"client": client, "progress": False}
 
+    segments = {"by": [True] * 30, "labels": {True: label}}
+    sync = {"label": label, "members": [True] * 30}
+
     def label_with(verb, **wrong):
         return verb(**{"label_id": label, "op": "attach", "client": client, **wrong})
 
@@ -65,6 +68,22 @@ def doors(world):
         "bulk_label": lambda **wrong: label_with(frame.kirim.bulk_label, **wrong),
         "bulk_label_job": lambda **wrong: label_with(frame.kirim.bulk_label_job, **wrong),
         "plan": lambda **wrong: label_with(frame.kirim.plan, **wrong),
+        "label_segments": lambda **wrong: frame.kirim.label_segments(**segments | usual | wrong),
+        "label_segments_job": lambda **wrong: frame.kirim.label_segments_job(
+            **segments | {"client": client, **wrong}
+        ),
+        "plan_segments": lambda **wrong: frame.kirim.plan_segments(**segments | usual | wrong),
+        "sync_label": lambda **wrong: frame.kirim.sync_label(**sync | usual | wrong),
+        "sync_label_job": lambda **wrong: frame.kirim.sync_label_job(
+            **sync | {"client": client, **wrong}
+        ),
+        "plan_sync": lambda **wrong: frame.kirim.plan_sync(**sync | usual | wrong),
+        "undo": lambda **wrong: kp.undo(**{"run_id": "run_x", **usual, **wrong}),
+        "undo_job": lambda **wrong: kp.undo_job(**{"run_id": "run_x", "client": client, **wrong}),
+        "resume_job": lambda **wrong: kp.resume_job(
+            **{"run_id": "run_x", "client": client, **wrong}
+        ),
+        "df.resume": lambda **wrong: frame.kirim.resume(**{"run_id": "run_x", **usual, **wrong}),
         "match_contacts": lambda **wrong: people.kirim.match_contacts(
             **{"phone": "phone_number", **usual, **wrong}
         ),
@@ -103,6 +122,18 @@ ARGUMENTS = {
     "bulk_label_job": "label_id op id_column team_id hint reads resolve max_requests client "
     "journal",
     "plan": "label_id op id_column team_id hint reads resolve max_requests client journal",
+    "label_segments": "by labels op exclusive create id_column phone email team_id hint reads "
+    "resolve max_requests client journal progress",
+    "label_segments_job": "by labels client",
+    "plan_segments": "by labels client progress",
+    "sync_label": "label members since leavers id_column phone email team_id hint reads "
+    "resolve max_requests client journal progress",
+    "sync_label_job": "label members client",
+    "plan_sync": "label members client progress",
+    "undo": "run_id client progress journal",
+    "undo_job": "run_id client journal",
+    "resume_job": "run_id resolve max_requests client journal",
+    "df.resume": "run_id id_column resolve max_requests client progress journal",
     "match_contacts": "phone email country client progress max_age",
     "resume": "run_id resolve max_requests client progress journal",
     "result": "run_id journal",
@@ -128,8 +159,10 @@ ARGUMENTS = {
     "choose_hint": "column",
     "job.result": "timeout_seconds",
 }
-FITTING = {  # a frame is data, and a number of tries
+SEGMENT_VERBS = ("label_segments", "label_segments_job", "plan_segments")
+FITTING = {  # a frame is data, a dictionary or a Series names labels; and a number of tries
     ("report", "data", "frame"),
+    *((verb, "labels", kind) for verb in SEGMENT_VERBS for kind in ("dict", "Series")),
     ("connect", "max_tries", "Decimal"),
     ("connect", "patience_seconds", "Decimal"),
     ("connect", "max_tries", "array without a length"),

@@ -424,3 +424,65 @@ def test_contacts_are_looked_up_by_phone(box, labels):
     check_rows(box, df[found], labels, result[found])
     check_members(box, df[found], labels)
     assert result.loc[~found, "reason"].isin(["missing_id", "not_found"]).all()
+
+
+def test_a_plan_of_segments_is_what_the_call_does(box, labels):
+    """The runs of a plan, their contacts and least requests are those of the call."""
+    df, before = tiered(box).iloc[:100], len(box.requests())
+    options = {"exclusive": True, "client": box.client()}
+    plan = df.kirim.plan_segments("tier", labels, **options)
+    assert writes(box, before) == 0
+    assert kp.runs().empty
+    segmented(df, labels, box, **options)
+    runs = kp.runs()[::-1]
+    assert plan.labels["label_id"].tolist() == runs["label_id"].tolist()
+    assert plan.labels["operation"].tolist() == runs["operation"].tolist()
+    assert plan.labels["contacts"].tolist() == runs["rows"].tolist()
+    least, most = plan.table["requests"].min(), plan.table["requests"].max()
+    assert least == plan.batches == plan.labels["requests"].sum() == 10
+    assert least <= runs["requests"].sum() <= most
+    assert plan.customers == {label_id: (df["tier"] == t).sum() for t, label_id in labels.items()}
+
+
+def test_a_plan_says_what_may_not_be_expected(box):
+    """Labels to be made, values of one label, contacts of two segments and of none: all is told."""
+    df = tiered(box).iloc[:50]
+    df = pd.concat([df.assign(tier="a"), df.iloc[:2].assign(tier="b")])
+    df["tier"] = pd.Categorical(df["tier"].where(np.arange(52) != 9), ["a", "b", "c", "d"])
+    before = len(box.labels)
+    plan = df.kirim.plan_segments(
+        "tier",
+        {"a": "New", "b": "Newer", "c": "Newer", "d": "Newest"},
+        create=True,
+        team_id=box.labels["team_id"].iloc[0],
+        client=box.client(),
+        max_requests=5,
+    )
+    assert len(box.labels) == before
+    assert plan.new == ("New", "Newer", "Newest")
+    assert plan.customers == {"New": 49, "Newer": 2}
+    assert plan.labels["label_id"].isna().all()
+    assert plan.table["requests"].max() == 5
+    for text in (
+        "New (to be made)",
+        "Several values are mapped to one label: Newer.",
+        "Labels that do not exist are made: New, Newer, Newest.",
+        "through several rows: 2; they",
+        "Labels for no row: Newest.",
+        "Contacts in no segment: 1.",
+        "2 rows of a contact that an earlier row has",
+        "5 requests at most",
+    ):
+        assert text in repr(plan)
+        assert text in plan._repr_html_()
+    nothing = df.iloc[:0].kirim.plan_segments("tier", {})
+    assert repr(nothing).endswith("Nothing would be sent.")
+
+
+def test_labels_of_two_teams_are_told_in_the_plan(box):
+    """Given by their ids, labels are read once, so that the plan can tell of their teams."""
+    df = tiered(box).iloc[:100]
+    one = box.labels.drop_duplicates("team_id")["id"].tolist()
+    plan = df.kirim.plan_segments("tier", {"a": one[0], "b": one[1]}, client=box.client())
+    assert "The labels belong to 2 teams" in repr(plan)
+    assert plan.labels["label"].tolist() == ["VIP", "VIP"]  # each team has one of that name

@@ -304,3 +304,32 @@ def test_a_series_is_forgotten_and_looked_into_as_one(box, label):
     for gone in (kp.forget, kp.calls, kp.result):
         with pytest.raises(kp.InvalidInputError, match="There is no run"):
             gone(series)
+
+
+def test_a_plan_of_a_sync_is_what_the_call_does(box, label):
+    """Who entered, stayed and left, and what is sent, is told before, and what cannot be known."""
+    df = spread(box).reset_index(drop=True)
+    first = synced(box, df, label, df["spend"] > 60)
+    rest = df.iloc[100:]
+    options = {"since": "last", "client": box.client()}
+    before = len(box.requests())
+    plans = [
+        rest.kirim.plan_sync(label, rest["spend"] > 50, leavers=leavers, **options)
+        for leavers in (None, "detach")
+    ]
+    assert sent(box, before) == []
+    for plan in plans:
+        assert f"Compared with {first.attrs['kirim_run_id']}. Who set the label" in repr(plan)
+        assert f"({plan.changes['absent']} of them are in no row" in plan._repr_html_()
+    assert "keep the label: " in repr(plans[0])
+    assert "keep the label: " not in repr(plans[1])
+    result = synced(box, rest, label, rest["spend"] > 50, leavers="detach", **options)
+    writes = [len(ids) for ids in sent(box, before)]
+    counts = result["change"].value_counts()
+    assert plans[1].changes.drop("absent").to_dict() == counts.to_dict()
+    assert plans[1].changes["absent"] == len(result) - len(rest)
+    assert plans[1].labels["operation"].tolist() == ["attach", "detach"]
+    assert plans[1].labels["contacts"].tolist() == [writes[0], writes[-1]]
+    assert plans[1].batches == 2
+    again = rest.kirim.plan_sync(label, rest["spend"] > 50, client=box.client())
+    assert "Compared with nothing" in repr(again)

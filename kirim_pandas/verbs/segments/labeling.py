@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kirim_pandas import session
 from kirim_pandas.api.protocol import operation_problems
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.columns import listed
@@ -27,6 +26,7 @@ from kirim_pandas.verbs.door import (
     shown,
     used_client,
 )
+from kirim_pandas.verbs.earlier_runs import labels_known
 from kirim_pandas.verbs.lookups.label_names import absent, name_problems, resolved
 from kirim_pandas.verbs.order import Order, Rows, columns_of, option_problems
 from kirim_pandas.verbs.segments.mapping import Labels, Segments, segments_of
@@ -100,6 +100,10 @@ class Wanted:
         place = places.get_indexer(pd.Index(self._keys(self.ids.position, self.codes)))
         return frame_of_rows(self.ids, told, place, self.codes < 0)
 
+    def is_empty(self, label_id: str) -> bool:
+        """Whether no row is to carry a label."""
+        return not (self.codes == self.label_ids.index(label_id)).any()
+
     def _keys(self, contacts: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
         keys: NDArray[np.int64] = contacts.astype(np.int64) * self._count + labels
         return keys
@@ -111,15 +115,14 @@ class Wanted:
 
 def prepare(obj: Pandas, asked: Asked, progress: ProgressChoice) -> Prepared:
     """Check all that is asked; labels nobody, and reads only for names and look-ups."""
-    asked = replace(
-        asked, op=plain(asked.op), team_id=plain(asked.team_id), resolve=plain(asked.resolve)
-    )
+    names = ("op", "exclusive", "create", "team_id", "resolve")
+    asked = replace(asked, **{name: plain(getattr(asked, name)) for name in names})
     progress = plain(progress)
     contacts, found = _checked(obj, asked, progress)
     if not contacts.has_contacts or not found.labels:
         ids = contacts.ids(asked.client, progress=progress is True)
         nobody = Wanted(ids, np.full(ids.rows, -1), [], asked.op)
-        return Prepared([], nobody.arrange, ids.rows, asked.journal)
+        return Prepared([], nobody.arrange, ids.rows, asked.journal, ids=ids)
     client = used_client(asked.client)
     new = absent(found.labels, asked.team_id, client) if asked.create else []
     named = _named(found.labels, new, contacts, asked, client)
@@ -133,12 +136,14 @@ def prepare(obj: Pandas, asked: Asked, progress: ProgressChoice) -> Prepared:
         asked.journal,
         client,
         source=keep(obj, ids),
-        notes=tuple(_notes(found, set(rows.label_ids), new, client)),
+        notes=tuple(_notes(found, set(rows.label_ids) - set(new), new, asked, client)),
         new=tuple(new),
         team_id=asked.team_id,
         reads=asked.reads,
         max_requests=plain(asked.max_requests),
         names=asked.resolve == "rows",
+        ids=ids,
+        told=tuple(_told(rows, named, asked)),
     )
 
 
@@ -190,7 +195,7 @@ def _length_problems(labels: list[str], asked: Asked) -> list[str]:
     """Tell which labels cannot be made."""
     long = [shown(name) for name in labels if len(name) > MOST_CHARACTERS]
     told = f"labels: a label has at most {MOST_CHARACTERS} characters, more have {listed(long)}."
-    return [told] if asked.create and long else []
+    return [told] if asked.create is True and long else []
 
 
 def _wanted(
@@ -217,20 +222,40 @@ def _refuse_several(rows: Wanted, asked: Asked) -> None:
         )
 
 
-def _notes(found: Segments, label_ids: set[str], new: list[str], client: Client) -> list[str]:
+def _notes(
+    found: Segments, label_ids: set[str], new: list[str], asked: Asked, client: Client
+) -> list[str]:
     """Say what an analyst may not expect, a sentence each, before anything is sent."""
     notes = []
     if found.merged:
         notes.append(f"Several values are mapped to one label: {listed(found.merged)}.")
     if new:
         notes.append(f"Labels that do not exist are made: {listed(new)}.")
-    teams = {label.team_id for label in session.remembered_labels(client) if label.id in label_ids}
+    known = labels_known(client, label_ids if asked.reads and len(label_ids) > 1 else set())
+    teams = {label.team_id for label in known if label.id in label_ids}
     if len(teams) > 1:
         notes.append(
             f"The labels belong to {len(teams)} teams. A contact carries labels of its own team "
             "only; whoever is mapped to another's is skipped (team_mismatch)."
         )
     return notes
+
+
+def _told(rows: Wanted, named: dict[str, tuple[str, str | None]], asked: Asked) -> list[str]:
+    """Say what a plan tells beside the notes, a sentence each."""
+    contacts, _labels = rows.pairs
+    several = len(np.unique(contacts[1:][contacts[1:] == contacts[:-1]]))
+    empty = [name for name, (label_id, _) in named.items() if rows.is_empty(label_id)]
+    lines = {
+        f"Contacts in several segments, through several rows: {several:,}; they get the label of "
+        "each.": several,
+        f"Labels for no row: {listed(empty)}.": len(empty),
+        "Contacts in no segment: "
+        f"{(none := rows.ids.contacts - len(np.unique(contacts))):,}.": none,
+        "A label is taken off contacts of this frame alone. Who else has it is not known: the "
+        "service does not tell.": asked.exclusive,
+    }
+    return [line for line, holds in lines.items() if holds]
 
 
 # -- the runs ------------------------------------------------------------------------------

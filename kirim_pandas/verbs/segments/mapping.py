@@ -101,6 +101,10 @@ def _values_of(obj: Pandas, by: object, *, argument: str = "by") -> pd.Series[An
     if isinstance(by, pd.Series):
         return _aligned(by, index, argument)
     if isinstance(by, np.ndarray | pd.api.extensions.ExtensionArray | pd.Index | list):
+        if getattr(by, "ndim", 1) != 1:
+            raise InvalidInputError(
+                f"{argument}: found {described(by)}, expected one value for each row."
+            )
         if len(by) != len(index):
             raise InvalidInputError(
                 f"{argument}: {len(by):,} values were found, expected one for each of "

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -65,6 +65,12 @@ class Prepared:
         Whether who is skipped is named where a count shows one who has passed before.
     stayed : Stayed or None
         Of a sync, what it knows of those it does not send.
+    ids : ContactIds or None
+        The contacts of the frame; None where there is no frame.
+    told : tuple of str
+        What a plan tells beside `notes`: nothing unexpected.
+    changes : Series or None
+        Of a sync, how many contacts entered, stayed and left.
     """
 
     orders: list[Order]
@@ -80,6 +86,9 @@ class Prepared:
     max_requests: int | None = None
     names: bool = True
     stayed: Stayed | None = None
+    ids: ContactIds | None = None
+    told: tuple[str, ...] = ()
+    changes: pd.Series[Any] | None = None
 
     def carry_out(self, progress: ProgressChoice) -> pd.DataFrame:
         """Begin, and do all of it in this thread."""

@@ -33,7 +33,14 @@ from kirim_pandas.verbs.door import (
 from kirim_pandas.verbs.labeling import record_of
 from kirim_pandas.verbs.lookups.label_names import name_problems, resolved
 from kirim_pandas.verbs.order import Order, Rows, columns_of, new_run_id, option_problems
-from kirim_pandas.verbs.segments.changes import ENTERED, LEFT, STAYED, carried, changed
+from kirim_pandas.verbs.segments.changes import (
+    CHANGE_DTYPE,
+    ENTERED,
+    LEFT,
+    STAYED,
+    carried,
+    changed,
+)
 from kirim_pandas.verbs.segments.mapping import members_of
 from kirim_pandas.verbs.segments.prepared import (
     Prepared,
@@ -132,6 +139,9 @@ def prepare(obj: Pandas, asked: Asked, progress: ProgressChoice) -> Prepared:
         names=asked.resolve == "rows",
         stayed=plan.stayed,
         notes=tuple(_notes(before)),
+        ids=ids,
+        told=tuple(_told(plan)),
+        changes=plan.changes,
     )
 
 
@@ -144,7 +154,7 @@ def _checked(obj: Pandas, asked: Asked, progress: object) -> tuple[Rows, NDArray
         members = members_of(obj, asked.members)
     except InvalidInputError as error:
         raise InvalidInputError("\n".join([*problems, str(error)])) from None
-    if asked.leavers == "detach" and not contacts.has_contacts:
+    if shown(asked.leavers) == "'detach'" and not contacts.has_contacts:
         problems.append(
             "leavers='detach' was found with a frame without a contact: the label would be taken "
             "off everybody. kirim_pandas.undo(run_id) does that."
@@ -213,11 +223,35 @@ def _notes(before: Standing) -> list[str]:
     return [told] * before.forgotten
 
 
+def _told(plan: _Plan) -> list[str]:
+    """Say what a plan tells beside the notes, a sentence each."""
+    kept = int(plan.kept.sum())
+    left = [
+        f"Contacts who left, are in no row of the frame and keep the label: {kept:,}; "
+        "leavers='detach' takes it off."
+    ]
+    return [_compared(plan.since), *left * bool(kept)]
+
+
+def _compared(since: str | None) -> str:
+    if since is None:
+        return (
+            "Compared with nothing: contacts of the frame who are no members lose the label if "
+            "they have it. Who else has it is not known: the service does not tell."
+        )
+    return (
+        f"Compared with {since}. Who set the label or took it off by hand since then is not known: "
+        "the service does not tell."
+    )
+
+
 class _Plan:
     """Who entered, stayed and left, of the frame's contacts and of those who are gone from it.
 
     Attributes
     ----------
+    since : str or None
+        The sync or run that is compared with.
     in_frame, ids : ContactIds
         The contacts of the frame; and the same with a row more for each who is gone from it.
     change : int64 array
@@ -236,7 +270,7 @@ class _Plan:
     ) -> None:
         told = before.known
         away = told.index[~told.index.isin(ids.ids)].to_numpy(object)
-        self.in_frame, self.ids, self._since = ids, _with_more(ids, away), before.since
+        self.in_frame, self.ids, self.since = ids, _with_more(ids, away), before.since
         self.known = told.reindex(np.asarray(self.ids.ids))
         self.gone = np.arange(self.ids.contacts) >= ids.contacts
         member = np.append(is_member, np.zeros(len(away), dtype=np.bool_))
@@ -253,6 +287,13 @@ class _Plan:
         self.stays = was & ~self.enters & ~self.leaves
 
     @property
+    def changes(self) -> pd.Series[Any]:
+        """How many contacts entered, stayed and left, and who of these is in no row."""
+        counts = {name: self.change == code for code, name in enumerate(CHANGE_DTYPE.categories)}
+        counts["absent"] = self.gone & (self.change == LEFT)
+        return pd.Series({name: int(which.sum()) for name, which in counts.items()}, dtype="int64")
+
+    @property
     def kept(self) -> NDArray[np.bool_]:
         """Who is gone from the frame, and is left with the label."""
         kept: NDArray[np.bool_] = self.stays & self.gone & self.has
@@ -263,7 +304,7 @@ class _Plan:
         """What the next sync is to know beside what this one sends."""
         which = (~self.leaves & (self.change == STAYED)) | self.kept
         outcomes = outcomes_of(self.known[which])
-        return Stayed(self._since, self.ids.ids[which].tolist(), outcomes, self.kept[which])
+        return Stayed(self.since, self.ids.ids[which].tolist(), outcomes, self.kept[which])
 
 
 def _with_more(ids: ContactIds, away: NDArray[np.object_]) -> ContactIds:
