@@ -69,6 +69,9 @@ class Attribution:
         An `Outcome` for each position.
     probed : ndarray of bool
         Where probes were needed to know it.
+    stranded : int
+        Contacts for which the last round found nothing to ask, although they have no outcome, are
+        not given up, and might be asked about: a fault of this package, never of the service.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Attribution:
         self._resends = Resends()
         self._probe_size = probe_size
         self._search = Search(found, probe_size, groups, self._counters, self._log)
+        self.stranded = 0
         self._batches: list[Batch] = []
         self._contacts = 0
         self._waiting: list[Batch] = []  # with a remainder, until it is known what it means
@@ -137,16 +141,21 @@ class Attribution:
 
     def _next(self, budget: int | None) -> Asked:
         """Return the next probes, and who takes them and the replies."""
+        self.stranded = 0
         asked: Asked | None = None
-        if budget is None:
-            asked = self._seek(None)
         # What probes found counts for nothing until it is confirmed: keep those calls.
-        elif (free := budget - self._confirmer.reserve(self._batches)) > 0:
+        free = None if budget is None else budget - self._confirmer.reserve(self._batches)
+        if free is None or free > 0:
             asked = self._seek(free)
+            self.stranded = self._open_count() if asked is None else 0
         if asked is None:
             self._may_split = False  # what is put together over batches is not dealt by batch
             asked = self._confirmer.calls()[:budget], self._tell_confirming
         return asked
+
+    def _open_count(self) -> int:
+        """Return how many contacts of the batches have no outcome and are not given up."""
+        return len(self._found.open(np.flatnonzero(self._found.batch_of >= 0)))
 
     def _seek(self, budget: int | None) -> Asked | None:
         """Return the next probes of the search; None when it is over."""

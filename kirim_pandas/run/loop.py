@@ -223,6 +223,8 @@ class Run:
             expected = 0.0 if self._announced else self._attribution.expected_probes()
             probes = self._attribution.next_round(budget) or self._ask_again(budget)
             if not probes:
+                if stranded := self._attribution.stranded:
+                    raise RuntimeError(f"no question was found for {stranded} open contacts")
                 return
             self._ask(ProbeRound(probes, number=number), budget=budget)
             yield from self._announce(expected)

@@ -13,6 +13,7 @@ from kirim_pandas.errors import (
     ServerError,
     TransportError,
 )
+from kirim_pandas.grouptesting.frontier import Frontier
 from kirim_pandas.grouptesting.outcomes import Counts, Outcome
 from kirim_pandas.run.calls import Call, PastCall, Reply
 from kirim_pandas.run.events import (
@@ -696,3 +697,22 @@ def test_silence_is_told_within_three_seconds():
             stop.press()
     assert told == [(3.0, "no answer from the service yet, trying for up to 15 min")]
     assert event.state == "stopped"
+
+
+@pytest.mark.parametrize("round_", [1, 2, 4])
+def test_a_search_that_ends_before_all_is_found_says_so(monkeypatch, round_):
+    """Where no question is found for open contacts, that is told, and they stay unknown."""
+    rounds, whole = [], Frontier.next_plan
+
+    def next_plan(self, *args):
+        rounds.append(0)
+        return whole(self, *args) if len(rounds) < round_ else None
+
+    monkeypatch.setattr(Frontier, "next_plan", next_plan)
+    service = ModelService(random_world(1500, 0.02))
+    ended = go(service)[-1]
+    assert ended.state == "failed"
+    assert "itself failed" in str(ended.error)
+    open_ = int((ended.outcomes.outcome == Outcome.UNDETERMINED).sum())
+    assert f"for {open_} open contacts" in str(ended.error)
+    assert_true(service, ended.outcomes)
