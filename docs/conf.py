@@ -39,6 +39,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "error_texts",
+    "nothing_outside",
 ]
 default_role = "code"
 nitpicky = True
@@ -65,6 +66,7 @@ html_extra_path = ["_static/front"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's system is
 html_sidebars = {"docs/index": [], "CHANGELOG": []}
 html_theme_options = {
     "logo": {"text": "kirim-pandas", "alt_text": "kirim-pandas"},

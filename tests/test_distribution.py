@@ -5,8 +5,11 @@ import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import venv
 import zipfile
+from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -80,6 +83,39 @@ def test_notebooks_are_released_without_keys(sdist):
     assert len(notebooks) == len([*(ROOT / "notebooks").glob("*.ipynb")])
     for notebook in notebooks:
         assert not KEY.search(sdist.extractfile(notebook).read().decode()), notebook.name
+
+
+def dependencies():
+    """Every package that the metadata name, for any use, but this one."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lists = project["dependencies"], *project["optional-dependencies"].values()
+    names = {re.match(r"[\w-]+", one)[0] for listed in lists for one in listed}
+    return names - {project["name"]}
+
+
+def licences_told():
+    """What docs/licences.md says: package to licence, as its tables have them."""
+    page = (ROOT / "docs" / "licences.md").read_text()
+    for names, licence in re.findall(r"^\| (`.+?) \| (.+?) \|", page, flags=re.MULTILINE):
+        yield from ((name, licence) for name in re.findall(r"`([\w-]+)`", names))
+
+
+def licence_in_metadata(name):
+    """What an installed package says of its licence, wherever it says it."""
+    about = metadata.metadata(name)
+    said = [about["License-Expression"], about["License"], *(about.get_all("Classifier") or [])]
+    return " ".join(one for one in said if one).replace("Python Software Foundation", "PSF")
+
+
+def test_every_dependency_has_its_licence_on_the_page():
+    """The page of licences has each dependency once, and the licence that it says itself."""
+    told = dict(licences_told())
+    assert sorted(name for name, _ in licences_told()) == sorted(dependencies())
+    for name, licence in told.items():
+        with suppress(metadata.PackageNotFoundError):  # what only docs and dev need may be absent
+            families = re.findall(r"BSD|MIT|Apache|MPL|ISC|PSF", licence)
+            assert families
+            assert [one for one in families if one not in licence_in_metadata(name)] == [], name
 
 
 @pytest.mark.index

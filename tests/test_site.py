@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import error_texts
+import nothing_outside
 import pytest
 
 import kirim_pandas as kp
@@ -96,3 +97,34 @@ def test_every_page_is_in_the_table_of_contents(folder):
     for page in (DOCS / folder).glob("*.md"):
         if page.name != "index.md":
             assert re.search(rf"^{page.stem}$", index, flags=re.MULTILINE), page.name
+
+
+INSIDE = {
+    "page.html": '<link rel="canonical" href="https://a.example/"><a href="https://a.example">'
+    '<img src="_images/a.png"><script src="/a.js"></script><p>url(https://a.example)</p>'
+    '<style>@import "a.css"; p { background: url(data:image/png;base64,AA) }</style>',
+    "style.css": '/* see https://a.example */ @font-face { src: url("../a.woff2") }',
+    "script.js": 'const svg = "http://www.w3.org/2000/svg"; import("./a.js"); a.href = "b.html";',
+}
+OUTSIDE = {
+    "link.html": '<link rel="stylesheet" href="https://a.example/a.css">',
+    "script.html": '<script src="//a.example/a.js"></script>',
+    "set.html": '<img srcset="a.png 1x, https://a.example/a.png 2x">',
+    "import.html": '<script type="module">import a from "https://a.example/a.js"</script>',
+    "style.html": '<p style="background: url(https://a.example/a.png)">',
+    "block.html": "<style>p { background: url(https://a.example/a.png) }</style>",
+    "use.svg": '<svg><use xlink:href="https://a.example/a.svg"/></svg>',
+    "font.css": "@font-face { src: url(https://a.example/a.woff2) }",
+    "sheet.css": '@import "https://a.example/a.css";',
+    "fetch.js": 'fetch("https://a.example/a.json")',
+    "script.mjs": 's.src="https://a.example/a.js"',
+}
+
+
+def test_a_site_that_needs_no_network_is_told_from_one_that_does(tmp_path):
+    """Each way in which a page loads from another host is noticed; links and names are not."""
+    for name, text in (INSIDE | OUTSIDE).items():
+        (tmp_path / name).write_text(text)
+    found = [told.partition(" ")[0] for told in nothing_outside.from_outside(tmp_path)]
+    assert found == sorted(OUTSIDE)
+    assert set(re.findall(r'"(\w+)",', (DOCS / "conf.py").read_text())) >= {"nothing_outside"}
