@@ -90,7 +90,6 @@ def build(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure what the README tells: requests, ids, import, pacing, and the named defects."""
+    """Run all benchmarks, and print one table of ratios; ``--full`` and names are handed on."""
     session.install("-e", ".[test]")
-    for name in session.posargs or ["import_time", "ids", "pacing", "requests", "mutants"]:
-        session.run("python", f"benchmarks/{name}.py")
+    session.run("python", "benchmarks/all.py", *session.posargs)
