@@ -17,6 +17,7 @@ import kirim_pandas as kp
 from kirim_pandas.grouptesting.outcomes import Counts
 from kirim_pandas.run.calls import Call, Reply
 from kirim_pandas.run.pool import CallPool, Done
+from kirim_pandas.verbs.execution import pace_of
 
 LEAST_SHARE = 0.97
 """What the project promises of the bucket."""
@@ -53,7 +54,7 @@ def _in_flight(client: kp.Client, ids: list[str], label_id: str) -> int:
         reply = client.bulk_label([ids[call.number]], label_id, "attach", idempotency_key=call.key)
         return Reply(Counts(reply.applied, reply.cross_org, reply.team_mismatch), None)
 
-    pool = CallPool(send)
+    pool = CallPool(send, max_in_flight=lambda: pace_of(client).in_flight)
     waiting = iter(range(len(ids)))
     done = 0
     left = True

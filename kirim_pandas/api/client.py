@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -152,11 +153,11 @@ class Client:
         """Writes a minute that the organisation has, as told by the service, else the free 60."""
         return self._gate.writes.limit_per_minute
 
-    @property
-    def worth_in_flight(self) -> int:
-        """How many writes must be under way together to use the limit at the latency seen."""
+    def write_pace(self) -> tuple[float, float, float]:
+        """Return writes a second, the seconds until a reply as seen, and writes that may leave
+        at once."""
         with self._gate.lock:
-            return self._gate.writes.worth_in_flight
+            return self._gate.writes.pace(time.monotonic(), share=self._caller.share)
 
     @property
     def known_limit(self) -> bool:

@@ -48,7 +48,7 @@ SLOW_GROWTH = 1e-5
 and twice as fast after 370, since who is in the way may be gone."""
 
 MOST_REFUSED_IN_A_ROW = 16
-"""Twice the calls that a run has in flight: if no reply comes between them, it is not the pace."""
+"""And twice those in flight: if no reply comes between so many, it is not the pace."""
 
 _WHOLE = re.compile(r"[0-9]{1,9}")
 
@@ -88,8 +88,8 @@ class Ticket:
     ended_before: int
 
 
-IN_FLIGHT_MARGIN = 1.2
-"""Latency varies: with just as many as the mean takes, the limit would be missed half the time."""
+ASSUMED_LATENCY_SECONDS = 0.3
+"""Until the first reply has come."""
 
 LATENCY_WEIGHT = 0.2
 """How much the last reply counts in the latency: five replies make a new mean."""
@@ -118,18 +118,23 @@ class Pacer:
         self._held_until = -math.inf
         self._started = 0
         self._in_flight: dict[int, Ticket] = {}
+        self._most_in_flight = 0  # since the last reply that came through
         self._pace: float | None = None  # requests a second; None: only the bucket counts
         self._too_fast = math.inf
         self._next_at = -math.inf
         self._replies_since_slowed = 0
         self._slowed_at = -math.inf
         self._refused_in_a_row = 0
-        self._latency_seconds = 0.0
+        self._latency_seconds: float | None = None
 
-    @property
-    def worth_in_flight(self) -> int:
-        """How many requests must be under way together to use the limit at the latency seen."""
-        return math.ceil(IN_FLIGHT_MARGIN * self._per_second * self._latency_seconds)
+    def pace(self, now: float, *, share: float) -> tuple[float, float, float]:
+        """Return requests a second, the seconds until a reply, and how many may leave at once."""
+        self._count(now)
+        latency = self._latency_seconds
+        per_second = min(self._per_second, self._pace or math.inf)
+        tokens = 0.0 if self._alone or self._pace else self._tokens - self._reserve(share)
+        seconds = ASSUMED_LATENCY_SECONDS if latency is None else latency
+        return per_second, seconds, max(0.0, tokens)
 
     def is_held(self, now: float) -> bool:
         """Whether a 429 is why nothing may leave now."""
@@ -170,6 +175,7 @@ class Pacer:
         self._started += 1
         ticket = Ticket(self._started, now, ended)
         self._in_flight[ticket.number] = ticket
+        self._most_in_flight = max(self._most_in_flight, len(self._in_flight))
         return ticket
 
     def finish(self, ticket: Ticket, now: float, headers: RateHeaders | None) -> None:
@@ -180,7 +186,8 @@ class Pacer:
             return
         self._heard_at = now
         took = now - ticket.started_at
-        self._latency_seconds += LATENCY_WEIGHT * (took - self._latency_seconds)
+        had = took if self._latency_seconds is None else self._latency_seconds
+        self._latency_seconds = had + LATENCY_WEIGHT * (took - had)
         if not self.is_held(now):
             self._alone = False
         if headers.limit_per_minute is not None:
@@ -223,7 +230,7 @@ class Pacer:
             nothing comes through any more.
         """
         self._refused_in_a_row += 1
-        if self._refused_in_a_row > MOST_REFUSED_IN_A_ROW:
+        if self._refused_in_a_row > max(MOST_REFUSED_IN_A_ROW, 2 * self._most_in_flight):
             return None
         # Who left before the pace was lowered, or before a reply since, tells nothing new of it.
         if ticket.started_at > self._slowed_at and self._replies_since_slowed:
@@ -237,6 +244,7 @@ class Pacer:
         """Count a reply that came through."""
         self._replies_since_slowed += 1
         self._refused_in_a_row = 0
+        self._most_in_flight = len(self._in_flight)
         if self._pace is None:
             return
         if self._pace < FAR_BELOW * self._too_fast:

@@ -23,6 +23,7 @@ from kirim_pandas.run.calls import Call, Reply
 from kirim_pandas.run.events import CallPlanned, Event, Idle, Listener, RunEnded
 from kirim_pandas.run.loop import Run
 from kirim_pandas.run.pool import CallPool, SendCall
+from kirim_pandas.run.side_by_side import Pace, quick_width
 from kirim_pandas.run.stop import StopButton
 from kirim_pandas.verbs.ending import Ending
 from kirim_pandas.verbs.lookups.contact_list import ContactListSource
@@ -35,10 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["Watcher", "execute", "frame_of", "has_work", "recalled", "sender", "warn_not_shown"]
 
 Told = TypeVarTuple("Told")
-
-LEAST_IN_FLIGHT, MAX_IN_FLIGHT = 8, 64
-"""Calls under way together: as many as limit and latency ask for, within these bounds. 600 a
-minute at 0.8 s take 10, 6000 at 0.2 s take 24; more than 64 threads gain nothing."""
 
 
 def execute(
@@ -75,7 +72,7 @@ def execute(
     """
     __tracebackhide__ = True
     client = order.client
-    pool = CallPool(sender(order), max_in_flight=lambda: in_flight(client))
+    pool = CallPool(sender(order), max_in_flight=lambda: pace_of(client).in_flight)
     source = ContactListSource(client, order.contact_ids) if client and order.reads else None
     run = Run(
         order.job,
@@ -84,6 +81,7 @@ def execute(
         past=order.past,
         own_key=order.own_key,
         source=source,
+        choose_width=lambda batches, probes: quick_width(batches, probes, pace_of(client)),
         patience_seconds=client.patience_seconds if client else 0.0,
     )
     ended, broken = _listen(run, writer, watchers, stop)
@@ -97,10 +95,9 @@ def execute(
     return ending.conclude(resumable=resumable)
 
 
-def in_flight(client: Client | None) -> int:
-    """Return how many calls may be under way together now."""
-    worth = client.worth_in_flight if client is not None else 0
-    return min(MAX_IN_FLIGHT, max(LEAST_IN_FLIGHT, worth))
+def pace_of(client: Client | None) -> Pace:
+    """Return what is known of the service now."""
+    return Pace(*client.write_pace()) if client is not None else Pace(1.0, 0.0, 0.0)
 
 
 def has_work(order: Order) -> bool:

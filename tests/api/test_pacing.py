@@ -333,6 +333,17 @@ def test_a_gateway_that_is_gone_is_forgotten() -> None:
     assert share >= 2.0
 
 
+def test_many_in_flight_may_be_refused_together() -> None:
+    """Of 64 requests that left together all may be refused, and it is still a matter of pace."""
+    pacer = Pacer(6000)
+    first = pacer.start(0.0)
+    pacer.speed_up()
+    pacer.finish(first, 0.1, RateHeaders(6000, 5999))
+    for ticket in [pacer.start(1.0) for _ in range(64)]:
+        assert pacer.slow_down(ticket, 1.2) is not None
+        pacer.finish(ticket, 1.2, None)
+
+
 def test_what_refuses_everything_is_not_a_matter_of_pace() -> None:
     """Where nothing comes through any more, the pace is not what is wrong."""
     pacer = Pacer(6000)
@@ -342,7 +353,9 @@ def test_what_refuses_everything_is_not_a_matter_of_pace() -> None:
     told = []
     for number in range(20):
         now = 1.0 + number
-        told.append(pacer.slow_down(pacer.start(now), now))
+        ticket = pacer.start(now)
+        told.append(pacer.slow_down(ticket, now))
+        pacer.finish(ticket, now, None)
     assert None not in told[:16]
     assert told[16:] == [None] * 4
     pacer.speed_up()

@@ -5,13 +5,15 @@ import random
 import numpy as np
 import pytest
 from support.model_service import ModelService
+from support.virtual_pool import VirtualPool
 
 from kirim_pandas.errors import InvalidRequestError
 from kirim_pandas.grouptesting.outcomes import Outcome
-from kirim_pandas.run.calls import PastCall
+from kirim_pandas.run.calls import Call, PastCall
 from kirim_pandas.run.events import CallAnswered, CallPlanned, CallUnsent, PhaseStarted, RoundEnded
 from kirim_pandas.run.loop import Run
 from kirim_pandas.run.pool import Done
+from kirim_pandas.run.side_by_side import Pace, quick_width
 from kirim_pandas.run.spec import Job
 from kirim_pandas.run.stop import StopButton
 
@@ -185,3 +187,69 @@ def test_a_contact_that_is_refused_meanwhile_is_left_out_alone():
     known = ended.outcomes.outcome != Outcome.UNDETERMINED
     assert (ended.outcomes.outcome[known] == service.world[known]).all()
     assert (~known[:4000]).sum() == 0
+
+
+def seconds(per_minute, latency, *, width=None):
+    """How long five batches with 1 % skipped take, in virtual time; and how many 429s came."""
+    truth = world(6)
+    pool = VirtualPool(truth, per_minute=per_minute, latency_seconds=latency, most=in_flight)
+
+    def choose(batches, probes):
+        return width or quick_width(batches, probes, Pace(*pool.pacer.pace(pool.now, share=0.9)))
+
+    run = Run(Job(SIZE), pool, stop=StopButton(), choose_width=choose, clock=lambda: pool.now)
+    *_, ended = run.events()
+    assert (ended.outcomes.outcome == truth).all()
+    assert pool.refused == 0
+    return pool.now
+
+
+def in_flight(pacer, now):
+    return Pace(*pacer.pace(now, share=0.9)).in_flight
+
+
+def test_where_a_run_would_wait_for_itself_more_searches_are_quicker():
+    """With tokens at hand and a slow service, searches side by side take less than half as long."""
+    assert seconds(600, 1.0) < 0.5 * seconds(600, 1.0, width=1)
+
+
+def test_where_the_limit_decides_no_search_more_is_begun():
+    """On the smallest plan one search alone uses all tokens, so no probe more is spent."""
+    assert seconds(60, 0.2) == seconds(60, 0.2, width=1)
+
+
+@pytest.mark.parametrize(
+    ("pace", "least", "most"),
+    [
+        (Pace(1.0, 1.0, 50.0), 2, 2),  # the tokens of a minute decide
+        (Pace(10.0, 1.0, 400.0), 5, 16),
+        (Pace(100.0, 0.2, 5000.0), 16, 64),
+        (Pace(100.0, 0.002, 5000.0), 2, 2),  # the service is as quick as the planning
+    ],
+)
+def test_searches_follow_limit_and_latency(pace, least, most):
+    """Of 200 batches with 1 % skipped: as many searches as limit, latency and tokens ask for."""
+    assert least <= quick_width(200, 3900.0, pace) <= most
+
+
+@pytest.mark.parametrize(
+    ("calls", "per_minute", "latency", "most"),
+    [(700, 600, 0.8, 21.0), (1500, 6000, 0.2, 10.0)],
+)
+def test_calls_under_way_follow_limit_and_latency(calls, per_minute, latency, most):
+    """While tokens are at hand up to 64 calls are under way, and none is refused."""
+    pool = VirtualPool(
+        np.ones(calls, dtype=np.int8),
+        per_minute=per_minute,
+        latency_seconds=latency,
+        most=in_flight,
+    )
+    waiting = [Call(n, "apply", np.array([n]), f"key-{n}") for n in range(calls)]
+    first = True
+    while waiting or pool.in_flight:
+        for _ in range(1 if first else min(pool.room(), len(waiting))):
+            pool.submit(waiting.pop())
+        first = False
+        pool.take(1.0)
+    assert pool.refused == 0
+    assert pool.now <= most
