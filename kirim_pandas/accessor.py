@@ -218,7 +218,7 @@ class KirimAccessor:
             True detaches each label from all other contacts of the frame as well, so that it ends
             on its segment. That half asks who was skipped (``resolve="rows"``) only where a count
             shows a skip among contacts that passed just before; else those of a mixed batch stay
-            ``unknown`` in :func:`kirim_pandas.result`, which lists both halves.
+            ``unknown`` in :func:`kirim_pandas.result` with ``every_run=True``.
         create
             True makes labels that are named and do not exist.
         id_column, phone, email, team_id, hint, reads, resolve, client, progress
@@ -756,7 +756,8 @@ class KirimAccessor:
         Returns
         -------
         DataFrame
-            As of :meth:`bulk_label`, aligned to this frame.
+            As of :meth:`bulk_label`, aligned to this frame; of a series the result that
+            :meth:`label_segments` or :meth:`sync_label` would have given.
 
         Raises
         ------

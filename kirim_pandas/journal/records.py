@@ -20,6 +20,7 @@ __all__ = [
     "AT_START",
     "DamagedRow",
     "Entry",
+    "Layout",
     "RecordState",
     "RunRecord",
     "Stayed",
@@ -27,9 +28,11 @@ __all__ = [
     "columns_row",
     "contacts_row",
     "end_row",
+    "layout_row",
     "read_call",
     "read_columns",
     "read_contacts",
+    "read_layout",
     "read_run",
     "read_setting",
     "read_stayed",
@@ -43,6 +46,9 @@ Row: TypeAlias = tuple[Any, ...]
 
 AT_START = -1
 """Before every round: the columns of the frame."""
+
+STAYS, KEPT, LEFT, GONE, TAKEN = range(5)
+"""Kinds of `Stayed`."""
 
 REPLAY_SECONDS = 23 * 3600
 """The service keeps a reply for 24 h under its key; an older call needs a new key."""
@@ -133,24 +139,65 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stayed:
-    """Of whom a sync of a label knew before it sent anything: these it did not send.
+    """Of whom a sync of a label knew before it sent anything.
 
     Attributes
     ----------
     since : str or None
         The run or series that it was compared with, if any.
     contact_ids : list of str
-        Members of before whose label was left as it was.
+        Who was to have the label before; in the order of the frame, and after them who is gone
+        from it.
     outcomes : int8 array
         An `Outcome` for each, as far as earlier runs show it.
-    absent : bool array
-        Who of them was not in the frame any more.
+    kinds : int8 array
+        `STAYS`: a member still. `KEPT`: gone from the frame, and left with the label. `LEFT`: no
+        member any more, and without the label already. `GONE`: likewise, and gone from the frame.
+        `TAKEN`: gone from the frame, and the label is taken off.
+    probed : bool array
+        Of whom probes told it.
     """
 
     since: str | None
     contact_ids: list[str]
     outcomes: NDArray[np.int8]
-    absent: NDArray[np.bool_]
+    kinds: NDArray[np.int8]
+    probed: NDArray[np.bool_]
+
+    @property
+    def had(self) -> NDArray[np.bool_]:
+        """Who is to have the label after it, as far as it was not sent."""
+        return np.isin(self.kinds, (STAYS, KEPT))
+
+    @property
+    def absent(self) -> NDArray[np.bool_]:
+        """Who is in no row of the frame."""
+        return np.isin(self.kinds, (KEPT, GONE, TAKEN))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """How the rows of a frame mean the runs of a series, so that its result can be given again.
+
+    Attributes
+    ----------
+    operation : str
+        That of the rows; a label is taken off others by other runs.
+    others : str
+        A checksum of the contacts of the frame that no run sends.
+    order : str or None
+        Where a contact has rows of several labels, a checksum of which contact each row means.
+    label_ids : list of str
+        Then the labels.
+    codes : int32 array
+        Then the label of each row, -1 for none.
+    """
+
+    operation: str
+    others: str
+    order: str | None
+    label_ids: list[str]
+    codes: NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -255,7 +302,8 @@ def read_setting(row: Row) -> float | None:
 def stayed_row(run_id: str, stayed: Stayed) -> Row:
     """Give a row of table ``stayed``."""
     ids = zlib.compress("\n".join(stayed.contact_ids).encode("ascii"), 1)
-    codes = stayed.outcomes.tobytes() + stayed.absent.astype(np.int8).tobytes()
+    told = (stayed.outcomes, stayed.kinds, stayed.probed)
+    codes = b"".join(part.astype(np.int8).tobytes() for part in told)
     return _sealed(run_id, stayed.since, ids, zlib.compress(codes, 1))
 
 
@@ -263,8 +311,23 @@ def read_stayed(row: Row) -> Stayed:
     """Read a row of table ``stayed``."""
     _run_id, since, packed, codes = _opened(row)
     ids = zlib.decompress(packed).decode("ascii").split()
-    outcomes, absent = np.frombuffer(zlib.decompress(codes), np.int8).reshape(2, len(ids))
-    return Stayed(since, ids, outcomes, absent.astype(np.bool_))
+    told = np.frombuffer(zlib.decompress(codes), np.int8).reshape(3, len(ids))
+    outcomes, kinds, probed = told
+    return Stayed(since, ids, outcomes, kinds, probed.astype(np.bool_))
+
+
+def layout_row(run_id: str, layout: Layout) -> Row:
+    """Give a row of table ``layout``."""
+    detail = json.dumps([layout.operation, layout.others, layout.order, layout.label_ids])
+    return _sealed(run_id, detail, zlib.compress(layout.codes.astype("<i4").tobytes(), 1))
+
+
+def read_layout(row: Row) -> Layout:
+    """Read a row of table ``layout``."""
+    _run_id, detail, codes = _opened(row)
+    operation, others, order, label_ids = json.loads(detail)
+    labels = np.frombuffer(zlib.decompress(codes), "<i4").astype(np.int32)
+    return Layout(operation, others, order, label_ids, labels)
 
 
 def outcomes_row(run_id: str, outcomes: NDArray[np.int8]) -> Row:

@@ -20,18 +20,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kirim_pandas.errors import InvalidInputError, JournalError
 from kirim_pandas.journal import files, records
-from kirim_pandas.journal.records import Entry, RecordState, RunRecord, Stayed
+from kirim_pandas.journal.records import Entry, Layout, RecordState, RunRecord, Stayed
 from kirim_pandas.run.calls import PastCall
 from kirim_pandas.run.spec import Column
 
 __all__ = ["BROKEN", "Entry", "Journal", "RecordState", "RunRecord"]
+
+Told = TypeVar("Told")
 
 SCHEMA_VERSION = 1
 
@@ -80,6 +82,14 @@ CREATE TABLE IF NOT EXISTS stayed (
 ) WITHOUT ROWID
 """
 """Whom a sync left as they were, beside its first run; made when it is first needed."""
+
+LAYOUT = """
+CREATE TABLE IF NOT EXISTS layout (
+    run_id TEXT PRIMARY KEY REFERENCES run ON DELETE CASCADE, detail TEXT NOT NULL,
+    codes BLOB NOT NULL, checksum INTEGER NOT NULL
+) WITHOUT ROWID
+"""
+"""How the rows of a frame mean the runs of a series, beside its first run; made likewise."""
 
 COLUMNS = """
 CREATE TABLE IF NOT EXISTS columns (
@@ -154,7 +164,9 @@ class Journal:
         """Close the file."""
         self._db.close()
 
-    def begin(self, *new: RunRecord, stayed: Stayed | None = None) -> None:
+    def begin(
+        self, *new: RunRecord, stayed: Stayed | None = None, layout: Layout | None = None
+    ) -> None:
         """Write new runs down as the latest, all or none, before anything of them is sent.
 
         Parameters
@@ -163,6 +175,8 @@ class Journal:
             The runs.
         stayed
             Where they are a sync, whom it leaves as they were.
+        layout
+            Where they are a series of a frame, how its rows mean them.
         """
         with self._translated("written"), self._db:
             self._db.execute("BEGIN IMMEDIATE")  # the number is nobody else's
@@ -176,6 +190,10 @@ class Journal:
                 self._db.execute(STAYED)
                 row = records.stayed_row(new[0].run_id, stayed)
                 self._db.execute("INSERT INTO stayed VALUES (?, ?, ?, ?, ?)", row)
+            if layout is not None:
+                self._db.execute(LAYOUT)
+                row = records.layout_row(new[0].run_id, layout)
+                self._db.execute("INSERT INTO layout VALUES (?, ?, ?, ?)", row)
 
     def rearrange(self, record: RunRecord) -> None:
         """Write down in which order a run, of which nothing was sent, sends its contacts."""
@@ -338,23 +356,15 @@ class Journal:
 
     def outcomes(self, run_id: str) -> NDArray[np.int8] | None:
         """Read what a finished run found of each contact; None where it was not written down."""
-        with self._translated("read"):
-            if not self._has("outcomes"):
-                return None
-            chosen = "SELECT * FROM outcomes WHERE run_id = ?"
-            row = self._db.execute(chosen, (run_id,)).fetchone()
-        with self._whole(run_id):
-            return records.read_outcomes(row) if row else None
+        return self._beside(run_id, "outcomes", records.read_outcomes)
 
     def stayed(self, run_id: str) -> Stayed | None:
-        """Read whom a sync left as they were; None where `run_id` is not the first of a sync."""
-        with self._translated("read"):
-            if not self._has("stayed"):
-                return None
-            chosen = "SELECT * FROM stayed WHERE run_id = ?"
-            row = self._db.execute(chosen, (run_id,)).fetchone()
-        with self._whole(run_id):
-            return records.read_stayed(row) if row else None
+        """Read whom a sync knew before; None where `run_id` is not the first of a sync."""
+        return self._beside(run_id, "stayed", records.read_stayed)
+
+    def layout(self, run_id: str) -> Layout | None:
+        """Read how rows mean a series; None where `run_id` is not the first of one of a frame."""
+        return self._beside(run_id, "layout", records.read_layout)
 
     def wait_for_others(self, seconds: float) -> None:
         """Set how long a commit waits while another process writes."""
@@ -444,6 +454,16 @@ class Journal:
             return []
         chosen = "SELECT * FROM columns WHERE run_id = ? ORDER BY round"
         return [records.read_columns(row) for row in self._db.execute(chosen, (run_id,))]
+
+    def _beside(self, run_id: str, table: str, read: Callable[[records.Row], Told]) -> Told | None:
+        """Read what stands beside a run, if anything does."""
+        with self._translated("read"):
+            if not self._has(table):
+                return None
+            chosen = f"SELECT * FROM {table} WHERE run_id = ?"  # noqa: S608 - a name of ours
+            row = self._db.execute(chosen, (run_id,)).fetchone()
+        with self._whole(run_id):
+            return read(row) if row else None
 
     def _update_run(self, row: tuple[object, ...]) -> None:
         self._db.execute(

@@ -13,6 +13,7 @@ from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.results import STATUSES
 from kirim_pandas.verbs.door import (
     ShortTraceback,
+    flag_problems,
     journal_problems,
     past_run,
     plain,
@@ -27,32 +28,36 @@ if TYPE_CHECKING:
 __all__ = ["calls", "forget", "keep_history", "runs"]
 
 
-def runs(*, journal: str | Path | None = None) -> pd.DataFrame:
+def runs(*, split_series: bool = False, journal: str | Path | None = None) -> pd.DataFrame:
     """List the runs in the journal, newest first.
 
     Parameters
     ----------
+    split_series
+        A call of ``df.kirim.label_segments`` or ``sync_label`` is a series of runs, one a label and
+        operation, and has one row here; True lists each of its runs.
     journal
         A path, or None for the usual place.
 
     Returns
     -------
     DataFrame
-        One row a run, with a RangeIndex: ``run_id`` (string), ``state`` (string: running,
+        One row a run or series, with a RangeIndex: ``run_id`` (string), ``state`` (string: running,
         finished, capped where ``max_requests`` left rows open, stopped, failed, or interrupted
         where its process died), ``label`` (string: its name, or its id where the name is not
-        known), ``operation`` (string), ``started_at`` (datetime, local time, to the second),
-        ``rows`` (Int64), the rows by status ``applied``, ``skipped``, ``failed``, ``unknown``,
-        ``not_sent`` and ``requests`` (Int64, NA for a run that has not ended in order),
-        ``undoes`` (string: the run that this one takes back, if any), ``series`` (string: the
-        id that the runs of one ``label_segments`` share), ``label_id`` (string), ``target``
-        (string), the address it was sent to, and ``found`` (string), what the skips follow, NA
-        where nothing was found.
+        known; of a series all of them), ``operation`` (string), ``started_at`` (datetime, local
+        time, to the second), ``rows`` (Int64), the rows by status ``applied``, ``skipped``,
+        ``failed``, ``unknown``, ``not_sent`` and ``requests`` (Int64, NA for a run that has not
+        ended in order; of a series those that were sent: of ``label_segments`` each contact for
+        its own label), ``undoes`` (string: the run or series that this one takes back, if any),
+        ``series`` (string: the id of the series), ``label_id`` (string, NA for a series of several
+        labels), ``target`` (string), the address it was sent to, and ``found`` (string), what the
+        skips follow, NA where nothing was found.
 
     Raises
     ------
     InvalidInputError
-        `journal` is no place.
+        `journal` is no place, or `split_series` is neither True nor False.
     JournalError
         The journal cannot be read.
 
@@ -63,12 +68,17 @@ def runs(*, journal: str | Path | None = None) -> pd.DataFrame:
     ['run_id', 'state', 'label', 'operation', 'started_at']
     """
     with ShortTraceback():
-        refuse(journal_problems(journal, needed=True))
+        problems = flag_problems(split_series=split_series)
+        refuse([*problems, *journal_problems(journal, needed=True)])
         from kirim_pandas.journal.store import Journal
 
         with closing(Journal(plain(journal))) as store:
-            rows = [_summed_up(store, record) for record in store.runs()]
-    return _table(rows, _RUN_COLUMNS)
+            found = store.runs()
+            rows = [_summed_up(store, record) for record in found]
+            told = pd.DataFrame(rows, columns=list(_RUN_COLUMNS), dtype=object)
+            if not split_series:
+                told = _one_row_a_series(store, told, found)
+    return told.astype(_RUN_COLUMNS)
 
 
 _RUN_COLUMNS = {
@@ -89,6 +99,50 @@ def _summed_up(store: Journal, record: RunRecord) -> tuple[object, ...]:
     about = (record.run_id, _state(store, record), label, record.operation, started, record.rows)
     place = (record.undoes, record.series, record.label_id, record.target, found)
     return *about, *figures, *place
+
+
+_FIGURES = ("rows", *STATUSES)
+
+_STATES = ("running", "interrupted", "failed", "stopped", "capped", "finished")
+"""Of a series the first that one of its runs is in."""
+
+
+def _one_row_a_series(store: Journal, told: pd.DataFrame, records: list[RunRecord]) -> pd.DataFrame:
+    """Put the runs of each series into one row, where its newest stands."""
+    series_of = {run.run_id: run.series or run.run_id for run in records}
+    of_series = told["series"].notna()
+    rows = [
+        _together(store, series_id, lines[::-1], series_of)
+        for series_id, lines in told[of_series].groupby("series", sort=False)
+    ]
+    return pd.concat([told[~of_series], *rows]).sort_index().reset_index(drop=True)
+
+
+def _together(
+    store: Journal, series_id: object, lines: pd.DataFrame, series_of: dict[str, str]
+) -> pd.DataFrame:
+    """Sum the runs of a series up, the first of them first."""
+    first = lines["run_id"].iloc[0]
+    counts = lines.astype(dict.fromkeys((*_FIGURES, "requests"), "Int64"))
+    its, layout = counts, store.layout(first)
+    if layout is not None and store.stayed(first) is None:  # others take the labels off
+        its = counts.loc[counts["operation"] == layout.operation]
+    figures = {name: its[name].sum(skipna=False) for name in _FIGURES}
+    undone = lines["undoes"].dropna().map(lambda run: series_of.get(run, run))
+    labels = lines["label_id"].unique()
+    whole = {
+        "run_id": series_id,
+        "state": next(state for state in _STATES if state in set(lines["state"])),
+        "label": ", ".join(lines["label"].unique()),
+        "operation": ", ".join(lines["operation"].unique()),
+        "started_at": lines["started_at"].min(),
+        "requests": counts["requests"].sum(skipna=False),
+        "undoes": ", ".join(undone.unique()) or None,
+        "label_id": labels[0] if len(labels) == 1 else None,
+        "found": "; ".join(lines["found"].dropna().unique()) or None,
+        **figures,
+    }
+    return lines.iloc[-1:].assign(**{name: [value] for name, value in whole.items()})
 
 
 def _table(rows: list[tuple[object, ...]], dtypes: dict[str, str]) -> pd.DataFrame:

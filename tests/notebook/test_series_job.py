@@ -83,11 +83,11 @@ def test_resume_job_goes_on_with_runs_and_series(box, segments):
     series = df.kirim.label_segments_job("tier", labels, **options)
     wait(lambda: series.progress.answered)
     stopped(series)
-    with pytest.raises(kp.InvalidInputError, match="series of runs"):
-        df.kirim.resume_job(series.run_id, **options)
-    whole = kp.resume_job(series.run_id, **options).result()
-    assert len(whole) == 3000
+    whole = df.kirim.resume_job(series.run_id, **options).result()
+    assert whole.index.equals(df.index)
     assert not (whole["reason"] == "stopped").any()
+    without = kp.resume_job(series.run_id, **options).result()
+    assert set(without["contact_id"]) == set(whole["contact_id"])
 
 
 def test_undo_in_the_background(box, segments):

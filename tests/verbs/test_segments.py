@@ -71,7 +71,7 @@ def test_each_label_ends_on_its_segment(box, labels):
     result = segmented(moved, labels, box, exclusive=True)
     check_members(box, moved, labels)
     check_rows(box, moved, labels, result)
-    naming = kp.runs().query("operation == 'attach'")["requests"].iloc[:5].sum()
+    naming = kp.runs(split_series=True).query("operation == 'attach'")["requests"].iloc[:5].sum()
     assert writes(box, before) == naming + 5  # nobody is named where a label is taken off
 
 
@@ -96,7 +96,8 @@ def test_stopped_anywhere_it_goes_on(box, labels, answered):
     whole = kp.resume(series, client=box.client(), progress=False)
     check_members(box, df, labels)
     pd.testing.assert_frame_equal(whole, kp.result(series))
-    attached = whole[whole["operation"] == "attach"].set_index("contact_id")
+    assert set(whole["operation"]) == {"attach"}
+    attached = whole.set_index("contact_id")
     assert attached.index.is_unique
     assert set(attached.index) == set(df["contact_id"])
     truth = {label: box.outcome(label) for label in labels.values()}
@@ -105,14 +106,19 @@ def test_stopped_anywhere_it_goes_on(box, labels, answered):
         for contact, row in attached.iterrows()
     ]
     assert all(right)
-    assert kp.runs().query("series == @series")["state"].eq("finished").all()
-    with pytest.raises(kp.InvalidInputError, match="series of runs"):
-        df.kirim.resume(series, client=box.client())
+    assert kp.runs(split_series=True).query("series == @series")["state"].eq("finished").all()
+    again = df.kirim.resume(series, client=box.client(), progress=False)
+    check_rows(box, df, labels, again)
+    assert again.attrs == {"kirim_run_id": series}
 
 
 def states(result):
     """The states of the runs of a series, in their order."""
-    return kp.runs().query("series == @result.attrs['kirim_run_id']")["state"].tolist()[::-1]
+    return (
+        kp.runs(split_series=True)
+        .query("series == @result.attrs['kirim_run_id']")["state"]
+        .tolist()[::-1]
+    )
 
 
 def test_a_cap_holds_for_all_runs_together(box, labels):
@@ -121,7 +127,7 @@ def test_a_cap_holds_for_all_runs_together(box, labels):
     result = segmented(df, labels, box, exclusive=True, max_requests=3)
     assert writes(box, before) == 3
     assert states(result) == ["capped"] * 10
-    runs = kp.runs()[::-1]
+    runs = kp.runs(split_series=True)[::-1]
     assert runs["requests"].tolist() == [1] * 3 + [0] * 7
     assert runs["not_sent"].iloc[3:].tolist() == runs["rows"].iloc[3:].tolist()
     unsent = df["tier"].isin(["d", "e"])
@@ -138,7 +144,7 @@ def test_runs_that_wait_for_their_turn_are_at_work(box, labels):
 
     def look(now):
         if now.answered > 300 and not seen:
-            seen.append(kp.runs()["state"].tolist())
+            seen.append(kp.runs(split_series=True)["state"].tolist())
             raise KeyboardInterrupt
 
     with pytest.raises(kp.RunInterrupted) as caught:
@@ -197,7 +203,7 @@ def test_a_series_is_resumed_by_another_process(box, labels, monkeypatch):
         patched.setattr(series, "carry_out", die)
         with pytest.raises(Died):
             segmented(df, labels, box)
-    runs = kp.runs()
+    runs = kp.runs(split_series=True)
     assert set(runs["state"]) == {"interrupted"}
     assert runs["series"].nunique() == 1
     assert runs["rows"].sum() == len(df)
@@ -242,7 +248,7 @@ def test_a_skip_of_who_passed_before_is_named(box, labels):
 
     result = segmented(df, chosen, box, exclusive=True, progress=move)
     assert set(result["status"]) == {"applied"}
-    known = kp.result(result.attrs["kirim_run_id"])
+    known = kp.result(result.attrs["kirim_run_id"], every_run=True)
     off = known[known["operation"] == "detach"].set_index("contact_id")
     assert off.loc[gone, ["status", "reason"]].tolist() == ["skipped", "team_mismatch"]
     assert (off.drop(gone)["status"] == "applied").all()
@@ -251,7 +257,7 @@ def test_a_skip_of_who_passed_before_is_named(box, labels):
 def test_nobody_is_named_where_counts_are_as_expected(box, labels):
     """The detach half sends no probe where nobody was skipped who passed before."""
     result = segmented(tiered(box), labels, box, exclusive=True)
-    runs = kp.runs().query("operation == 'detach'")
+    runs = kp.runs(split_series=True).query("operation == 'detach'")
     assert runs["series"].unique().tolist() == [result.attrs["kirim_run_id"]]
     assert runs["requests"].tolist() == [-(-rows // 1000) for rows in runs["rows"]]
 
@@ -434,7 +440,7 @@ def test_a_plan_of_segments_is_what_the_call_does(box, labels):
     assert writes(box, before) == 0
     assert kp.runs().empty
     segmented(df, labels, box, **options)
-    runs = kp.runs()[::-1]
+    runs = kp.runs(split_series=True)[::-1]
     assert plan.labels["label_id"].tolist() == runs["label_id"].tolist()
     assert plan.labels["operation"].tolist() == runs["operation"].tolist()
     assert plan.labels["contacts"].tolist() == runs["rows"].tolist()
@@ -486,3 +492,92 @@ def test_labels_of_two_teams_are_told_in_the_plan(box):
     plan = df.kirim.plan_segments("tier", {"a": one[0], "b": one[1]}, client=box.client())
     assert "The labels belong to 2 teams" in repr(plan)
     assert plan.labels["label"].tolist() == ["VIP", "VIP"]  # each team has one of that name
+
+
+def odd_rows(box, labels):
+    """Rows of every kind: labels, none, duplicates, unusable ids, and an index of names."""
+    df = tiered(box).iloc[:120].reset_index(drop=True)
+    df.loc[0, "tier"] = None
+    df.loc[1, "contact_id"] = None
+    df.loc[2, "contact_id"] = "bad"
+    df.loc[3, "tier"] = "e"  # has no label
+    df = pd.concat([df, df.iloc[10:20]]).set_index("name")
+    return df, {tier: labels[tier] for tier in "abcd"}
+
+
+@pytest.mark.parametrize("options", [{}, {"exclusive": True}, {"op": "detach"}], ids=str)
+def test_the_same_frame_gives_the_same_result(box, labels, options):
+    """What goes on with a series, or looks back at it, gives the very frame that the call gave."""
+    df, chosen = odd_rows(box, labels)
+    result = segmented(df, chosen, box, **options)
+    series = result.attrs["kirim_run_id"]
+    again = df.kirim.resume(series, client=box.client(), progress=False)
+    pd.testing.assert_frame_equal(again, result)
+    job = df.kirim.resume_job(series, client=box.client())
+    pd.testing.assert_frame_equal(job.result(), result)
+    turned = df.iloc[::-1]
+    again = turned.kirim.resume(series, client=box.client(), progress=False)
+    pd.testing.assert_frame_equal(again, result.iloc[::-1])
+    known = kp.result(series)
+    told = result[result["operation"].notna()].drop_duplicates(["contact_id", "label_id"])
+    order = known.set_index(["contact_id", "label_id"]).index
+    told = told.set_index(["contact_id", "label_id"]).loc[order].reset_index()
+    pd.testing.assert_frame_equal(known, told[known.columns])
+    both = kp.result(series, every_run=True)
+    assert len(both) == len(known) + both["operation"].ne(known["operation"].iloc[0]).sum()
+    for other in (df.iloc[1:], df.drop(index=df.index[0]), df.drop(index=df.index[4])):
+        if len(other) < len(df) - 1 or set(other["contact_id"]) != set(df["contact_id"]):
+            with pytest.raises(kp.InvalidInputError, match="other contacts than the call"):
+                other.kirim.resume(series, client=box.client())
+
+
+def test_rows_of_several_labels_are_told_in_their_order_alone(box, labels):
+    """Where a contact has rows of two labels, its result is given for the rows in their order."""
+    df = tiered(box).iloc[:50]
+    twice = pd.concat([df.assign(tier="a"), df.iloc[:2].assign(tier="b"), df.assign(tier=None)])
+    result = segmented(twice, {tier: labels[tier] for tier in "ab"}, box, max_requests=1)
+    series = result.attrs["kirim_run_id"]
+    with pytest.raises(kp.InvalidInputError, match="in another order than in the call"):
+        twice.iloc[::-1].kirim.resume(series, client=box.client())
+    whole = twice.kirim.resume(series, client=box.client(), progress=False)
+    assert whole["label_id"].tolist() == [labels["a"]] * 50 + [labels["b"]] * 2 + [pd.NA] * 50
+    assert whole.index.equals(twice.index)
+    pd.testing.assert_frame_equal(segmented(twice, {t: labels[t] for t in "ab"}, box), whole)
+
+
+def test_labels_that_were_made_are_found_again(box):
+    """A label that was made on the way stands by its id in what is gone on with."""
+    df = tiered(box).iloc[:50]
+    twice = pd.concat([df.assign(tier="a"), df.iloc[:2].assign(tier="b")])
+    options = {"create": True, "team_id": box.labels["team_id"].iloc[0]}
+    with pytest.warns(UserWarning, match="Labels that do not exist are made"):
+        result = segmented(twice, None, box, **options)
+    again = twice.kirim.resume(result.attrs["kirim_run_id"], client=box.client(), progress=False)
+    pd.testing.assert_frame_equal(again, result)
+
+
+def test_a_series_is_one_line_of_the_history(box, labels):
+    """A series has one row among the runs, with what its rows were told; its runs can be listed."""
+    df = tiered(box).iloc[:100]
+    one = df.kirim.bulk_label(labels["a"], "attach", client=box.client(), progress=False)
+    result = segmented(df, labels, box, exclusive=True, max_requests=3)
+    series = result.attrs["kirim_run_id"]
+    listed = kp.runs()
+    assert listed["run_id"].tolist() == [series, one.attrs["kirim_run_id"]]
+    line, split = listed.iloc[0], kp.runs(split_series=True)
+    assert split.dtypes.equals(listed.dtypes)
+    assert line[["state", "operation", "rows"]].tolist() == ["capped", "attach, detach", 100]
+    assert line["label"] == ", ".join(labels.values())
+    assert line["requests"] == split["requests"].iloc[:10].sum()
+    assert len(split) == 11
+    told = result["status"].value_counts()
+    assert {name: line[name] for name in told.index} == told.to_dict()
+    with pytest.raises(kp.InvalidInputError, match="split_series: found 'no'"):
+        kp.runs(split_series="no")
+    kp.resume(series, client=box.client(), progress=False)
+    with pytest.warns(UserWarning, match="Undoing the series"):
+        back = kp.undo(series, client=box.client(), progress=False)
+    line = kp.runs().iloc[0]
+    assert line[["run_id", "undoes"]].tolist() == [back.attrs["kirim_run_id"], series]
+    kp.forget(series)
+    assert series not in set(kp.runs()["run_id"])

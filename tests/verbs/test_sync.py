@@ -1,6 +1,7 @@
 """Syncs: who gets and loses the label, what each row is told, and what is refused."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import kirim_pandas as kp
@@ -127,7 +128,6 @@ def test_a_past_sync_tells_what_changed(box, label):
 def assert_same_people(result, again):
     """Everybody whom the sync sent or left as they were, with the same outcome and change."""
     told = result[result["change"].notna() | result["operation"].notna()].set_index("contact_id")
-    told = told[(told["change"] != "left") | (told["status"] != "skipped")]  # never had it
     again = again.set_index("contact_id")
     assert again.index.is_unique
     assert set(again.index) == set(told.index)
@@ -295,7 +295,7 @@ def test_a_series_is_forgotten_and_looked_into_as_one(box, label):
     """By the one id of a sync its calls are listed, and all of it is deleted."""
     df = spread(box)
     series = synced(box, df, label, df["spend"] > 60).attrs["kirim_run_id"]
-    runs = kp.runs().query("series == @series")
+    runs = kp.runs(split_series=True).query("series == @series")
     made = kp.calls(series)
     assert made["run_id"].drop_duplicates().tolist() == runs["run_id"].tolist()[::-1]
     assert made.groupby("run_id").size().to_dict() == runs.set_index("run_id")["requests"].to_dict()
@@ -333,3 +333,25 @@ def test_a_plan_of_a_sync_is_what_the_call_does(box, label):
     assert plans[1].batches == 2
     again = rest.kirim.plan_sync(label, rest["spend"] > 50, client=box.client())
     assert "Compared with nothing" in repr(again)
+
+
+@pytest.mark.parametrize("leavers", [None, "detach"])
+def test_the_same_frame_gives_the_same_result(box, label, leavers):
+    """A sync that is gone on with by its frame gives the very frame that the call gave."""
+    df = spread(box).reset_index(drop=True)
+    df.loc[5, "contact_id"] = None
+    first = synced(box, df, label, df["spend"] > 60)
+    again = df.kirim.resume(first.attrs["kirim_run_id"], client=box.client(), progress=False)
+    pd.testing.assert_frame_equal(again, first)
+    for month in range(2):  # the second compares with what the first left as it was
+        rest = df.iloc[100 * (month + 1) :].sample(frac=1, random_state=month)
+        result = synced(
+            box, rest, label, rest["spend"] > 50 + 5 * month, since="last", leavers=leavers
+        )
+        assert set(result["change"].dropna()) >= {"stayed", "left"}
+        series = result.attrs["kirim_run_id"]
+        again = rest.kirim.resume(series, client=box.client(), progress=False)
+        pd.testing.assert_frame_equal(again, result)
+        assert_same_people(result, kp.result(series))
+        with pytest.raises(kp.InvalidInputError, match="other contacts than the call"):
+            df.kirim.resume(series, client=box.client())

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kirim_pandas.journal import records
+from kirim_pandas.journal.records import GONE, KEPT, STAYS, TAKEN
 from kirim_pandas.verbs.segments.prepared import ABOUT
 from kirim_pandas.verbs.segments.standing import known_of_stayed
 
@@ -16,7 +18,17 @@ if TYPE_CHECKING:
     from kirim_pandas.journal.records import Stayed
     from kirim_pandas.journal.store import RunRecord
 
-__all__ = ["CHANGE_DTYPE", "ENTERED", "LEFT", "STAYED", "carried", "changed", "past_sync"]
+__all__ = [
+    "CHANGE_DTYPE",
+    "ENTERED",
+    "LEFT",
+    "STAYED",
+    "carried",
+    "change_of",
+    "changed",
+    "past_sync",
+    "stayed_of",
+]
 
 ENTERED, STAYED, LEFT = range(3)
 CHANGE_DTYPE: Final = pd.CategoricalDtype(["entered", "stayed", "left"])
@@ -50,27 +62,39 @@ def carried(
 
 
 def past_sync(known: pd.DataFrame, stayed: Stayed, runs: Sequence[RunRecord]) -> pd.DataFrame:
-    """Give a past sync as a frame: a row for each contact that was sent, then those that stayed.
+    """Give a past sync as a frame: a row for each contact that was sent, then for the others.
 
     Parameters
     ----------
     known
         What is known of those that were sent, a row a contact and run.
     stayed
-        What the sync knew of the others.
+        What the sync knew before.
     runs
         Its runs.
     """
-    others = known_of_stayed(stayed.contact_ids, stayed.outcomes)
-    unsent = ~others.index.isin(known["contact_id"])
-    label = (runs[0].label_id, runs[0].label_name)
-    rest = carried(others[unsent], stayed.absent[unsent], label)
+    rest = stayed_of(known, stayed, runs)
     frame = pd.concat([known, rest], ignore_index=True)
-    was = frame["contact_id"].isin(stayed.contact_ids).to_numpy(bool)
-    left = (frame["reason"] == "not_in_frame").fillna(value=False).to_numpy(bool)
-    enters, leaves = ((frame["operation"] == op).fillna(value=False) for op in ("attach", "detach"))
-    if stayed.since is not None:
-        left |= leaves.to_numpy(bool)
-    frame["change"] = changed(np.select([left, was, enters], [LEFT, STAYED, ENTERED], -1))
+    frame["change"] = changed(change_of(frame, stayed))
     frame.attrs = known.attrs
     return frame
+
+
+def stayed_of(known: pd.DataFrame, stayed: Stayed, runs: Sequence[RunRecord]) -> pd.DataFrame:
+    """Give the rows of those whom a past sync did not send."""
+    unsent = ~np.isin(stayed.contact_ids, known["contact_id"].to_numpy(object))
+    label = (runs[0].label_id, runs[0].label_name)
+    return carried(known_of_stayed(stayed)[unsent], (stayed.kinds == KEPT)[unsent], label)
+
+
+def change_of(told: pd.DataFrame, stayed: Stayed) -> NDArray[Any]:
+    """Say what changed for each contact of a past sync, a code of `CHANGE_DTYPE`; -1: nothing."""
+    before = pd.Index(stayed.contact_ids, dtype=object)
+    kinds = np.append(stayed.kinds, -1)[
+        before.get_indexer(pd.Index(told["contact_id"].astype(object)))
+    ]
+    enters, leaves = ((told["operation"] == op).fillna(value=False) for op in ("attach", "detach"))
+    left = np.isin(kinds, (KEPT, records.LEFT, GONE, TAKEN))
+    if stayed.since is not None:
+        left |= leaves.to_numpy(bool)
+    return np.select([left, kinds == STAYS, enters], [LEFT, STAYED, ENTERED], -1)

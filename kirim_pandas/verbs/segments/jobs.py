@@ -18,7 +18,7 @@ from kirim_pandas.verbs.labeling import pace
 from kirim_pandas.verbs.resuming import Resumption
 from kirim_pandas.verbs.segments.series import Series, runs_of
 from kirim_pandas.verbs.segments.undoing import undoing, undoing_series
-from kirim_pandas.verbs.segments.whole import check_whole, unfinished
+from kirim_pandas.verbs.segments.whole import unfinished
 
 if TYPE_CHECKING:
     from kirim_pandas.run.events import Listener
@@ -148,12 +148,10 @@ def resume_job(
     (60, 0)
     """
     with ShortTraceback():
-        asked = Resumption(None, run_id, None, resolve, max_requests, client, journal)
-        runs = runs_of(run_id, journal)
-        return series_job(unfinished(asked, runs)) if runs else background.resume_job(asked)
+        return resumed_job(Resumption(None, run_id, None, resolve, max_requests, client, journal))
 
 
 def resumed_job(asked: Resumption) -> LabelJob:
-    """Go on with a run in the background, aligned to the frame that is asked of."""
-    check_whole(asked)
-    return background.resume_job(asked)
+    """Go on with a run or a series in the background, aligned to the frame, if there is one."""
+    runs = runs_of(asked.run_id, asked.journal)
+    return series_job(unfinished(asked, runs)) if runs else background.resume_job(asked)

@@ -29,6 +29,7 @@ from kirim_pandas.verbs.door import (
 from kirim_pandas.verbs.earlier_runs import labels_known
 from kirim_pandas.verbs.lookups.label_names import absent, name_problems, resolved
 from kirim_pandas.verbs.order import Order, Rows, columns_of, option_problems
+from kirim_pandas.verbs.segments.layouts import layout_of
 from kirim_pandas.verbs.segments.mapping import Labels, Segments, segments_of
 from kirim_pandas.verbs.segments.prepared import (
     Prepared,
@@ -37,6 +38,7 @@ from kirim_pandas.verbs.segments.prepared import (
 )
 
 if TYPE_CHECKING:
+    from kirim_pandas.journal.records import Layout
     from kirim_pandas.verbs.arguments import (
         Client,
         Hint,
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
         Resolve,
     )
 
-__all__ = ["Asked", "asked_problems", "prepare"]
+__all__ = ["Asked", "Wanted", "asked_problems", "prepare"]
 
 MOST_CHARACTERS = 50
 """Of the name of a label. [kirim-api: POST /labels]"""
@@ -142,9 +144,18 @@ def prepare(obj: Pandas, asked: Asked, progress: ProgressChoice) -> Prepared:
         reads=asked.reads,
         max_requests=plain(asked.max_requests),
         names=asked.resolve == "rows",
+        layout=_layout(rows, asked),
         ids=ids,
         told=tuple(_told(rows, named, asked)),
     )
+
+
+def _layout(rows: Wanted, asked: Asked) -> Layout:
+    unsent = np.ones(rows.ids.contacts, dtype=np.bool_)
+    unsent[rows.pairs[0]] = False
+    if asked.exclusive:  # whoever has no label is sent to lose it
+        unsent[:] = False
+    return layout_of(rows.ids, unsent, rows.op, rows.label_ids, rows.codes)
 
 
 def _named(

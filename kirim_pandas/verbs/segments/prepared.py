@@ -24,7 +24,7 @@ from kirim_pandas.verbs.order import Order, new_run_id
 from kirim_pandas.verbs.segments.series import Series, runs_of
 
 if TYPE_CHECKING:
-    from kirim_pandas.journal.records import Stayed
+    from kirim_pandas.journal.records import Layout, Stayed
     from kirim_pandas.verbs.arguments import Client, JournalChoice, ProgressChoice, Resolve
 
 __all__ = ["ABOUT", "Prepared", "frame_of_rows", "nothing_known", "order_of"]
@@ -65,6 +65,8 @@ class Prepared:
         Whether who is skipped is named where a count shows one who has passed before.
     stayed : Stayed or None
         Of a sync, what it knows of those it does not send.
+    layout : Layout or None
+        How the rows of the frame mean the runs; its labels that are to be made go by their names.
     ids : ContactIds or None
         The contacts of the frame; None where there is no frame.
     told : tuple of str
@@ -86,6 +88,7 @@ class Prepared:
     max_requests: int | None = None
     names: bool = True
     stayed: Stayed | None = None
+    layout: Layout | None = None
     ids: ContactIds | None = None
     told: tuple[str, ...] = ()
     changes: pd.Series[Any] | None = None
@@ -119,8 +122,12 @@ class Prepared:
             replace(one, label_id=made.get(one.label_id, one.label_id), series=series_id)
             for one in self.orders
         ]
+        layout = self.layout
+        if layout is not None:
+            layout = replace(layout, label_ids=[made.get(one, one) for one in layout.label_ids])
+        begun = [record_of(order, client) for order in orders]
         with closing(Journal(journal)) as store:
-            store.begin(*[record_of(order, client) for order in orders], stayed=self.stayed)
+            store.begin(*begun, stayed=self.stayed, layout=layout)
         return Series(
             series_id,
             runs_of(series_id, journal),

@@ -298,7 +298,7 @@ class Series:
         bad = (known["status"] == "failed") | (known["reason"] == "no_reply")
         count = int((bad & ~known["operation"].isin(result["operation"])).sum())
         if count:
-            listed = f"kirim_pandas.result({self.series_id!r}) lists them"
+            listed = f"kirim_pandas.result({self.series_id!r}, every_run=True) lists them"
             if self.passing is not None:
                 listed = "calling again is safe, and with a journal they can be listed"
             self.warn(

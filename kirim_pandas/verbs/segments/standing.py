@@ -19,6 +19,7 @@ from kirim_pandas.verbs.door import shown
 from kirim_pandas.verbs.resuming import recall
 
 if TYPE_CHECKING:
+    from kirim_pandas.journal.records import Stayed
     from kirim_pandas.journal.store import Journal, RunRecord
 
 __all__ = ["Standing", "known_of_stayed", "outcomes_of", "standing"]
@@ -80,11 +81,13 @@ def standing(
         There is no such run, it is another label's, or it has not finished.
     """
     if since is None:
-        return Standing(None, known_of_stayed([], np.empty(0, np.int8)))
+        return Standing(None, known_of_stayed(None))
     base = _base(store, label, since)
     _refuse_unfinished(base)
     stayed = store.stayed(base[0].run_id)
-    known = known_of_stayed(*((stayed.contact_ids, stayed.outcomes) if stayed else ([], [])))
+    known = known_of_stayed(stayed)
+    if stayed is not None:
+        known = known[stayed.had]
     for run in base:
         frame = recall(run.run_id, journal).frame
         known = _followed(known[~known.index.isin(frame["contact_id"])], run, frame)
@@ -96,17 +99,18 @@ def standing(
     return Standing(base[0].series or base[0].run_id, known, _refuse_forgotten(store, base, since))
 
 
-def known_of_stayed(contact_ids: list[str], outcomes: object) -> pd.DataFrame:
-    """Give what a sync knew of those it left as they were, as a result indexed by contact."""
-    count = len(contact_ids)
-    codes = np.asarray(outcomes, dtype=np.int8)
-    nobody, everybody = np.zeros(count, dtype=np.bool_), np.ones(count, dtype=np.bool_)
-    none = np.full(count, -1, dtype=np.int32)
-    known = Outcomes(codes, np.zeros(count, np.int32), nobody, everybody, none, ())
-    frame = contacts_frame(contact_ids, known, run_id="")
+def known_of_stayed(stayed: Stayed | None) -> pd.DataFrame:
+    """Give what a sync knew of contacts before it, as a result indexed by contact."""
+    ids = stayed.contact_ids if stayed else []
+    count = len(ids)
+    codes = stayed.outcomes if stayed else np.empty(0, np.int8)
+    probed = stayed.probed if stayed else np.empty(0, np.bool_)
+    everybody, none = np.ones(count, dtype=np.bool_), np.full(count, -1, dtype=np.int32)
+    known = Outcomes(codes, np.zeros(count, np.int32), probed, everybody, none, ())
+    frame = contacts_frame(ids, known, run_id="")
     frame["batch"] = pd.array([None] * count, dtype="Int64")
     frame.attrs = {}
-    return frame.set_index(pd.Index(contact_ids, dtype=object))
+    return frame.set_index(pd.Index(ids, dtype=object))
 
 
 def outcomes_of(known: pd.DataFrame) -> NDArray[np.int8]:

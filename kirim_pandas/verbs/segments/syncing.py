@@ -17,8 +17,9 @@ from kirim_pandas.frames.ids import ContactIds
 from kirim_pandas.frames.packed import PackedIds
 from kirim_pandas.frames.pairing import Kept, keep
 from kirim_pandas.guesses.columns import Column
+from kirim_pandas.journal import records
 from kirim_pandas.journal.files import located
-from kirim_pandas.journal.records import Stayed
+from kirim_pandas.journal.records import GONE, KEPT, STAYS, TAKEN, Stayed
 from kirim_pandas.run.spec import Job
 from kirim_pandas.verbs.door import (
     client_problems,
@@ -41,6 +42,7 @@ from kirim_pandas.verbs.segments.changes import (
     carried,
     changed,
 )
+from kirim_pandas.verbs.segments.layouts import layout_of
 from kirim_pandas.verbs.segments.mapping import members_of
 from kirim_pandas.verbs.segments.prepared import (
     Prepared,
@@ -55,7 +57,7 @@ if TYPE_CHECKING:
     from kirim_pandas.journal.store import RunRecord
     from kirim_pandas.verbs.arguments import Client, Hint, Leavers, Pandas, ProgressChoice, Resolve
 
-__all__ = ["Asked", "prepare"]
+__all__ = ["Asked", "Synced", "longer_source", "prepare", "with_more"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,12 +135,13 @@ def prepare(obj: Pandas, asked: Asked, progress: ProgressChoice) -> Prepared:
         plan.ids.rows,
         asked.journal,
         client,
-        source=source and _longer_source(source, plan),
+        source=source and longer_source(source, plan.ids),
         reads=asked.reads,
         max_requests=plain(asked.max_requests),
         names=asked.resolve == "rows",
         stayed=plan.stayed,
         notes=tuple(_notes(before)),
+        layout=layout_of(ids, ~plan.known_of[: ids.contacts], "attach"),
         ids=ids,
         told=tuple(_told(plan)),
         changes=plan.changes,
@@ -270,7 +273,7 @@ class _Plan:
     ) -> None:
         told = before.known
         away = told.index[~told.index.isin(ids.ids)].to_numpy(object)
-        self.in_frame, self.ids, self.since = ids, _with_more(ids, away), before.since
+        self.in_frame, self.ids, self.since = ids, with_more(ids, away), before.since
         self.known = told.reindex(np.asarray(self.ids.ids))
         self.gone = np.arange(self.ids.contacts) >= ids.contacts
         member = np.append(is_member, np.zeros(len(away), dtype=np.bool_))
@@ -300,14 +303,31 @@ class _Plan:
         return kept
 
     @property
+    def known_of(self) -> NDArray[np.bool_]:
+        """Who is sent, or was to have the label before."""
+        known: NDArray[np.bool_] = self.enters | self.leaves | self.stays
+        return known
+
+    @property
     def stayed(self) -> Stayed:
-        """What the next sync is to know beside what this one sends."""
-        which = (~self.leaves & (self.change == STAYED)) | self.kept
-        outcomes = outcomes_of(self.known[which])
-        return Stayed(self.since, self.ids.ids[which].tolist(), outcomes, self.kept[which])
+        """What the next sync, and who looks back, is to know beside what this one sends."""
+        kinds = np.select(
+            [self.kept, self.gone & self.leaves, self.gone, self.change == LEFT],
+            [KEPT, TAKEN, GONE, records.LEFT],
+            STAYS,
+        ).astype(np.int8)
+        which = self.stays | (self.change == STAYED) | (self.gone & self.leaves)
+        known = self.known[which]
+        return Stayed(
+            self.since,
+            self.ids.ids[which].tolist(),
+            outcomes_of(known),
+            kinds[which],
+            (known["evidence"] == "probe").to_numpy(bool),
+        )
 
 
-def _with_more(ids: ContactIds, away: NDArray[np.object_]) -> ContactIds:
+def with_more(ids: ContactIds, away: NDArray[np.object_]) -> ContactIds:
     """Add a row for each contact that is in none."""
     count = len(away)
     groups = ids.groups
@@ -334,14 +354,14 @@ def _longer(index: pd.Index[Any], count: int) -> pd.Index[Any]:
     return index.take(place, allow_fill=True, fill_value=np.nan)
 
 
-def _longer_source(kept: Kept, plan: _Plan) -> Kept:
+def longer_source(kept: Kept, ids: ContactIds) -> Kept:
     """Give the frame of the reports a row for each who is gone from it, with nothing in it."""
-    if not plan.gone.any():
-        return kept
     rows = len(kept.frame)
-    place = np.append(np.arange(rows), np.full(plan.ids.rows - rows, -1))
+    if ids.rows == rows:
+        return kept
+    place = np.append(np.arange(rows), np.full(ids.rows - rows, -1))
     frame = kept.frame.reset_index(drop=True).reindex(place)
-    return Kept(frame.set_axis(plan.ids.index), plan.ids.text)
+    return Kept(frame.set_axis(ids.index), ids.text)
 
 
 def _carried(plan: _Plan, label: tuple[str, str | None]) -> pd.DataFrame:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.verbs.door import (
     ShortTraceback,
+    flag_problems,
     plain,
     progress_problems,
     refuse,
@@ -19,16 +17,15 @@ from kirim_pandas.verbs.door import (
 )
 from kirim_pandas.verbs.order import option_problems
 from kirim_pandas.verbs.resuming import Resumption, check_same_place, go_on, recall
-from kirim_pandas.verbs.segments.changes import past_sync
+from kirim_pandas.verbs.segments.again import Past, no_frame
 from kirim_pandas.verbs.segments.series import Series, known_of, runs_of
 
 if TYPE_CHECKING:
-    from kirim_pandas.journal.records import Stayed
     from kirim_pandas.journal.store import RunRecord
     from kirim_pandas.run.spec import Resolve
     from kirim_pandas.verbs.arguments import Client, ProgressChoice
 
-__all__ = ["check_whole", "result", "resume", "resumed", "unfinished"]
+__all__ = ["check_whole", "recalled", "result", "resume", "resumed", "unfinished"]
 
 
 def resume(
@@ -54,8 +51,8 @@ def resume(
     Returns
     -------
     DataFrame
-        The columns of a result frame, one row per contact, with a RangeIndex; of a series one row
-        per contact and run, and ``label_id``, ``label`` and ``operation`` (string).
+        The columns of a result frame, one row per contact, with a RangeIndex; of a series as of
+        :func:`result`.
 
     Raises
     ------
@@ -76,20 +73,21 @@ def resume(
     """
     with ShortTraceback():
         asked = Resumption(None, run_id, None, resolve, max_requests, client, journal)
-        runs = runs_of(run_id, journal)
-        if runs:
-            refuse(progress_problems(progress := plain(progress)))
-            return unfinished(asked, runs).carry_out(progress)
-        return go_on(asked, progress)
+        return resumed(asked, progress)
 
 
-def result(run_id: str, *, journal: str | Path | None = None) -> pd.DataFrame:
+def result(
+    run_id: str, *, every_run: bool = False, journal: str | Path | None = None
+) -> pd.DataFrame:
     """Give the result of a run of the past, without sending anything.
 
     Parameters
     ----------
     run_id
         From ``result.attrs``, from an exception, or from :func:`runs`.
+    every_run
+        Of a series: True lists all that its runs sent, one row per contact and run, also whom a
+        label of another segment was taken off.
     journal
         A path, or None for the usual place.
 
@@ -98,9 +96,12 @@ def result(run_id: str, *, journal: str | Path | None = None) -> pd.DataFrame:
     DataFrame
         The columns of a result frame, one row a contact in the order of sending, with a
         RangeIndex.  Of a run that did not finish, what is known of each contact: the others are
-        ``unknown`` or ``not_sent``, and :func:`resume` goes on with them.  Of a series one row per
-        contact and run, and ``label_id``, ``label`` and ``operation`` (string); of a sync also one
-        row for each member whose label was left as it was, and ``change`` (category).
+        ``unknown`` or ``not_sent``, and :func:`resume` goes on with them.  Of a series also
+        ``label_id``, ``label`` and ``operation`` (string): of ``label_segments`` one row for each
+        contact and label that it was to get (or with ``op="detach"`` to lose); of ``sync_label``
+        one for each contact that was sent or was to have the label before, with ``change``
+        (category); of :func:`undo` one for each contact and run.  The rows of the frame itself
+        gives ``df.kirim.resume(run_id)``.
 
     Raises
     ------
@@ -121,17 +122,28 @@ def result(run_id: str, *, journal: str | Path | None = None) -> pd.DataFrame:
     True
     """
     with ShortTraceback():
-        runs = runs_of(run_id, journal)
-        if runs:
-            known = known_of([recall(record.run_id, journal) for record in runs])
-            return _arrangement(runs, journal)(known)
+        refuse(flag_problems(every_run=every_run))
+        return recalled(run_id, journal, every_run=every_run)
+
+
+def recalled(
+    run_id: str, journal: str | Path | None = None, *, every_run: bool = False
+) -> pd.DataFrame:
+    """Give what the journal tells of a run or a series; as :func:`result`."""
+    runs = runs_of(run_id, journal)
+    if not runs:
         return recall(run_id, journal).frame
+    known = known_of([recall(record.run_id, journal) for record in runs])
+    return known if every_run else Past(runs, journal).arrange(known)
 
 
 def resumed(asked: Resumption, progress: ProgressChoice) -> pd.DataFrame:
-    """Go on with a run, aligned to the frame that is asked of."""
-    check_whole(asked)
-    return go_on(asked, progress)
+    """Go on with a run or a series, aligned to the frame that is asked of, if one is."""
+    runs = runs_of(asked.run_id, asked.journal)
+    if not runs:
+        return go_on(asked, progress)
+    refuse(progress_problems(progress := plain(progress)))
+    return unfinished(asked, runs).carry_out(progress)
 
 
 def check_whole(asked: Resumption) -> None:
@@ -143,11 +155,7 @@ def check_whole(asked: Resumption) -> None:
         The id is that of a series.
     """
     if isinstance(asked.run_id, str) and runs_of(asked.run_id, asked.journal):
-        raise InvalidInputError(
-            f"{asked.run_id} is a series of runs of several labels. Nothing was sent. "
-            f'kirim_pandas.resume("{asked.run_id}") goes on with it, and gives one row for each '
-            "contact and label."
-        )
+        raise no_frame(asked.run_id)
 
 
 def unfinished(asked: Resumption, runs: list[RunRecord]) -> Series:
@@ -156,46 +164,22 @@ def unfinished(asked: Resumption, runs: list[RunRecord]) -> Series:
     Raises
     ------
     InvalidInputError
-        An option is none, or it is at another address.
+        An option is none, it is at another address, or it was made of another frame.
     """
     refuse(option_problems(asked.resolve or "rows", asked.max_requests))
+    past = Past(runs, asked.journal)
+    shape = past.shape(asked)
     client, journal = used_client(asked.client), plain(asked.journal)
     check_same_place(runs[0], client)
-    rows = sum(record.rows for record in runs)
     return Series(
         plain(asked.run_id),
         runs,
         client,
         journal,
-        _arrangement(runs, journal),
-        rows,
+        shape.arrange,
+        shape.rows,
+        source=shape.source,
         max_requests=plain(asked.max_requests),
         resolve=plain(asked.resolve),
-        names=any(record.resolve == "rows" for record in runs) or _are_leavers(runs, journal),
+        names=any(record.resolve == "rows" for record in runs) or past.is_of_leavers,
     )
-
-
-def _arrangement(
-    runs: list[RunRecord], journal: str | Path | None
-) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """Return what makes a result of what is known of a series: a sync says what changed."""
-    stayed = _stayed(runs, journal)
-    if stayed is None:
-        return _as_it_is
-    return lambda known: past_sync(known, stayed, runs)
-
-
-def _are_leavers(runs: list[RunRecord], journal: str | Path | None) -> bool:
-    """Tell whether a series is a sync of which nobody entered."""
-    return runs[0].operation == "detach" and _stayed(runs, journal) is not None
-
-
-def _stayed(runs: list[RunRecord], journal: str | Path | None) -> Stayed | None:
-    from kirim_pandas.journal.store import Journal
-
-    with closing(Journal(plain(journal))) as store:
-        return store.stayed(runs[0].run_id)
-
-
-def _as_it_is(known: pd.DataFrame) -> pd.DataFrame:
-    return known
