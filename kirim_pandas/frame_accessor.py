@@ -173,6 +173,7 @@ class KirimFrameAccessor(KirimAccessor):
         self,
         by: By = None,
         *,
+        split: Split = "status",
         data: pd.DataFrame | None = None,
         label_name: str | None = None,
         people: bool = False,
@@ -184,6 +185,8 @@ class KirimFrameAccessor(KirimAccessor):
         ----------
         by, data
             As for :meth:`summary`.
+        split
+            What the bars are split by, as in :meth:`plot`.
         label_name
             Shown instead of the label's id.
         people, columns
@@ -219,6 +222,7 @@ class KirimFrameAccessor(KirimAccessor):
             return reporting.report(
                 self._obj,
                 plain(by),
+                split=plain(split),
                 data=data,
                 label_name=label_name,
                 people=people,

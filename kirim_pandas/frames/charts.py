@@ -24,7 +24,7 @@ from kirim_pandas.frames.summary import By, groupings, statuses_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["COLOURS", "MAX_BARS", "Bars", "Split", "bars", "plot", "svg_chart"]
+__all__ = ["COLOURS", "MAX_BARS", "Bars", "Split", "bars", "check_split", "plot", "svg_chart"]
 
 Split: TypeAlias = Literal["status", "reason"]
 
@@ -166,6 +166,12 @@ def _name(value: Any) -> str:
     return text if len(text) <= _MAX_NAME else f"{text[: _MAX_NAME - 1]}…"
 
 
+def check_split(split: object) -> None:
+    """Refuse what no bar is split by."""
+    if not isinstance(split, str) or split not in _OUTCOMES:
+        raise InvalidInputError(f"split= is {described(split)}, expected 'status' or 'reason'.")
+
+
 def _given(ax: Axes | None) -> Axes | None:
     if not callable(getattr(ax, "barh", print if ax is None else None)):
         raise InvalidInputError(f"ax= is {described(ax)}, expected one of matplotlib's Axes.")
@@ -217,8 +223,7 @@ def plot(
     ConfigurationError
         matplotlib is not installed.
     """
-    if not isinstance(split, str) or split not in _OUTCOMES:
-        raise InvalidInputError(f"split= is {described(split)}, expected 'status' or 'reason'.")
+    check_split(split)
     drawn = bars(result, by, data=data, split=split)
     columns, edge = _LEGEND[split]
     lines = 1.3 + 0.32 * len(drawn.names) + 0.2 * (len(drawn.parts) // columns)
@@ -291,10 +296,18 @@ def svg_chart(drawn: Bars) -> Markup:
     Markup
         ``<svg …>…</svg>``; text takes the colour of the page around it.
     """
-    told = "Share of rows by status" + (f", by {drawn.by}" if drawn.by else "")
-    shown = [n for n in range(len(STATUSES)) if drawn.counts[:, n].any()]
+    split = "status" if set(drawn.parts) == set(STATUSES) else "reason"
+    told = f"Share of rows by {split}" + (f", by {drawn.by}" if drawn.by else "")
+    parts = list(drawn.parts.items())
+    shown = [n for n in range(len(parts)) if drawn.counts[:, n].any()]
+    columns, width = _KEY[split]
+    top = _TOP + _KEY_STEP * ((len(shown) - 1) // columns if shown else 0)
+    key = (
+        _svg_key(*parts[n], _NAMES_WIDTH + width * (i % columns), 4 + _KEY_STEP * (i // columns))
+        for i, n in enumerate(shown)
+    )
     lines = (
-        _svg_row(name, drawn.counts[row], shown, _TOP + _STEP * row)
+        _svg_row(name, [(*parts[n], int(drawn.counts[row, n])) for n in shown], top + _STEP * row)
         for row, name in enumerate(drawn.names)
     )
     return Markup(
@@ -302,24 +315,29 @@ def svg_chart(drawn: Bars) -> Markup:
         'font-family="inherit" font-size="12" fill="currentColor">{}{}</svg>'
     ).format(
         _WIDTH,
-        _TOP + _STEP * len(drawn.names),
+        top + _STEP * len(drawn.names),
         told,
-        Markup("").join(_svg_key(*entry) for entry in enumerate(shown)),
+        Markup("").join(key),
         Markup("").join(lines),
     )
 
 
-def _svg_key(place: int, number: int) -> Markup:
+_KEY: Final = {"status": (6, 92), "reason": (3, 186)}
+"""Columns of the key in the SVG, and their width."""
+
+_KEY_STEP: Final = 18
+
+
+def _svg_key(part: str, colour: str, x: int, y: int) -> Markup:
     """Draw one entry of the key to the colours."""
-    x, status = _NAMES_WIDTH + 92 * place, STATUSES[number]
     return Markup(
-        '<rect x="{}" y="4" width="12" height="12" rx="2" fill="{}"/><text x="{}" y="14">{}</text>'
-    ).format(x, COLOURS[status], x + 17, status)
+        '<rect x="{}" y="{}" width="12" height="12" rx="2" fill="{}"/><text x="{}" y="{}">{}</text>'
+    ).format(x, y, colour, x + 17, y + 10, part)
 
 
-def _svg_row(name: str, counts: NDArray[np.int64], shown: list[int], y: int) -> Markup:
-    """Draw a group: its name, a part for each status that it has, and its total."""
-    total = int(counts.sum())
+def _svg_row(name: str, counted: list[tuple[str, str, int]], y: int) -> Markup:
+    """Draw a group: its name, each part that it has (with colour and count), and its total."""
+    total = sum(count for _, _, count in counted)
     room = _WIDTH - _NAMES_WIDTH - _TOTALS_WIDTH
     parts = [
         Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(
@@ -327,12 +345,11 @@ def _svg_row(name: str, counts: NDArray[np.int64], shown: list[int], y: int) -> 
         )
     ]
     x = float(_NAMES_WIDTH)
-    for number in shown:
-        count = int(counts[number])
+    for part, colour, count in counted:
         if count:
             width = room * count / total
-            told = f"{name}: {count:,} {STATUSES[number]} ({count / total:.1%})"
-            parts.append(_svg_part(x, y, width, f"{count:,}", COLOURS[STATUSES[number]], told))
+            told = f"{name}: {count:,} {part} ({count / total:.1%})"
+            parts.append(_svg_part(x, y, width, f"{count:,}", colour, told))
             x += width
     end = Markup('<text x="{}" y="{}">{}</text>').format(
         _WIDTH - _TOTALS_WIDTH + 8, y + 13, f"{total:,}"

@@ -18,7 +18,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from kirim_pandas.errors import InvalidInputError
-from kirim_pandas.frames.charts import Bars, bars, plot, svg_chart
+from kirim_pandas.frames.charts import Bars, Split, bars, check_split, plot, svg_chart
 from kirim_pandas.frames.exports import spreadsheet_safe
 from kirim_pandas.frames.ids import NO_CONTACT
 from kirim_pandas.frames.pairing import Source, checked_source, result_column
@@ -166,6 +166,7 @@ def report(
     run: RunFacts | None = None,
     *,
     by: By = None,
+    split: Split = "status",
     data: Source | None = None,
     people: bool = False,
     columns: list[Hashable] | None = None,
@@ -180,6 +181,8 @@ def report(
         Label, operation, time and requests, where they are known.
     by
         A column name of `data`, an aligned Series or array, or a list of these.
+    split
+        What the bars are split by: ``"status"``, or ``"reason"`` for the reasons of each status.
     data
         The original frame, for column names in `by` and `columns`.
     people
@@ -201,6 +204,7 @@ def report(
     facts = run or RunFacts()
     data = checked_source(data)
     _check_listed(people, columns)
+    check_split(split)
     counts = summary(result)
     groups = bars(result, by, data=data) if by is not None else None
     title = _title(facts)
@@ -210,9 +214,9 @@ def report(
         Markup('<p class="headline">{}</p>').format(_visible(headline)),
         _facts(result, facts),
         *(Markup("<p>{}</p>").format(_visible(text)) for text in (facts.found, facts.note) if text),
-        svg_chart(bars(result)),
+        svg_chart(bars(result, split=split)),
         _what_happened(counts),
-        _by_group(groups) if groups is not None else "",
+        "" if groups is None else _by_group(groups, bars(result, by, data=data, split=split)),
         _people(result, columns, data) if people else "",
     ]
     fragment = Markup('<div class="kirim-report"><style>{}</style>{}</div>').format(
@@ -363,7 +367,7 @@ def _what_happened(counts: pd.DataFrame) -> Markup:
     return _table("What happened to the rows", head, rows)
 
 
-def _by_group(groups: Bars) -> Markup:
+def _by_group(groups: Bars, drawn: Bars) -> Markup:
     totals = groups.counts.sum(axis=1)
     shown = [n for n in range(len(STATUSES)) if groups.counts[:, n].any()]
     unknown = STATUSES.index("unknown")
@@ -380,7 +384,7 @@ def _by_group(groups: Bars) -> Markup:
     by = _visible(groups.by)
     head = [by, "Rows", *(STATUSES[n] for n in shown), "Applied share"]
     title = Markup("<h3>By {}</h3>").format(by)
-    return title + svg_chart(groups) + _table(f"Rows by {by} and status", head, rows)
+    return title + svg_chart(drawn) + _table(f"Rows by {by} and status", head, rows)
 
 
 def not_applied(

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pandas as pd
 
@@ -23,7 +23,9 @@ from kirim_pandas.frames.results import RUN_ID_ATTR, STATUSES
 from kirim_pandas.frames.shapes import expect
 from kirim_pandas.frames.summary import By
 from kirim_pandas.verbs.door import ShortTraceback, flag_problems, refuse
-from kirim_pandas.verbs.resuming import recall
+from kirim_pandas.verbs.segments.prepared import ABOUT
+from kirim_pandas.verbs.segments.series import facts_of, runs_of
+from kirim_pandas.verbs.segments.whole import recalled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from kirim_pandas.journal.store import Journal
 
 __all__ = ["compare", "not_applied", "people", "plot", "report", "run_of", "summary"]
+
+Named = TypeVar("Named")
 
 _UNKNOWN_HERE = "Label and operation are not known here: this journal does not have the run."
 _FOUND = "The result carries no run id; the run was found by its contacts and outcomes."
@@ -53,7 +57,8 @@ def compare(
     Parameters
     ----------
     result_a, result_b
-        Two results of one label and operation, or the ids of their runs, the earlier one first.
+        Two results of one label and operation, or the ids of their runs, the earlier one first;
+        of a sync its members, those who entered and those who stayed, are compared.
         Rows without a usable id are no contacts and are left out.
     unchanged
         True lists the contacts with the same outcome, too; then every contact of either result
@@ -94,11 +99,26 @@ def compare(
     with ShortTraceback():
         refuse(flag_problems(unchanged=unchanged))
         result_a, result_b = (
-            recall(given, None).frame if isinstance(given, str) else given
-            for given in (result_a, result_b)
+            recalled(given) if isinstance(given, str) else given for given in (result_a, result_b)
         )
+        result_a, result_b = map(_of_one_label, (result_a, result_b))
         _check_same_meaning(run_of(result_a), run_of(result_b))
         return reports.compare(result_a, result_b, unchanged=unchanged)
+
+
+def _of_one_label(result: pd.DataFrame) -> pd.DataFrame:
+    """Take of a sync its members, and refuse a result of several labels or operations."""
+    if not isinstance(result, pd.DataFrame) or not set(ABOUT) <= set(result.columns):
+        return result
+    if "change" in result.columns:
+        return result[result_column(result, "change").isin(["entered", "stayed"])]
+    several = [name for name in ABOUT if result_column(result, name).nunique() > 1]
+    if several:
+        raise InvalidInputError(
+            f"One of the results tells several {listed(several)}, so a contact's outcomes are not "
+            "of the same. Choose one, such as result[result['label'] == 'Gold']."
+        )
+    return result
 
 
 def _check_same_meaning(first: RunFacts, second: RunFacts) -> None:
@@ -154,6 +174,7 @@ def report(
     result: pd.DataFrame,
     by: By = None,
     *,
+    split: Split = "status",
     data: Source | None = None,
     label_name: str | None = None,
     people: bool = False,
@@ -165,7 +186,9 @@ def report(
     facts = run_of(result)
     facts = replace(facts, label_name=label_name or facts.label_name)
     source = _data(result, data)
-    return reports.report(result, facts, by=by, data=source, people=people, columns=columns)
+    return reports.report(
+        result, facts, by=by, split=split, data=source, people=people, columns=columns
+    )
 
 
 def _data(result: pd.DataFrame, data: Source | None) -> Source | None:
@@ -193,6 +216,27 @@ def run_of(result: pd.DataFrame) -> RunFacts:
     RunFacts
         What cannot be told for certain is None, and ``note`` says so.
     """
+    return _as_told(_found_run(result), result)
+
+
+def _as_told(facts: RunFacts, result: pd.DataFrame) -> RunFacts:
+    """Add what the result of a series tells itself, where all its rows tell the same."""
+    if not set(ABOUT) <= set(result.columns):
+        return facts
+    label_id, label, operation = (_of_all(result, column) for column in ABOUT)
+    return replace(
+        facts,
+        label_id=facts.label_id or label_id,
+        label_name=facts.label_name or (None if label == label_id else label),
+        operation=facts.operation or operation,
+    )
+
+
+def _of_all(result: pd.DataFrame, column: str) -> str | None:
+    return _only(set(result_column(result, column).dropna().astype(str)))
+
+
+def _found_run(result: pd.DataFrame) -> RunFacts:
     contacts = set(result_column(result, "contact_id").dropna())
     run_id = result.attrs.get(RUN_ID_ATTR)
     if run_id is not None:
@@ -266,6 +310,8 @@ def _facts(run_id: str) -> RunFacts:
         if journal is None:
             return RunFacts(run_id=run_id, note=_UNKNOWN_HERE)
         try:
+            if runs := runs_of(run_id, None):
+                return facts_of(runs, [len(journal.load(run.run_id)[1]) for run in runs])
             record, past = journal.load(run_id)
         except KirimError:  # of another machine, or damaged
             return RunFacts(run_id=run_id, note=_UNKNOWN_HERE)
@@ -307,5 +353,5 @@ def _in_common(runs: list[RunFacts]) -> RunFacts:
     )
 
 
-def _only(values: set[str | None]) -> str | None:
+def _only(values: set[Named]) -> Named | None:
     return values.pop() if len(values) == 1 else None

@@ -581,3 +581,24 @@ def test_a_series_is_one_line_of_the_history(box, labels):
     assert line[["run_id", "undoes"]].tolist() == [back.attrs["kirim_run_id"], series]
     kp.forget(series)
     assert series not in set(kp.runs()["run_id"])
+
+
+def test_a_report_on_segments(box, labels, monkeypatch):
+    """The report of another process has the facts of the series, and can split by reason."""
+    df = tiered(box).iloc[:200].assign(city="Bogor")
+    result = segmented(df, {tier: labels[tier] for tier in "ab"}, box)
+    here = result.kirim.report("city", split="reason")
+    monkeypatch.setattr(kp.session, "_recent", {})
+    away = result.kirim.report("city", split="reason", data=df)
+    assert away.fragment == here.fragment
+    assert "not known here" not in away.fragment
+    assert away.title == "Label attached to contacts"
+    for reason in ("applied", "skipped: team_mismatch", "not_sent: no_label"):
+        assert f">{reason}</text>" in away.fragment
+    assert 'aria-label="Share of rows by reason, by city"' in away.fragment
+    with pytest.raises(kp.InvalidInputError, match="'status' or 'reason'"):
+        result.kirim.report(split="city")
+    with pytest.raises(kp.InvalidInputError, match="tells several label_id, label"):
+        kp.compare(result, result.attrs["kirim_run_id"])
+    one = result[result["label_id"] == labels["a"]]
+    assert kp.compare(one, one).empty

@@ -355,3 +355,25 @@ def test_the_same_frame_gives_the_same_result(box, label, leavers):
         assert_same_people(result, kp.result(series))
         with pytest.raises(kp.InvalidInputError, match="other contacts than the call"):
             df.kirim.resume(series, client=box.client())
+
+
+def test_another_process_reports_on_a_sync(box, label, monkeypatch):
+    """By its id the journal tells label, time and requests; months are compared by their ids."""
+    df = spread(box)
+    first = synced(box, df, label, df["spend"] > 60)
+    month = synced(box, df, label, df["spend"] > 50, since="last")
+    ids = [result.attrs["kirim_run_id"] for result in (first, month)]
+    here = month.kirim.report()
+    requests = kp.runs()["requests"].iloc[0]
+    monkeypatch.setattr(kp.session, "_recent", {})
+    away = month.kirim.report()
+    for report in (here, away):
+        assert f"<div><span>Requests</span>{requests}</div>" in report.fragment
+        assert f"<div><span>Label</span>{label}</div>" in report.fragment
+    assert "not known here" not in away.fragment
+    assert away.fragment == here.fragment
+    differ = kp.compare(*ids)
+    entered = set(month.loc[month["change"] == "entered", "contact_id"])
+    assert set(differ.loc[differ["change"] == "only_after", "contact_id"]) == entered
+    assert set(differ["change"]) == {"only_after"}
+    pd.testing.assert_frame_equal(kp.compare(first, month), differ)

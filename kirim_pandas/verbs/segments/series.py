@@ -7,7 +7,7 @@ that has not finished is resumed in its turn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from kirim_pandas.run.spec import Resolve
     from kirim_pandas.verbs.arguments import Client, ProgressChoice
 
-__all__ = ["Series", "known_of", "runs_of", "task_of"]
+__all__ = ["Series", "facts_of", "known_of", "runs_of", "task_of"]
 
 DOES = {"attach": "attaching it to", "detach": "detaching it from"}
 TO = {"attach": "to", "detach": "from"}
@@ -77,6 +77,20 @@ def _told(record: RunRecord, frame: pd.DataFrame) -> pd.DataFrame:
     about = (record.label_id, record.label_name or record.label_id, record.operation)
     columns = dict(zip(("label_id", "label", "operation"), about, strict=True))
     return frame.assign(**{k: pd.array([v] * len(frame), "string") for k, v in columns.items()})
+
+
+def facts_of(runs: Sequence[RunRecord], requests: Iterable[int]) -> RunFacts:
+    """Say what a report tells of a series; its label where it is of one."""
+    started = min((record.started_at for record in runs), default=time())
+    labels = {(record.label_id, record.label_name) for record in runs}
+    label_id, label_name = labels.pop() if len(labels) == 1 else (None, None)
+    return RunFacts(
+        run_id=runs[0].series if runs else None,
+        label_id=label_id,
+        label_name=label_name,
+        started=datetime.fromtimestamp(started).astimezone(),
+        requests=sum(requests),
+    )
 
 
 @dataclass(eq=False)
@@ -276,17 +290,7 @@ class Series:
         """Arrange what is known, and let the process remember it under the id of the series."""
         result = self.arrange(known_of([self._recalled(record) for record in self.runs]))
         result.attrs = {RUN_ID_ATTR: self.series_id}
-        begun = [record.started_at for record in self.runs]
-        started = datetime.fromtimestamp(min(begun, default=time())).astimezone()
-        labels = {(record.label_id, record.label_name) for record in self.runs}
-        label_id, label_name = labels.pop() if len(labels) == 1 else (None, None)
-        facts = RunFacts(
-            run_id=self.series_id,
-            label_id=label_id,
-            label_name=label_name,
-            started=started,
-            requests=sum(map(self._requests, self.runs)),
-        )
+        facts = replace(facts_of(self.runs, map(self._requests, self.runs)), run_id=self.series_id)
         session.remember(result, self.series_id, self.source, facts)
         return result
 
