@@ -602,3 +602,104 @@ def test_a_report_on_segments(box, labels, monkeypatch):
         kp.compare(result, result.attrs["kirim_run_id"])
     one = result[result["label_id"] == labels["a"]]
     assert kp.compare(one, one).empty
+
+
+@pytest.fixture(scope="module")
+def shop():
+    """Forty contacts of one team's labels A and B, for plans alone."""
+    with kp.sandbox.start(contacts=40, seed=1, write_per_minute=60_000) as sandbox:
+        team, client = sandbox.labels["team_id"].iloc[0], sandbox.client()
+        for name in "AB":
+            kp.create_label(name, team_id=team, client=client)
+        yield sandbox, team, client
+
+
+def planned(shop, by, mapped, **options):
+    """How many customers a plan would give each label, and what it notes."""
+    sandbox, _team, client = shop
+    by = np.resize(np.array(by, dtype=object), 40).tolist() if isinstance(by, list) else by
+    plan = sandbox.contacts.kirim.plan_segments(by, mapped, client=client, **options)
+    return dict(zip(plan.labels["label"], plan.labels["contacts"], strict=True)), plan.notes
+
+
+HALVES = {"A": 20, "B": 20}
+AGES = pd.Series(pd.cut(range(40), [-1, 19, 39]))
+
+
+@pytest.mark.parametrize(
+    ("by", "mapped", "customers"),
+    [
+        ([1, 2], {"1": "A", "2": "B"}, HALVES),
+        (["1", "2"], {1: "A", 2: "B"}, HALVES),
+        ([True, False], {"True": "A", "False": "B"}, HALVES),
+        (["True", "False"], {True: "A", False: "B"}, HALVES),
+        ([True, False], {1: "A", 0: "B"}, HALVES),
+        ([1.0, 2.0], {1: "A", 2: "B"}, HALVES),
+        ([1, "1"], {1: "A"}, {"A": 20}),
+        ([1, "1"], {"1": "A"}, {"A": 20}),
+        (["x", "y"], {"x": "A", "y": " b "}, HALVES),
+        (AGES, {"(-1, 19]": "A", "(19, 39]": "B"}, HALVES),
+        (
+            AGES.cat.reorder_categories(AGES.cat.categories[::-1], ordered=True),
+            {"(-1, 19]": "A", "(19, 39]": "B"},
+            HALVES,
+        ),
+        (AGES.astype(object), {pd.Interval(-1, 19): "A"}, {"A": 20}),
+        ("team", {}, {}),
+    ],
+)
+def test_values_are_found_as_they_are_written(shop, by, mapped, customers):
+    """Numbers and booleans are found as texts and the reverse; an interval in whatever order."""
+    if isinstance(by, pd.Series):
+        by = by.set_axis(shop[0].contacts.index)
+    assert planned(shop, by, mapped)[0] == customers
+
+
+@pytest.mark.parametrize("mapped", [{"x": "A", "y": " a "}, {"x": "A", "y": "A"}])
+def test_one_label_in_two_spellings_is_said(shop, mapped):
+    """Two values of one label are said, also where it is written in two ways, or is to be made."""
+    customers, notes = planned(shop, ["x", "y"], mapped)
+    assert customers == {"A": 40}
+    assert notes == ("Several values are mapped to one label: A.",)
+    mapped = {
+        value: label.replace("A", "New").replace("a", "nEW") for value, label in mapped.items()
+    }
+    customers, notes = planned(shop, ["x", "y"], mapped, create=True, team_id=shop[1])
+    assert customers == {"New": 40}
+    assert notes[1] == "Labels that do not exist are made: New."
+
+
+@pytest.mark.parametrize(
+    ("by", "mapped", "options", "told"),
+    [
+        *(
+            (["x", None], {"x": "A", key: "B"}, {}, "'B' is given to missing values")
+            for key in (None, np.nan, pd.NA, pd.NaT)
+        ),
+        ([None], {"x": "A"}, {"exclusive": True}, "no row has 'x'; the values are none"),
+        (["1"], {2: "A"}, {}, "no row has '2'; the values are '1'"),
+        (["x", "y"], {"x": "lbl_short", "y": "A"}, {}, "label id: found 'lbl_short'"),
+        (["x", "y"], {"x": "Nope", "y": "Nil"}, {}, "called 'Nope'[^\n]*\n[^\n]*called 'Nil'"),
+        (["x", "y"], {"x": "Nope", "y": "A"}, {"create": True}, "Say with team_id= which team"),
+        (["x", "y"], {"x": "VIP", "y": "A"}, {"create": True}, "3 labels are called 'VIP'"),
+        (AGES, {"(-1, 18]": "A"}, {}, r"no row has '\(-1, 18\]'; the values are '\(-1, 19\]'"),
+    ],
+)
+def test_what_is_no_value_or_no_label_is_said(shop, by, mapped, options, told):
+    """A key or a label that does not fit is refused with what there is, and all at once."""
+    if isinstance(by, pd.Series):
+        by = by.set_axis(shop[0].contacts.index)
+    with pytest.raises(kp.InvalidInputError, match=told):
+        planned(shop, by, mapped, **options)
+
+
+def test_a_team_without_labels_is_doubted(shop):
+    """A label would be made for a team that no label belongs to: the plan says so."""
+    _, notes = planned(shop, ["x"], {"x": "A"}, create=True, team_id="team_typo")
+    assert "None of the labels there are belongs to team 'team_typo'." in notes
+
+
+def test_no_rows_are_no_mistake():
+    """A frame without rows has its result, whatever is mapped, and nobody is asked for a key."""
+    df = kp.sandbox.sample_contacts(5, seed=1).assign(tier="gold").iloc[:0]
+    assert df.kirim.label_segments("tier", {"gold": "A"}, exclusive=True, progress=False).empty

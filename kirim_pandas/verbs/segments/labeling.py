@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from itertools import product
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kirim_pandas import session
 from kirim_pandas.api.protocol import operation_problems
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.columns import listed
@@ -126,7 +128,7 @@ def prepare(obj: Pandas, asked: Asked, progress: ProgressChoice) -> Prepared:
         nobody = Wanted(ids, np.full(ids.rows, -1), [], asked.op)
         return Prepared([], nobody.arrange, ids.rows, asked.journal, ids=ids)
     client = used_client(asked.client)
-    new = absent(found.labels, asked.team_id, client) if asked.create else []
+    new = _new(found.labels, asked, client) if asked.create else {}
     named = _named(found.labels, new, contacts, asked, client)
     ids = contacts.ids(client, progress=progress is True)
     rows = _wanted(ids, found, named, asked)
@@ -138,8 +140,8 @@ def prepare(obj: Pandas, asked: Asked, progress: ProgressChoice) -> Prepared:
         asked.journal,
         client,
         source=keep(obj, ids),
-        notes=tuple(_notes(found, set(rows.label_ids) - set(new), new, asked, client)),
-        new=tuple(new),
+        notes=tuple(_notes(found, named, new, asked, client)),
+        new=tuple(dict.fromkeys(new.values())),
         team_id=asked.team_id,
         reads=asked.reads,
         max_requests=plain(asked.max_requests),
@@ -158,13 +160,43 @@ def _layout(rows: Wanted, asked: Asked) -> Layout:
     return layout_of(rows.ids, unsent, rows.op, rows.label_ids, rows.codes)
 
 
+def _new(labels: list[str], asked: Asked, client: Client) -> dict[str, str]:
+    """Find the labels that are to be made, by what they were called; one a name, however written.
+
+    Raises
+    ------
+    InvalidInputError
+        It is not said for which of several teams.
+    """
+    missing = absent(labels, asked.team_id, client)
+    teams = {label.team_id for label in session.remembered_labels(client)}
+    if missing and asked.team_id is None and len(teams) > 1:
+        raise InvalidInputError(
+            f"The labels {listed(missing)} do not exist, and the organisation has {len(teams)} "
+            "teams. Nothing was sent. Say with team_id= which team they are to be made for: "
+            "kirim_pandas.labels() lists the teams."
+        )
+    names: dict[str, str] = {}
+    for label in missing:
+        names.setdefault(label.strip().casefold(), label.strip())
+    return {label: names[label.strip().casefold()] for label in missing}
+
+
 def _named(
-    labels: list[str], new: list[str], contacts: Rows, asked: Asked, client: Client
+    labels: list[str], new: dict[str, str], contacts: Rows, asked: Asked, client: Client
 ) -> dict[str, tuple[str, str | None]]:
     """Find the id and the name of each label; one that is still to be made has its name as id."""
-    known = [label for label in labels if label not in new]
-    found = [resolved(label, asked.team_id, client, contacts.known_ids) for label in known]
-    return dict(zip(known, found, strict=True)) | {label: (label, label) for label in new}
+    known, problems = {}, []
+    for label in labels:
+        try:
+            made = new.get(label)
+            known[label] = (
+                (made, made) if made else resolved(label, asked.team_id, client, contacts.known_ids)
+            )
+        except InvalidInputError as error:
+            problems.append(str(error))
+    refuse(problems)
+    return known
 
 
 # -- checks --------------------------------------------------------------------------------
@@ -234,22 +266,27 @@ def _refuse_several(rows: Wanted, asked: Asked) -> None:
 
 
 def _notes(
-    found: Segments, label_ids: set[str], new: list[str], asked: Asked, client: Client
+    found: Segments,
+    named: dict[str, tuple[str, str | None]],
+    new: dict[str, str],
+    asked: Asked,
+    client: Client,
 ) -> list[str]:
     """Say what an analyst may not expect, a sentence each, before anything is sent."""
-    notes = []
-    if found.merged:
-        notes.append(f"Several values are mapped to one label: {listed(found.merged)}.")
-    if new:
-        notes.append(f"Labels that do not exist are made: {listed(new)}.")
-    known = labels_known(client, label_ids if asked.reads and len(label_ids) > 1 else set())
-    teams = {label.team_id for label in known if label.id in label_ids}
-    if len(teams) > 1:
-        notes.append(
-            f"The labels belong to {len(teams)} teams. A contact carries labels of its own team "
-            "only; whoever is mapped to another's is skipped (team_mismatch)."
-        )
-    return notes
+    meant = {named[label][0] for label in found.labels if label not in new}
+    known = labels_known(client, meant if asked.reads and len(meant) > 1 else set())
+    teams = {label.team_id for label in known if label.id in meant}
+    values = Counter(named[label][0] for label in found.given)
+    merged = [name or one for one, name in named.values() if values.pop(one, 0) > 1]
+    elsewhere = asked.team_id not in {None, *(label.team_id for label in known)}
+    lines = {
+        f"Several values are mapped to one label: {listed(merged)}.": merged,
+        f"Labels that do not exist are made: {listed([*dict.fromkeys(new.values())])}.": new,
+        f"None of the labels there are belongs to team {shown(asked.team_id)}.": new and elsewhere,
+        f"The labels belong to {len(teams)} teams. A contact carries labels of its own team only; "
+        "whoever is mapped to another's is skipped (team_mismatch).": len(teams) > 1,
+    }
+    return [line for line, holds in lines.items() if holds]
 
 
 def _told(rows: Wanted, named: dict[str, tuple[str, str | None]], asked: Asked) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,13 +33,13 @@ class Segments:
         Ids or names, as they were given; each once.
     codes : int64 array, shape (rows,)
         Place in `labels`; -1 for a row that is to carry none of them.
-    merged : list of str
-        Labels that several values are mapped to.
+    given : list of str
+        The label of each value that is mapped.
     """
 
     labels: list[str]
     codes: NDArray[np.int64]
-    merged: list[str]
+    given: list[str]
 
 
 def segments_of(obj: Pandas, by: object, labels: Labels) -> Segments:
@@ -65,12 +64,13 @@ def segments_of(obj: Pandas, by: object, labels: Labels) -> Segments:
         values, labels = _checked_mask(values, labels)
     codes, different = _numbered(values)
     wanted = _wanted(labels, [different[code] for code in np.unique(codes[codes >= 0])])
-    place_of = _places(wanted, different)
+    # A frame without rows is a result in which nothing was sent, whatever is mapped.
+    place_of = _places(wanted, different) if len(values) else {}
     names = list(dict.fromkeys(wanted.values()))
     label_of = np.full(len(different) + 1, -1, dtype=np.int64)  # the last for missing values
     for key, place in place_of.items():
         label_of[place] = names.index(wanted[key])
-    return Segments(names, label_of[codes], _repeated(list(wanted.values())))
+    return Segments(names, label_of[codes], list(wanted.values()))
 
 
 def members_of(obj: Pandas, members: object) -> NDArray[np.bool_]:
@@ -89,10 +89,6 @@ def members_of(obj: Pandas, members: object) -> NDArray[np.bool_]:
         )
     _refuse_missing(values, argument="members")
     return values.to_numpy(bool)
-
-
-def _repeated(given: list[str]) -> list[str]:
-    return [name for name, number in Counter(given).items() if number > 1]
 
 
 def _values_of(obj: Pandas, by: object, *, argument: str = "by") -> pd.Series[Any]:
@@ -200,14 +196,25 @@ def _texts(labels: Mapping[Any, object]) -> dict[Any, str]:
         raise InvalidInputError(
             f"labels: found {listed(wrong)}, expected the name or id of one label for each value."
         )
+    missing = [plain(label) for key, label in labels.items() if _is_missing(key)]
+    if missing:
+        raise InvalidInputError(
+            f"labels: {listed([*map(shown, missing)])} is given to missing values, which are in no "
+            "segment. Fill them in first, such as df[column].fillna('none'), and map that."
+        )
     return {key: plain(label) for key, label in labels.items()}
+
+
+def _is_missing(key: object) -> bool:
+    missing = pd.isna(key)  # type: ignore[call-overload]  # a key may be anything
+    return isinstance(missing, bool | np.bool_) and bool(missing)
 
 
 def _places(wanted: dict[Any, str], different: list[Any]) -> dict[Any, int]:
     """Find the values that are meant: equal, or, such as an interval, written alike."""
     equal = dict(zip(different, range(len(different)), strict=True))
     alike = dict(zip(map(str, different), range(len(different)), strict=True))
-    found = {key: equal.get(key, alike.get(key, -1)) for key in wanted}
+    found = {key: equal.get(key, alike.get(str(key), -1)) for key in wanted}
     _refuse_unknown(found, different)
     places = list(found.values())
     twice = [str(key) for key, place in found.items() if places.count(place) > 1]
