@@ -122,7 +122,7 @@ def read_key(api_key: object) -> Secret | str:
 
 
 def warn_unlocated(text: str) -> None:
-    """Warn without showing a line of the caller's source, since the key may stand in it."""
+    """Warn without a place: no line of the caller, where the key may stand, and no path of ours."""
     warnings.warn_explicit(text, UserWarning, "<kirim_pandas>", 1)
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVarTuple
 
 import pandas as pd
 
+from kirim_pandas.api.secret import warn_unlocated
 from kirim_pandas.frames.packed import PackedIds
 from kirim_pandas.frames.results import contacts_frame, result_frame
 from kirim_pandas.grouptesting.outcomes import Counts, Outcomes
@@ -174,10 +174,9 @@ def warn_not_shown(error: Exception) -> None:
     """Warn that a run goes on unseen."""
     # A run is not to be lost where somebody has turned warnings into errors.
     with contextlib.suppress(Warning):
-        warnings.warn(
+        warn_unlocated(
             f"The progress of the run cannot be shown any more ({type(error).__name__}: {error}). "
-            "The run goes on all the same.",
-            stacklevel=2,
+            "The run goes on all the same."
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from kirim_pandas import session
+from kirim_pandas.api.secret import warn_unlocated
 from kirim_pandas.errors import KirimError, RunInterrupted
 from kirim_pandas.frames.plan import Plan, plan_frame
 from kirim_pandas.frames.reports import RunFacts
@@ -201,5 +201,5 @@ def pace(client: Client | None) -> int:
 
 
 def warn(text: str) -> None:
-    """Warn of what a run meets, in the thread of its caller."""
-    warnings.warn(text, stacklevel=2)
+    """Warn of what a run meets, in the thread of its caller, without a place in our own code."""
+    warn_unlocated(text)

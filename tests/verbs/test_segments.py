@@ -324,8 +324,9 @@ def test_labels_that_do_not_exist_are_made(box):
     team = box.labels["team_id"].iloc[0]
     with pytest.raises(kp.InvalidInputError, match="No label"):
         segmented(df, None, box, team_id=team)
-    with pytest.warns(UserWarning, match="Labels that do not exist are made"):
+    with pytest.warns(UserWarning, match="Labels that do not exist are made") as told:
         result = segmented(df, None, box, create=True, team_id=team)
+    assert [one.filename for one in told] == ["<kirim_pandas>"]  # no path of the installation
     assert result["label"].tolist() == df["tier"].tolist()
     known = kp.labels(client=box.client()).set_index("name")["id"]
     check_members(box, df, {tier: known[tier] for tier in df["tier"].unique()})

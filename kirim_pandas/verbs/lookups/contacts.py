@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from kirim_pandas.api.client import PAGE_LIMIT
+from kirim_pandas.api.secret import warn_unlocated
 from kirim_pandas.errors import KirimError, RunInterrupted
 from kirim_pandas.run.stop import StopButton, stop_on_signals
 from kirim_pandas.verbs.door import (
@@ -102,10 +102,9 @@ def contacts(
             stopped.result = frame
             raise stopped
         if listing.repeated:
-            warnings.warn(
+            warn_unlocated(
                 f"{listing.repeated:,} contacts were listed more than once, so the list changed "
-                "while it was read, and others may be missing. Each is in the frame once.",
-                stacklevel=2,
+                "while it was read, and others may be missing. Each is in the frame once."
             )
         return frame
 
