@@ -15,7 +15,7 @@ from kirim_pandas.grouptesting.clusters import Cluster, Node, log2_choose
 from kirim_pandas.grouptesting.designs import Design
 from kirim_pandas.grouptesting.outcomes import Positions
 
-__all__ = ["MAX_DESIGN_BITS", "Plan", "Question", "best_plan", "question_of"]
+__all__ = ["MAX_DESIGN_BITS", "Plan", "Question", "best_plan", "question_of", "surprise"]
 
 MAX_DESIGN_BITS = 7
 """128 probes. Larger designs gain little and postpone what could be learnt meanwhile."""
@@ -30,6 +30,9 @@ _CLUSTER_SHARE, _NODE_SHARE = 0.8, 0.62
 
 _ROUNDING = 1e-9
 """Sums of bits that differ by less are equal."""
+
+_LEAST_ODDS = 1e-300
+"""Odds below are rounded to nothing."""
 
 _TOO_POOR = 100.0
 """More bits than any probe brings: puts a design below the wanted rate behind all others."""
@@ -83,6 +86,18 @@ def _information(size: int, count: int, left: int) -> float:
     shares = _odds(size, count, left)[1]
     shares = shares[shares > 0]
     return float(-(shares @ np.log2(shares)))
+
+
+def surprise(node: Node, left: int, counts: tuple[int, ...]) -> list[float]:
+    """Return for each kind the bits by which chance fits a left part's count worse than if all
+    counts were as likely as each other."""
+    bits = []
+    for total, count in zip(node.counts, counts, strict=True):
+        values, odds = _odds(node.size, total, left)
+        shares = odds[values == count]
+        if len(values) > 1 and len(shares):
+            bits.append(-log2(max(float(shares[0]), _LEAST_ODDS)) - log2(len(values)))
+    return bits
 
 
 @lru_cache(maxsize=1)

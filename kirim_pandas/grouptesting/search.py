@@ -161,6 +161,7 @@ class Search:
         rest = tuple(a - b for a, b in zip(node.counts, answer, strict=True))
         if min(rest) < 0 or sum(answer) > len(left) or sum(rest) > len(right):
             raise Contradiction
+        self.frontier.learn(node, size, answer)
         self.put(Node(left, answer))
         self.put(Node(right, rest))
 
