@@ -60,7 +60,8 @@ class KirimError(Exception):
     run_id : str or None
         The run it ended; ``kirim_pandas.resume(run_id)`` goes on with it.
     maybe_applied : bool
-        Whether the service may have carried out the call although no good reply came.
+        Whether the service may have carried out the call although no good reply came; of an error
+        that ended a run, any call of the run.
     tries_allowed : int or None
         How often a call that ends so is tried at most; None: as the client is set.
     """
@@ -203,10 +204,13 @@ class RunInterrupted(KeyboardInterrupt):
         The full-length partial result frame.
     run_id : str or None
         ``kirim_pandas.resume(run_id)`` goes on where it stopped.
+    maybe_applied : bool
+        Whether the service may have carried out a call of the run although no good reply came.
     """
 
     result: pd.DataFrame | None = None
     run_id: str | None = None
+    maybe_applied: bool = False
 
 
 def in_our_words(error: BaseException | None) -> KirimError | None:

@@ -79,6 +79,7 @@ class Ending:
             error.args = (f"{said[:1].upper()}{said[1:].removesuffix('.')}. {how}",)
         if isinstance(error, KirimError | RunInterrupted):
             error.result, error.run_id = self.frame, self.order.run_id
+            error.maybe_applied |= bool(self.ended.outcomes.no_reply.any())
             # From here: how a worker came by it would push the message off an analyst's screen.
             error = error.with_traceback(None)
         raise error

@@ -39,10 +39,21 @@ def test_a_call_in_doubt_is_told_as_such(box, op, words, journal):
         assert kp.runs()["state"].tolist() == ["failed"]
 
 
+def test_an_error_that_says_nothing_of_a_call_in_doubt_leaves_it_so(box):
+    """Whatever ends a later session, its error tells that contacts may have been touched."""
+    error = ended_by(box, "attach", "reset_after_commit")
+    box._server._faults = Faults()
+    box.revoke_key()
+    with pytest.raises(kp.AuthenticationError, match="perhaps labeled") as caught:
+        box.contacts.kirim.resume(error.run_id, client=box.client(), progress=False)
+    assert caught.value.maybe_applied
+
+
 def test_a_call_that_the_service_refused_is_not_in_doubt(box):
     """The service's own no leaves contacts unsent, and only then that is said."""
     error = ended_by(box, "attach", "error_403")
     assert "1,000 applied, 200 not sent" in str(error)
+    assert not error.maybe_applied
     box._server._faults = Faults(script=dict.fromkeys(range(20), "error_403"))
     with pytest.raises(kp.PermissionDeniedError, match="No customer was touched"):
         box.contacts.kirim.bulk_label(
