@@ -234,9 +234,16 @@ DEFECTS = [
     Defect(
         "late skips believed",
         "grouptesting/confirming.py",
-        "outcomes[log.late(outcomes, unknown, counters)] = Outcome.UNDETERMINED",
+        "outcomes[log.late(outcomes, unknown, counters, as_found)] = Outcome.UNDETERMINED",
         "pass",
         "grouptesting/test_movers.py",
+    ),
+    Defect(
+        "a mover hidden by rows that a cap leaves unconfirmed",
+        "grouptesting/late_skips.py",
+        "if self._is_still(*(found or (outcomes, unknown)), changes):",
+        "if self._is_still(outcomes, unknown, changes):",
+        "grouptesting/test_small_worlds.py",
     ),
     Defect(
         "confirming calls believed unseen",

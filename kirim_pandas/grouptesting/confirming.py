@@ -112,7 +112,8 @@ class Confirmer:
         unknown = open_rows | (of_whole & np.isin(batch_of, open_batches))
         outcomes = found.outcomes.copy()
         outcomes[unknown] = Outcome.UNDETERMINED
-        outcomes[log.late(outcomes, unknown, counters)] = Outcome.UNDETERMINED
+        as_found = found.outcomes, (batch_of >= 0) & ~found.known
+        outcomes[log.late(outcomes, unknown, counters, as_found)] = Outcome.UNDETERMINED
         if not counters.proven:
             # What no counter counted may have had the label, or may not exist.
             outcomes[outcomes == Outcome.NOT_COUNTED] = Outcome.UNDETERMINED

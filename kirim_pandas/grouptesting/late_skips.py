@@ -144,7 +144,13 @@ class ReplyLog:
             calls = list(group)
             yield [call.positions for call in calls], [call.reply for call in calls]
 
-    def late(self, outcomes: NDArray[np.int8], unknown: Mask, counters: Counters) -> Mask:
+    def late(
+        self,
+        outcomes: NDArray[np.int8],
+        unknown: Mask,
+        counters: Counters,
+        found: tuple[NDArray[np.int8], Mask] | None = None,
+    ) -> Mask:
         """Return where an outcome is not certain, for the contact may have had another before.
 
         Parameters
@@ -155,6 +161,9 @@ class ReplyLog:
             Contacts of which nothing is known.
         counters
             How replies are read.
+        found
+            `outcomes` and `unknown` before those found but not confirmed were taken out of them:
+            what all replies must fit where nobody moved. None where they are the same.
 
         Returns
         -------
@@ -164,25 +173,26 @@ class ReplyLog:
         """
         late = np.zeros(len(outcomes), dtype=np.bool_)
         for changes in counters.readings():
-            found = self._late(outcomes, unknown, changes)
-            if found is None:
+            if self._is_still(*(found or (outcomes, unknown)), changes):
                 return np.zeros_like(late)
-            late |= found
+            late |= self._late(outcomes, unknown, changes)
             if (changes, counters.changes) == (False, None):
                 late |= self._perhaps_uncounted(outcomes, unknown)
         return late
 
-    def _late(self, outcomes: NDArray[np.int8], unknown: Mask, changes: bool) -> Mask | None:
-        """Do so if `applied` counts changes, or if not; None where all replies fit."""
+    def _is_still(self, outcomes: NDArray[np.int8], unknown: Mask, changes: bool) -> bool:
+        """Whether all replies fit the outcomes, if `applied` counts changes or if not."""
         read = self._read(changes)
-        if changes:
-            outcomes = np.where(outcomes == Outcome.NOT_COUNTED, Outcome.APPLIED, outcomes)
-        passing, skipped = outcomes == Outcome.APPLIED, outcomes > Outcome.APPLIED
-        views = [*(outcomes == skip for skip in SKIPS), skipped]
-        lacks = [_lacks(read, members, view, unknown) for view, members in enumerate(views)]
-        again = changes and bool(_labeled_again(read))
-        if not again and all(lack.fits() for lack in chain.from_iterable(lacks)):
-            return None
+        if changes and _labeled_again(read):
+            return False
+        lacks = [_lacks(read, *view, unknown) for view in enumerate(_views(outcomes, changes))]
+        return all(lack.fits() for lack in chain.from_iterable(lacks))
+
+    def _late(self, outcomes: NDArray[np.int8], unknown: Mask, changes: bool) -> Mask:
+        """Return who it may be, if `applied` counts changes or if not."""
+        read, views = self._read(changes), _views(outcomes, changes)
+        lacks = [_lacks(read, *view, unknown) for view in enumerate(views)]
+        passing = (outcomes > Outcome.UNDETERMINED) & ~views[-1]
         late = np.zeros(len(outcomes), dtype=np.bool_)
         for members, view in zip(views, lacks, strict=True):
             late |= self._movers(members, view)
@@ -194,7 +204,7 @@ class ReplyLog:
     def _perhaps_uncounted(self, outcomes: NDArray[np.int8], unknown: Mask) -> Mask:
         """Return who was found passing in a call that counted changes, if it counted contacts."""
         view = SKIPS.index(Outcome.NOT_COUNTED)
-        lacks = _lacks(self._read(False), outcomes == Outcome.NOT_COUNTED, view, unknown)
+        lacks = _lacks(self._read(False), view, outcomes == Outcome.NOT_COUNTED, unknown)
         return self._movers(outcomes == Outcome.APPLIED, [lack.mirrored() for lack in lacks])
 
     def _read(self, changes: bool) -> list[_Read]:
@@ -240,7 +250,14 @@ def _labeled_again(read: Sequence[_Read]) -> list[_Read]:
     return [entry for entry in read if entry[0].round and entry[0].reply.applied]
 
 
-def _lacks(read: Sequence[_Read], members: Mask, view: int, unknown: Mask) -> list[_Lack]:
+def _views(outcomes: NDArray[np.int8], changes: bool) -> list[Mask]:
+    """Return who is skipped: in one kind each and, in the last view, in any."""
+    if changes:
+        outcomes = np.where(outcomes == Outcome.NOT_COUNTED, Outcome.APPLIED, outcomes)
+    return [*(outcomes == skip for skip in SKIPS), outcomes > Outcome.APPLIED]
+
+
+def _lacks(read: Sequence[_Read], view: int, members: Mask, unknown: Mask) -> list[_Lack]:
     """Compare each call with the end: one kind of skip, or, in the last view, all of them."""
     lacks = []
     for call, triple, batches in read:

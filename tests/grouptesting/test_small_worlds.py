@@ -22,6 +22,7 @@ from kirim_pandas.grouptesting.outcomes import Counts, Outcome, Positions, cut_b
 
 WORLDS = int(os.environ.get("KIRIM_SMALL_WORLDS", "450"))
 ADVISED = WORLDS // 3
+CAPPED = WORLDS // 9
 LABELED = 0  # passes, and had the label before the run
 STANDING = (1, 2, 3)  # passes, another organisation's, another team's
 ALL = (1, 2, 3, 4)  # also: counted nowhere, as an unknown id
@@ -77,18 +78,22 @@ def advise(attribution: Attribution, rng: np.random.Generator) -> None:
 
 
 def run(
-    service: RecordingService, batch_size: int, advice: np.random.Generator | None = None
+    service: RecordingService,
+    batch_size: int,
+    advice: np.random.Generator | None = None,
+    cap: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Do a whole run; return the outcomes that are reported, and where probes were needed."""
+    """Do a run of at most `cap` probes; return the outcomes reported, and where it took probes."""
     attribution = Attribution(len(service.truth), probe_size=batch_size)
     for batch in cut_batches(len(service.truth), batch_size):
         attribution.add_batch(batch, service.ask(batch))
     while True:
         if advice is not None:
             advise(attribution, advice)
-        probes = attribution.next_round()
+        probes = attribution.next_round(cap)
         if not probes:
             break
+        cap = None if cap is None else cap - len(probes)
         attribution.tell([service.ask(probe) for probe in probes])
     return attribution.confirmed(), attribution.probed
 
@@ -178,6 +183,27 @@ def test_no_advice_makes_anything_said_untrue(
         service = RecordingService(truth.copy(), changes=changes, moves=moves)
         wrong = untrue(service, *run(service, size, np.random.default_rng(number)))
         assert not wrong.any() or fits_a_still_world(service), (truth, moves, size, number)
+
+
+@pytest.mark.parametrize("contacts", [3, 4])
+@SORTS
+def test_no_cap_makes_anything_said_untrue(
+    contacts: int, changes: bool, states: tuple[int, ...], moved: tuple[int, ...]
+) -> None:
+    """The same holds wherever a cap ends the run, with some of what was found not confirmed."""
+    for number, (truth, moves, size) in enumerate(islice(worlds(contacts, states, moved), CAPPED)):
+        service = RecordingService(truth.copy(), changes=changes, moves=moves)
+        wrong = untrue(service, *run(service, size, cap=1 + number % 6))
+        assert not wrong.any() or fits_a_still_world(service), (truth, moves, size, number)
+
+
+def test_a_deleted_contact_under_a_cap() -> None:
+    """Rows that the cap leaves unconfirmed do not explain away a call that fits no still world."""
+    moves = {3: [(3, Outcome.CROSS_ORG)], 4: [(2, Outcome.NOT_COUNTED)]}
+    service = RecordingService(np.array([3, 1, 2, 1]), moves=moves)
+    outcomes, _ = run(service, 2, cap=3)
+    assert [reply for _, reply in service.replies][3] == Counts(1, 0, 0)  # of two
+    assert outcomes[2] == Outcome.UNDETERMINED
 
 
 def test_a_half_that_counts_more_than_its_whole() -> None:
