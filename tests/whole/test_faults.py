@@ -11,8 +11,8 @@ from support.scenes import HASTY, SIZE, Scenes, counts
 from support.scripted_server import ScriptedServer, reply
 
 import kirim_pandas as kp
+from kirim_pandas.run.side_by_side import MAX_IN_FLIGHT
 from kirim_pandas.sandbox import Faults, Switches
-from kirim_pandas.verbs.execution import MAX_IN_FLIGHT
 
 OTHER_LABEL = "lbl_" + "0" * 26
 

@@ -12,8 +12,8 @@ from support.scenes import FAST, SIZE, Scenes, counts
 
 import kirim_pandas as kp
 from kirim_pandas.journal.store import Journal
+from kirim_pandas.run import side_by_side
 from kirim_pandas.sandbox import Faults
-from kirim_pandas.verbs import execution
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ class InTwoSeconds:
 @pytest.mark.parametrize("asked", ["2", InTwoSeconds()], ids=["33 seconds", "34 date"])
 def test_33_34_nobody_comes_sooner_than_asked(play, asked, monkeypatch):
     """After a 429 nothing arrives before its Retry-After, on a service whose clock is wrong too."""
-    monkeypatch.setattr(execution, "MAX_IN_FLIGHT", 1)  # so that none is on its way already
+    monkeypatch.setattr(side_by_side, "MAX_IN_FLIGHT", 1)  # so that none is on its way already
     script = {2: ("rate_limited", asked)}
     scene = play(5000, faults=Faults(script=script, clock_skew_seconds=86_400.0))
     assert counts(scene.run()) == {"applied": 5000}
@@ -76,7 +76,7 @@ def test_33_34_nobody_comes_sooner_than_asked(play, asked, monkeypatch):
 
 def test_43_plan_changes_in_mid_run_both_ways(play, monkeypatch):
     """60, 600, 60 a minute: each limit is kept from the next reply on, and nothing is refused."""
-    monkeypatch.setattr(execution, "MAX_IN_FLIGHT", 1)  # so that replies come in order
+    monkeypatch.setattr(side_by_side, "MAX_IN_FLIGHT", 1)  # so that replies come in order
     events = {2: ("set_write_per_minute", 600), 12: ("set_write_per_minute", 60)}
     scene = play(15_000, write_per_minute=60, client={"share": 1.0}, faults=Faults(events=events))
     drain(scene.box, left=3)
