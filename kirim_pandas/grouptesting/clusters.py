@@ -34,6 +34,9 @@ Floats = NDArray[np.float64]
 _MAX_CELLS = 160
 """More cells make large tables and tell nothing more."""
 
+_MAX_FAILURES = 4
+"""Cells in a row that are too dear to cut, after which no more are tried."""
+
 _LOG2_FACTORIALS: Floats = np.concatenate(
     [[0.0], np.cumsum(np.log2(np.arange(1, 2 * MAX_CONTACTS_PER_CALL + 1)))]
 )
@@ -121,16 +124,6 @@ class Cluster:
         """Return all contacts."""
         return np.concatenate(self.cells)
 
-    def add(self, node: Node) -> None:
-        """Take in a node as one more cell."""
-        self.cells.append(node.positions)
-        for kind, hypotheses in enumerate(self._hypotheses):
-            counts = np.full((1, hypotheses.shape[1]), node.counts[kind], dtype=np.int16)
-            self._hypotheses[kind] = np.concatenate([hypotheses, counts])
-        self._cell_bits.append(node.bits)
-        self.size += node.size
-        self.changed = True
-
     def merge(self, other: Cluster) -> None:
         """Take in all of another cluster; the hypotheses multiply."""
         for kind, (mine, theirs) in enumerate(
@@ -163,24 +156,38 @@ class Cluster:
         """
         # More hypotheses never make a cell cheaper to cut: what is too much now stays so.
         cheap = np.flatnonzero(self._hypotheses_if_halved() <= max_hypotheses)
+        growing = list(map(_Growing, self._hypotheses, self._odds))
         order: list[tuple[float, int]] = []
         self._line_up(cheap[::-1].tolist(), order)
-        place = 0
-        while len(self.cells) < _MAX_CELLS:
-            if self._is_full(max_hypotheses, kinds):
+        place = failures = 0
+        while len(self.cells) < _MAX_CELLS and failures < _MAX_FAILURES:
+            if self._is_full(growing, max_hypotheses, kinds):
                 place = len(queue)
             if place < len(queue) and (not order or queue[place].bits >= order[-1][0]):
-                if not self._has_room(queue[place], max_hypotheses, max_size):
+                if not self._has_room(growing, queue[place], max_hypotheses, max_size):
                     place += 1
                     continue
-                self.add(queue.pop(place))
-                cell = len(self.cells) - 1
-                self._halve(cell)
+                cell = self._add(growing, queue.pop(place))
+                self._halve(growing, cell)
             elif not order:
                 break
-            elif not self._halve(cell := order.pop()[1], max_hypotheses):
+            elif not self._halve(growing, cell := order.pop()[1], max_hypotheses):
+                failures += 1
                 continue
+            failures = 0
             self._line_up([cell, len(self.cells) - 1], order)
+        self._hypotheses = [kind.settled(len(self.cells)) for kind in growing]
+        self._odds = [kind.odds for kind in growing]
+
+    def _add(self, growing: Sequence[_Growing], node: Node) -> int:
+        """Take in a node as one more cell, and return its number."""
+        cell = len(self.cells)
+        self.cells.append(node.positions)
+        for kind, count in zip(growing, node.counts, strict=True):
+            kind.add(cell, count)
+        self._cell_bits.append(node.bits)
+        self.size += node.size
+        return cell
 
     def _line_up(self, cells: Sequence[int], order: list[tuple[float, int]]) -> None:
         """Put cells with missing bits among others, the most bits last; before their equals."""
@@ -188,18 +195,21 @@ class Cluster:
             if self._cell_bits[cell] > 0:
                 insort_left(order, (self._cell_bits[cell], cell), key=itemgetter(0))
 
-    def _is_full(self, max_hypotheses: int, kinds: Sequence[int]) -> bool:
+    def _is_full(
+        self, growing: Sequence[_Growing], max_hypotheses: int, kinds: Sequence[int]
+    ) -> bool:
         """Whether no node fits any more: each at least doubles the hypotheses of some kind."""
-        counts = self.hypothesis_counts
-        least = min((counts[kind] for kind in kinds), default=0)
+        least = min((len(growing[kind].odds) for kind in kinds), default=0)
         return bool(self.cells) and least > max_hypotheses // 2
 
-    def _has_room(self, node: Node, max_hypotheses: int, max_size: int) -> bool:
+    def _has_room(
+        self, growing: Sequence[_Growing], node: Node, max_hypotheses: int, max_size: int
+    ) -> bool:
         """Whether a node may be taken in and halved; an empty cluster takes any."""
-        pairs = zip(self.hypothesis_counts, node.hypotheses_if_halved, strict=True)
+        pairs = zip(growing, node.hypotheses_if_halved, strict=True)
         return not self.cells or (
             self.size + node.size <= max_size
-            and all(count * more <= max_hypotheses for count, more in pairs)
+            and all(len(kind.odds) * more <= max_hypotheses for kind, more in pairs)
         )
 
     def choose(self, rng: np.random.Generator, probe_size: int, tries: int) -> None:
@@ -338,41 +348,120 @@ class Cluster:
         ]
         return np.asarray(np.max(after, axis=0)) if after else np.ones(len(sizes), np.int64)
 
-    def _halve(self, cell: int, max_hypotheses: int | None = None) -> bool:
+    def _halve(
+        self, growing: Sequence[_Growing], cell: int, max_hypotheses: int | None = None
+    ) -> bool:
         """Cut a cell, unless that makes more hypotheses of some kind; tell whether it is cut."""
         positions = self.cells[cell]
         left = len(positions) // 2
         right = len(positions) - left
-        counted = {kind: h[cell] for kind, h in enumerate(self._hypotheses) if h[cell].any()}
-        choices = {kind: _choices(totals, left, right) for kind, totals in counted.items()}
-        if max_hypotheses is not None and any(
-            more.sum() > max_hypotheses for more in choices.values()
-        ):
-            return False
-        bits = [0.0, 0.0]
-        for kind, hypotheses in enumerate(self._hypotheses):
-            if kind not in counted:
-                none = np.zeros_like(hypotheses[:1])
-                self._hypotheses[kind] = np.concatenate([hypotheses, none])
-                continue
-            more, totals = choices[kind], counted[kind]
-            parents = np.repeat(np.arange(len(totals)), more)
-            first = np.maximum(0, totals - right) - np.cumsum(more) + more
-            lefts = first[parents] + np.arange(len(parents))
-            rights = totals[parents] - lefts
-            grown = np.concatenate([hypotheses[:, parents], rights[np.newaxis].astype(np.int16)])
-            grown[cell] = lefts
-            told = log2_choose(left, lefts), log2_choose(right, rights)
-            ways = log2_choose(left + right, totals)[parents]
-            odds = self._odds[kind][parents] * np.exp2(told[0] + told[1] - ways)
-            self._hypotheses[kind], self._odds[kind] = grown, odds
-            bits = [had + float(odds @ part) for had, part in zip(bits, told, strict=True)]
+        choices = []
+        for kind in growing:
+            more = _choices(kind.row(cell), left, right)
+            if max_hypotheses is not None and len(more) < more.sum() > max_hypotheses:
+                return False
+            choices.append(more)
+        other = len(self.cells)
+        bits = [
+            kind.cut(cell, other, left, right, c) for kind, c in zip(growing, choices, strict=True)
+        ]
         self.changed = True
         self.cells[cell] = positions[:left]
         self.cells.append(positions[left:])
-        self._cell_bits[cell], last = bits
+        self._cell_bits[cell], last = map(sum, zip(*bits, strict=True))
         self._cell_bits.append(last)
         return True
+
+
+class _Growing:
+    """The hypotheses of one kind while cells are cut; a row is brought up to date when it is used.
+
+    Each cut puts several hypotheses in the place of one. A row of an earlier time needs only be
+    told which of its places each hypothesis comes from.
+
+    Parameters
+    ----------
+    hypotheses
+        Counts, shape (cells, hypotheses).
+    odds
+        The probability of each hypothesis.
+    """
+
+    def __init__(self, hypotheses: NDArray[np.int16], odds: Floats) -> None:
+        self.odds = odds
+        self._first = hypotheses
+        self._origins: NDArray[np.int64] | None = None  # the places in `_first`
+        self._parents: list[NDArray[np.int64]] = []
+        self._rows: dict[int, tuple[int, NDArray[np.int16]]] = {}  # after so many cuts
+
+    def add(self, cell: int, count: int) -> None:
+        """Take in a cell of which the count is known."""
+        self._rows[cell] = (len(self._parents), np.full(len(self.odds), count, dtype=np.int16))
+
+    def row(self, cell: int) -> NDArray[np.int16]:
+        """Return the count of a cell in every hypothesis."""
+        if cell in self._rows:
+            cuts, row = self._rows[cell]
+            for parents in self._parents[cuts:]:
+                row = row[parents]
+        else:
+            row = self._first[cell]
+            row = row if self._origins is None else row[self._origins]
+        self._rows[cell] = (len(self._parents), row)
+        return row
+
+    def cut(
+        self, cell: int, other: int, left: int, right: int, choices: NDArray[np.int16]
+    ) -> tuple[float, float]:
+        """Let the count of a cell fall on two parts; return the bits missing in either.
+
+        Parameters
+        ----------
+        cell, other
+            The numbers of the first part, which is that of the cell, and of the second.
+        left, right
+            Contacts of the parts.
+        choices
+            In how many ways the count can fall on them, in every hypothesis.
+        """
+        totals = self.row(cell)
+        if not totals.any():
+            self._rows[other] = self._rows[cell]
+            return 0.0, 0.0
+        parents = np.repeat(np.arange(len(totals)), choices)
+        first = np.maximum(0, totals - right) - np.cumsum(choices) + choices
+        lefts = first[parents] + np.arange(len(parents))
+        rights = totals[parents] - lefts
+        told = log2_choose(left, lefts), log2_choose(right, rights)
+        ways = log2_choose(left + right, totals)[parents]
+        self.odds = self.odds[parents] * np.exp2(told[0] + told[1] - ways)
+        self._origins = parents if self._origins is None else self._origins[parents]
+        self._parents.append(parents)
+        for number, counts in ((cell, lefts), (other, rights)):
+            self._rows[number] = (len(self._parents), counts.astype(np.int16))
+        return float(self.odds @ told[0]), float(self.odds @ told[1])
+
+    def settled(self, cells: int) -> NDArray[np.int16]:
+        """Return the counts of so many cells, shape (cells, hypotheses)."""
+        if self._origins is None and len(self._first) == cells:
+            return self._first
+        settled = np.empty((cells, len(self.odds)), dtype=np.int16)
+        old = [cell for cell in range(len(self._first)) if cell not in self._rows]
+        settled[old] = (
+            self._first[old] if self._origins is None else self._first[old][:, self._origins]
+        )
+        cuts, origins = len(self._parents), np.arange(len(self.odds))
+        latest = sorted(self._rows.items(), key=_cuts_of, reverse=True)
+        for cell, (since, row) in latest:
+            for parents in reversed(self._parents[since:cuts]):
+                origins = parents[origins]
+            cuts = since
+            settled[cell] = row[origins]
+        return settled
+
+
+def _cuts_of(held: tuple[int, tuple[int, NDArray[np.int16]]]) -> int:
+    return held[1][0]
 
 
 def _choices(

@@ -46,6 +46,8 @@ HAS_LEVELS = 0.5
 OPEN_LEVEL = 1
 """Of a value that may be skipped or pass."""
 
+_NOBODY: Positions = np.zeros(0, dtype=np.int64)
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -92,6 +94,7 @@ class Guesser:
     def __init__(self, columns: Sequence[Column], *, seed: int = 0) -> None:
         self.findings: list[Finding] = []
         self._confirmed: list[Finding] = []
+        self._marked: dict[Finding, Positions] = {}
         self._columns = columns
         self._rng = np.random.default_rng(seed)
         self._wrong = 0
@@ -132,6 +135,23 @@ class Guesser:
         self._seen = len(leaves)
         return self._suppose(attribution, leaves)
 
+    def borne_out(self, outcomes: NDArray[np.int8]) -> list[Finding]:
+        """Return the findings that the outcomes in the end do not contradict.
+
+        Parameters
+        ----------
+        outcomes
+            An `Outcome` for each contact of the run. What is undetermined contradicts nothing.
+        """
+        return [
+            finding
+            for finding in self.findings
+            if np.isin(
+                outcomes[self._marked.get(finding, _NOBODY)],
+                (finding.outcome, Outcome.UNDETERMINED),
+            ).all()
+        ]
+
     def explore(self, attribution: Attribution) -> None:
         """Order the search by a column, or ask one half that tells columns apart."""
         leaves = attribution.leaves()
@@ -154,9 +174,9 @@ class Guesser:
         groups: list[tuple[Positions, Outcome]] = []
         kinds = [kind for kind in range(len(SKIPS)) if any(leaf.counts[kind] for leaf in leaves)]
         for rule, outcome, positions in self._rules(leaves, kinds):
-            findings.append(
-                Finding(outcome, rule.column, rule.chosen, rule.of, len(positions), exact=True)
-            )
+            found = Finding(outcome, rule.column, rule.chosen, rule.of, len(positions), exact=True)
+            self._marked[found] = positions
+            findings.append(found)
             groups.append((positions, outcome))
         if groups:
             self.findings = [*self._confirmed, *findings]
@@ -249,6 +269,7 @@ class Guesser:
             SKIPS[kind], " and ".join(model.names), chosen, of, int(marked.sum()), exact=True
         )
         self.findings = [*self._confirmed, found]
+        self._marked[found] = world.positions[marked]
         self._supposed = [world.positions[marked]]
         attribution.suppose([(world.positions[marked], SKIPS[kind])])
         return True

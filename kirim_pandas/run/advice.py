@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kirim_pandas.grouptesting.attribution import Attribution
 from kirim_pandas.guesses.columns import Column
 from kirim_pandas.guesses.search import Finding, Guesser
@@ -87,6 +90,10 @@ class Advice:
     def findings(self) -> Sequence[Finding]:
         """What skips were found to follow."""
         return self._guesser.findings
+
+    def borne_out(self, outcomes: NDArray[np.int8]) -> Sequence[Finding]:
+        """Return the findings that the outcomes in the end do not contradict."""
+        return self._guesser.borne_out(outcomes)
 
     def before_round(self, number: int, attribution: Attribution) -> Generator[Event, None, None]:
         """Learn what there is to learn, and advise."""

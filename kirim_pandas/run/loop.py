@@ -421,7 +421,8 @@ class Run:
         return self._outbox.requests - self._requests_before, cap - self._requests_before
 
     def _found(self) -> str:
-        return findings_text(self._advice.findings, self._probes)
+        findings = self._advice.borne_out(self._attribution.confirmed())
+        return findings_text(findings, self._probes)
 
     def _open_again(self) -> Positions:
         return self._refused.open(self._ledger.undetermined(self._attribution.outcomes))

@@ -147,6 +147,22 @@ def test_a_world_that_moves_wears_out_guesses():
     assert not any(f.exact for f in findings)
 
 
+def test_what_the_outcomes_contradict_in_the_end_is_no_finding():
+    """A guess that fits the counts of other contacts is not told, though nobody looked again."""
+    column = Column("tag", (np.arange(4000) % 100 == 0).astype(np.int32))
+    for shift, told in ((0, 1), (1, 0)):  # in each batch as many, but the contacts beside them
+        truth = outcomes(np.roll(column.codes, shift) == 1)
+        counting, attribution = CountingService(truth), Attribution(len(truth))
+        for batch in cut_batches(len(truth)):
+            attribution.add_batch(batch, counting.ask(batch))
+        guesser = Guesser([column])
+        assert guesser.suppose(attribution)
+        while probes := attribution.next_round():
+            attribution.tell([counting.probe(probe) for probe in probes])
+        assert len(guesser.findings) == 1
+        assert len(guesser.borne_out(attribution.confirmed())) == told
+
+
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_no_guess_makes_a_row_wrong(data):
