@@ -42,7 +42,7 @@ def read_address(
         The URL is not https (or http to this computer), or has a user, a query or a fragment;
         or the phone number id is not 6 to 20 digits.
     """
-    text = str(base_url).strip() if isinstance(base_url, str) else ""
+    text = str.__str__(base_url).strip() if isinstance(base_url, str) else ""
     parts = _split(text)
     problem = "it cannot be read" if parts is None else _problem(text, parts, allow_http=allow_http)
     if parts is None or problem:
@@ -54,7 +54,8 @@ def read_address(
 
 
 def _read_number(phone_number_id: object) -> str | None:
-    number = "" if phone_number_id is None else str(phone_number_id).strip()
+    write = str.__str__ if isinstance(phone_number_id, str) else str
+    number = "" if phone_number_id is None else write(phone_number_id).strip()
     if number and not _PHONE_NUMBER_ID.fullmatch(number):
         raise ConfigurationError(
             f"phone_number_id is not usable: found {len(number)} characters, expected 6 to 20 "

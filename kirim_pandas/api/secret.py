@@ -109,7 +109,7 @@ def read_key(api_key: object) -> Secret | str:
         api_key = os.environ.get("KIRIM_API_KEY", "").strip() or os.environ.get("KIRIM_KEY")
     if api_key is not None and not isinstance(api_key, str):
         return f"the API key must be text, found {type(api_key).__name__}: {_HOW_TO_SET}"
-    text = str(api_key or "").strip()
+    text = str.__str__(api_key or "").strip()  # of a member of an enumeration, str() is its name
     if not text:
         return f"no API key was found: {_HOW_TO_SET}"
     odd = _oddity(text)

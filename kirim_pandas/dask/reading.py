@@ -151,7 +151,7 @@ class Seen:
             return Found(self.place, held, held)
         told = told_shape(self.odd)
         if self.usable:
-            told = told_usable(self.usable, self.present)
+            told = told_usable(self.usable, self.present, told)
         return Found(self.place, shape_of(self.odd), told, self.usable)
 
 

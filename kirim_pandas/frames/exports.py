@@ -14,7 +14,7 @@ from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.shapes import described
 from kirim_pandas.frames.values import readable
 
-__all__ = ["save_csv", "spreadsheet_safe"]
+__all__ = ["place_of", "save_csv", "spreadsheet_safe"]
 
 _STARTS: Final = "[=+@＝＋－＠-]"
 """Characters that begin a formula (OWASP, "CSV Injection"), with the full-width forms that some
@@ -95,6 +95,12 @@ def spreadsheet_safe(frame: pd.DataFrame, *, target: str = "csv") -> pd.DataFram
     return safe
 
 
+def place_of(path: str | Path) -> Path:
+    """Give the path of a file that is to be written; ``~`` is the home folder."""
+    # Of a text that is a member of an enumeration, Path() would take the member's name.
+    return Path(str.__str__(path) if isinstance(path, str) else path).expanduser()
+
+
 def save_csv(frame: pd.DataFrame, path: str | Path, *, new: bool) -> Path:
     """Write a frame to a CSV file that Excel opens, too; nothing in it becomes a formula.
 
@@ -118,7 +124,7 @@ def save_csv(frame: pd.DataFrame, path: str | Path, *, new: bool) -> Path:
         There is such a file, or it cannot be written.
     """
     try:
-        target = Path(path).expanduser()
+        target = place_of(path)
         safe = spreadsheet_safe(frame)
         with target.open("x" if new else "w", encoding="utf-8-sig", newline="") as file:
             safe.to_csv(file, index=False)  # the encoding's mark is for Excel

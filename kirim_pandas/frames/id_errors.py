@@ -135,7 +135,9 @@ def _advice(found: list[Found]) -> str:
     named = [one for one in found if one.place.label is not None]
     some = [name_of(one.place.label) for one in named if one.usable]
     if some:
-        return f"If one of these is meant, name it: id_column={' or id_column='.join(some[:3])}."
+        named_so = f"name it: id_column={' or id_column='.join(some[:3])}"
+        broken = _shape_advices([one for one in named if one.usable], _LIKE_IDS)
+        return " ".join([f"If one of these is meant, {named_so}.", *broken[:1]])
     called_ids = [one for one in named if _CALLS_ITSELF_ID.search(str(one.place.label))]
     advice = [
         *_shape_advices(found, _LIKE_IDS),
@@ -149,7 +151,7 @@ def _advice(found: list[Found]) -> str:
     return next(filter(None, advice))
 
 
-_LIKE_IDS: Final = ("contact ids", "several contact ids")
+_LIKE_IDS: Final = ("contact ids", "several contact ids", "texts like contact ids")
 
 
 def _shape_advices(found: list[Found], *shapes: str | tuple[str, ...]) -> list[str]:
@@ -186,7 +188,7 @@ def _remedy(shape: str, place: Place) -> str:
     if place.label is None:
         return remedy
     name = name_of(place.label)
-    return remedy.replace("=column", f"={name}").replace("[column]", f"[{name}]")
+    return re.sub(r"(?<=[=\[(])column\b", lambda _found: name, remedy)
 
 
 def _name_advice(one: Found) -> str:

@@ -42,6 +42,7 @@ from kirim_pandas.frames.id_errors import (
 from kirim_pandas.frames.packed import PackedIds
 from kirim_pandas.frames.shapes import (
     CONTACT_ID,
+    NOTHING,
     Kind,
     described,
     held_by,
@@ -410,13 +411,14 @@ def id_places(frame: pd.DataFrame) -> list[tuple[Place, Reading]]:
 def _found(place: Place, reading: Reading) -> Found:
     told = told_shape(reading.odd)
     if reading.usable:
-        told = told_usable(reading.usable, reading.present)
+        told = told_usable(reading.usable, reading.present, told)
     return Found(place, shape_of(reading.odd), told, reading.usable)
 
 
-def told_usable(usable: int, present: int) -> str:
-    """Say how many values are contact ids, for a message."""
-    return f"{usable:,} contact id{'' if usable == 1 else 's'} among {present:,} values"
+def told_usable(usable: int, present: int, others: str) -> str:
+    """Say how many values are contact ids, and what the others look like, for a message."""
+    told = f"{usable:,} contact id{'' if usable == 1 else 's'} among {present:,} values"
+    return told if others == NOTHING else f"{told} (the others: {others})"
 
 
 def _sample(array: Any) -> list[object]:

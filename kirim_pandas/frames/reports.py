@@ -19,7 +19,7 @@ from markupsafe import Markup, escape
 
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.charts import Bars, Split, bars, check_split, plot, svg_chart
-from kirim_pandas.frames.exports import spreadsheet_safe
+from kirim_pandas.frames.exports import place_of, spreadsheet_safe
 from kirim_pandas.frames.ids import NO_CONTACT
 from kirim_pandas.frames.pairing import Source, checked_source, result_column
 from kirim_pandas.frames.reasons import (
@@ -128,7 +128,7 @@ class Report:
             cannot be written.
         """
         try:
-            target = Path(path).expanduser()
+            target = place_of(path)
             if target.is_dir():
                 raise InvalidInputError(
                     f"{target} is a folder, expected a file: for example "

@@ -97,6 +97,7 @@ _STRIP: Final = (
     r"Take the ids out with df[column].str.extract(r'(ctc_[0-9A-Z]{26})', expand=False)."
 )
 _BYTES: Final = "contact ids as bytes"
+_LISTS: Final = "contact ids in lists"
 _BY_PHONE: Final = (
     "look the contacts up by phone number: df.kirim.match_contacts(phone=column), or at once with "
     "bulk_label(..., phone=column)."
@@ -162,7 +163,7 @@ _SHAPES: Final = (
     _shape("contact ids in links", rf"\S*[/=]{_ID}\S*", _STRIP, _only_ids),
     _shape(
         "contact ids with invisible or foreign characters",
-        r"(?=.*[^ -~]).*ctc_.*",
+        r"(?=.*[^ -~])(?:.*ctc_.*|\S{3}[_\uff3f]\S{26})",
         "Remove those characters at the source.",
         lambda text: shorten(text),
     ),
@@ -180,6 +181,7 @@ _SHAPES: Final = (
         "again.",
         lambda text: shorten(text),
     ),
+    _shape("contact ids within other text", rf"(?:.*[^\w])?{_ID}(?:[^\w].*)?", _STRIP, _only_ids),
     _shape(
         "contact ids with characters missing, added or changed",
         "ctc_.*",
@@ -187,6 +189,16 @@ _SHAPES: Final = (
         lambda text: shorten(text),
     ),
     _shape("contact ids within other text", rf".*{_ID}.*", _STRIP, _only_ids),
+    _shape(
+        "texts like contact ids without ctc_",
+        f"[{ID_CHARACTERS}]{{26}}",
+        "If they are Kirim's contact ids, put the prefix before them: 'ctc_' + df[column].",
+    ),
+    _shape(
+        _LISTS,
+        r"(?!)",  # no text is a list
+        "Give each id its row: df.explode(column).",
+    ),
     _shape(
         "label ids",
         "lbl_.*",
@@ -251,7 +263,13 @@ def shape_of_one(value: object) -> str:
         text = bytes.decode(value, "latin-1")  # type: ignore[arg-type]  # it is bytes
         if CONTACT_ID.fullmatch(text.strip()):
             return _BYTES
+    if kind in (list, tuple) and any(map(_is_id, value[:_EXAMPLES])):  # type: ignore[index]
+        return _LISTS
     return f"objects of type {kind.__name__}"
+
+
+def _is_id(value: object) -> bool:
+    return type(value) is str and CONTACT_ID.fullmatch(value.strip()) is not None
 
 
 def shape_of(values: Iterable[object]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -96,7 +97,8 @@ def groupings(result: pd.DataFrame, by: By, data: Source | None) -> list[Groupin
     """
     data = checked_source(data)
     found: list[Grouping] = []
-    check_names(_keys(by), result, *_frames(data), argument="by")
+    with _pointing_to_data(data, _OR_SERIES):
+        check_names(_keys(by), result, *_frames(data), argument="by")
     for key in _keys(by):
         place = _place_of(result, key, data)
         name = "group" if place.label is None else place.label
@@ -105,6 +107,22 @@ def groupings(result: pd.DataFrame, by: By, data: Source | None) -> list[Groupin
             name = f"by_{name}"
         found.append(_grouping(name, place))
     return found
+
+
+_OR_SERIES: Final = ", or give it as a Series, by=df[...]"
+
+
+@contextmanager
+def _pointing_to_data(data: Source | None, otherwise: str = "") -> Iterator[None]:
+    """Say of a name that is not found where else it may be, if that was not looked at."""
+    try:
+        yield
+    except InvalidInputError as error:
+        if data is not None:
+            raise
+        raise InvalidInputError(
+            f"{error} A column of the original frame is found with data=df{otherwise}."
+        ) from None
 
 
 def _frames(data: Source | None) -> list[pd.DataFrame]:
@@ -137,14 +155,10 @@ def _place_of(result: pd.DataFrame, key: Any, data: Source | None) -> Place:
     check_label(key, argument="by")
     if _is_outcome(key):  # also where a column of the caller's frame beside it is called so
         return Place(key, "column", result_column(result, key).array)
-    try:  # the result's own columns first: they need no pairing
+    # The result's own columns first: they need no pairing.
+    with suppress(InvalidInputError) if data is not None else _pointing_to_data(data, _OR_SERIES):
         return find_place(result, key, argument="by")
-    except InvalidInputError as error:
-        if data is None:
-            raise InvalidInputError(
-                f"{error} A column of the original frame is found with data=df, or give it as a "
-                "Series, by=df[...]."
-            ) from None
+    assert data is not None  # else that has raised
     place = find_place(data if isinstance(data, pd.DataFrame) else data.frame, key, argument="by")
     return Place(place.label, place.kind, pair(result, data).take(place.array))
 
@@ -393,7 +407,8 @@ def _own_columns(
     if columns is not None and not isinstance(columns, list):
         raise InvalidInputError("columns= takes a list of names, such as ['name', 'city'].")
     if data is None:
-        return [(place.label, place.array) for place in _named(result, columns or [])]
+        with _pointing_to_data(data):
+            return [(place.label, place.array) for place in _named(result, columns or [])]
     frame = data if isinstance(data, pd.DataFrame) else data.frame
     beside = pair(result, data)
     own = _all_but_results(frame) if columns is None else _named(frame, columns)

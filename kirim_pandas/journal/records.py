@@ -24,10 +24,13 @@ __all__ = [
     "RecordState",
     "RunRecord",
     "Stayed",
+    "added",
     "call_row",
+    "checksum_of",
     "columns_row",
     "contacts_row",
     "end_row",
+    "is_whole",
     "layout_row",
     "read_call",
     "read_columns",
@@ -372,14 +375,31 @@ def read_call(row: Row, run_id: str, now: float) -> PastCall | None:
     return PastCall(call, state)
 
 
+def is_whole(row: Row) -> bool:
+    """Whether the checksum of a row is that of its values."""
+    *values, checksum = row
+    return bool(checksum == checksum_of(values))
+
+
+def checksum_of(values: Sequence[Any], start: int = 0) -> int:
+    """Add values up behind what was added up before."""
+    for value in values:
+        start = added(value if isinstance(value, bytes) else repr(value).encode(), start)
+    return start
+
+
+def added(piece: bytes, start: int = 0) -> int:
+    """Add a piece up behind what was added up before."""
+    return zlib.crc32(piece, zlib.crc32(b"%d:" % len(piece), start))
+
+
 def _sealed(*values: Any) -> Row:
     plain = tuple(map(_plain, values))
-    return (*plain, _checksum(plain))
+    return (*plain, checksum_of(plain))
 
 
 def _opened(row: Row) -> Row:
-    *values, checksum = row or ("", None)
-    if checksum != _checksum(values) and checksum != _checksum(values, first="np.str_({!r})"):
+    if not is_whole(row or ("", None)):
         raise DamagedRow
     return row[:-1]
 
@@ -391,13 +411,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return str.__str__(value)
     return float(value) if isinstance(value, float) else operator.index(value)
-
-
-def _checksum(values: Sequence[Any], *, first: str = "{!r}") -> int:
-    """Add the values up; an earlier version wrote a run id as it was, such as a NumPy text."""
-    total = 0
-    for number, value in enumerate(values):
-        text = "{!r}" if number else first
-        piece = value if isinstance(value, bytes) else text.format(value).encode()
-        total = zlib.crc32(piece, zlib.crc32(b"%d:" % len(piece), total))
-    return total

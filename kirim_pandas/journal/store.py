@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kirim_pandas.errors import InvalidInputError, JournalError
-from kirim_pandas.journal import files, records
+from kirim_pandas.journal import files, older_rows, records
 from kirim_pandas.journal.records import Entry, Layout, RecordState, RunRecord, Stayed
 from kirim_pandas.run.calls import PastCall
 from kirim_pandas.run.spec import Column
@@ -148,6 +148,7 @@ class Journal:
         self.path = files.located(path)
         self.shown = files.shown(self.path)
         self.now = wall_clock
+        self._starts: dict[str, set[int]] = {}
         with self._translated("opened"):
             files.make(self.path)
             files.look(self.path)
@@ -229,7 +230,7 @@ class Journal:
                 calls = [
                     past
                     for row in self._db.execute("SELECT * FROM call")
-                    if (past := records.read_call(row, run_id, self.now())) is not None
+                    if (past := self._read(records.read_call, row, run_id, self.now())) is not None
                 ]
                 learnt = dict(self._columns(run_id))
         if head is None:
@@ -241,7 +242,7 @@ class Journal:
             contact_ids, groups = records.read_contacts(body or ())
             if [past.call.number for past in calls] != list(range(len(calls))):
                 raise records.DamagedRow
-            record = records.read_run(head)
+            record = self._read(records.read_run, head)
         columns = learnt.pop(records.AT_START, ())
         return replace(
             record, contact_ids=contact_ids, groups=groups, columns=columns, learnt=learnt
@@ -265,7 +266,7 @@ class Journal:
         found = []
         for row in rows:
             with self._whole(row[0]):
-                found.append(records.read_run(row))
+                found.append(self._read(records.read_run, row))
         return sorted(found, key=attrgetter("order"), reverse=True)
 
     def named(self, run_id: str) -> list[RunRecord]:
@@ -289,7 +290,7 @@ class Journal:
         with self._translated("read"):
             rows = self._db.execute("SELECT * FROM call WHERE run_id = ?", (run_id,)).fetchall()
         with self._whole(run_id):
-            calls = [records.read_call(row, run_id, self.now()) for row in rows]
+            calls = [self._read(records.read_call, row, run_id, self.now()) for row in rows]
         sent = {
             position
             for past in calls
@@ -464,6 +465,15 @@ class Journal:
             row = self._db.execute(chosen, (run_id,)).fetchone()
         with self._whole(run_id):
             return read(row) if row else None
+
+    def _read(self, read: Callable[..., Told], row: tuple[Any, ...], *more: Any) -> Told:
+        """Read a row of a run or a call, also one whose id an earlier version wrote otherwise."""
+        try:
+            return read(row, *more)
+        except records.DamagedRow:
+            starts = self._starts.get(row[0]) or older_rows.beginnings(self._db, row[0])
+            self._starts[row[0]] = starts
+            return read(older_rows.mended(row, starts), *more)
 
     def _update_run(self, row: tuple[object, ...]) -> None:
         self._db.execute(

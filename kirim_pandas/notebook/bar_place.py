@@ -27,7 +27,7 @@ from kirim_pandas.notebook.texts import (
 )
 from kirim_pandas.run.progress import Progress
 
-__all__ = ["BarPlace", "LinePlace", "LogPlace", "PagePlace", "place_for"]
+__all__ = ["BarPlace", "LinePlace", "LogPlace", "PagePlace", "place_for", "show_summary"]
 
 LEAST_BAR_COLUMNS = 10
 """A shorter bar shows nothing: on a narrow terminal the words give way."""
@@ -87,7 +87,7 @@ class PagePlace:
 
     def summarise(self, ending: Ending) -> None:
         """Show what became of the contacts."""
-        _show_summary(ending)
+        show_summary(ending)
 
     def _show(self, page: Markup, *, update: bool = True, running: bool = True) -> None:
         heading = heading_html(self._facts, running=running)
@@ -135,7 +135,7 @@ class LinePlace:
 
     def summarise(self, ending: Ending) -> None:
         """Show what became of the contacts."""
-        _show_summary(ending)
+        show_summary(ending)
 
     def _say_once(self, text: str) -> None:
         if text not in self._told:
@@ -172,10 +172,11 @@ class LogPlace:
 
     def summarise(self, ending: Ending) -> None:
         """Show what became of the contacts."""
-        _show_summary(ending)
+        show_summary(ending)
 
 
-def _show_summary(ending: Ending) -> None:
+def show_summary(ending: Ending) -> None:
+    """Show what became of the contacts, to stay."""
     show(ending.html, " ".join(ending.text.splitlines()))
 
 

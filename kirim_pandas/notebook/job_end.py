@@ -129,7 +129,7 @@ class Ending:
     def cost(self) -> str:
         """Requests and time."""
         if not self.progress.requests:
-            return "Nothing was left to send."
+            return f"Nothing was {'left to send' if self.facts.contacts else 'sent'}."
         seconds = (self.at - self.facts.started).total_seconds()
         return f"{many(self.progress.requests, 'request')} in {duration_text(seconds)}."
 
@@ -160,9 +160,10 @@ class Ending:
     def _open_ends(self, reasons: set[str]) -> list[str]:
         now, told = self.progress, []
         if "undetermined" in reasons:
+            passing, skipped = self.facts.counted
             told.append(
-                f"The service counted {now.applied:,} contacts as passing and {now.skipped:,} as "
-                "skipped; not of all it is known which."
+                f"The service counted {now.applied + passing:,} contacts as passing and "
+                f"{now.skipped + skipped:,} as skipped; not of all it is known which."
             )
             if self.state == "finished":
                 told.append(self._how_to_find_out())
@@ -174,8 +175,6 @@ class Ending:
         return told
 
     def _how_to_find_out(self) -> str:
-        if self.facts.task:  # each of its runs goes on by its own id
-            return "kp.resume(run_id, resolve='rows') finds out, a label at a time, by kp.runs()."
         return f"{self.facts.resume[:-1]}, resolve='rows') finds out."
 
     def _how_to_go_on(self) -> str:

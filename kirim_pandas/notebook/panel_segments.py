@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from kirim_pandas.errors import InvalidInputError
@@ -93,7 +94,7 @@ class SegmentsPage(Page[SegmentChoices, SegmentsPlan]):
 
     def choose_exclusive(self, exclusive: bool) -> None:
         """Say whether each label is also taken off the customers of the other segments."""
-        expect(exclusive, bool, argument="exclusive", expected="True or False")
+        expect(exclusive, (bool, np.bool_), argument="exclusive", expected="True or False")
         self._choose(exclusive=bool(exclusive))
 
     def labels_changed(self) -> None:

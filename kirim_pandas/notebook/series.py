@@ -9,7 +9,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from kirim_pandas.notebook.bar_place import BarPlace, place_for
+from kirim_pandas.notebook.bar_place import BarPlace, place_for, show_summary
 from kirim_pandas.notebook.job_end import Ending
 from kirim_pandas.notebook.progress import REDRAW_SECONDS
 from kirim_pandas.notebook.texts import JobFacts, StepShare
@@ -48,9 +48,9 @@ class SeriesTally:
         self._tally(event)
         self._tell(self._added_up("running"), now=isinstance(event, PhaseStarted | Waiting))
 
-    def end(self, state: RunState) -> None:
-        """Take it that no further run follows."""
-        self._tell(self._added_up(state), now=True)
+    def end(self, state: RunState, cap: tuple[int, int] | None = None) -> None:
+        """Take it that no further run follows; `cap` as of `Progress`, where one left rows open."""
+        self._tell(replace(self._added_up(state), cap=cap), now=True)
 
     def summarise(self, result: pd.DataFrame) -> None:
         """Show what became of the rows, where that is shown here."""
@@ -64,6 +64,7 @@ class SeriesTally:
             now,
             contacts=before.contacts,
             state=state,
+            cap=None,  # that of the run at work is a part of what all may cost
             answered=before.answered + now.answered,
             applied=before.applied + now.applied,
             skipped=before.skipped + now.skipped,
@@ -108,19 +109,19 @@ class SeriesProgress(SeriesTally):
             self._place = self._place or place_for(self._facts)
             self._place.say(f"{at_work}.")
 
-    def end(self, state: RunState) -> None:
+    def end(self, state: RunState, cap: tuple[int, int] | None = None) -> None:
         """Show that no further run follows; a second time does nothing."""
         if self._is_open:
             self._is_open = False
-            super().end(state)
+            super().end(state, cap)
             if self._place is not None:
                 self._place.close("" if state == "finished" else f"{state.capitalize()}.")
 
     def summarise(self, result: pd.DataFrame) -> None:
         """Show what is still true when the notebook is opened again."""
-        if self._place is not None:
+        if self._callback is None:
             now = datetime.now().astimezone()
-            self._place.summarise(Ending(self._facts, result, None, self.progress, now))
+            show_summary(Ending(self._facts, result, None, self.progress, now))
 
     def _tell(self, progress: Progress, *, now: bool) -> None:
         changed, self.progress = progress != self.progress, progress

@@ -95,8 +95,12 @@ class JobFacts:
         Shown instead of the label's id.
     steps : int
         1 where nobody is sought who was skipped, else 2.
+    has_frame : bool
+        Whether it was made from a frame, by which it is gone on with.
     task : (str, str) or None
         What is being done, and what was asked for, of several runs under one id.
+    counted : (int, int)
+        How many contacts of those runs were counted as passing and as skipped before.
     """
 
     run_id: str
@@ -107,7 +111,9 @@ class JobFacts:
     started: datetime
     label_name: str | None = None
     steps: int = 2
+    has_frame: bool = True
     task: tuple[str, str] | None = None
+    counted: tuple[int, int] = (0, 0)
 
     @property
     def sentence(self) -> str:
@@ -122,7 +128,8 @@ class JobFacts:
     @property
     def resume(self) -> str:
         """The call that goes on with it."""
-        return f'{"kp" if self.task else "df.kirim"}.resume("{self.run_id}")'
+        way = "df.kirim" if self.has_frame and not self.task else "kp"
+        return f'{way}.resume("{self.run_id}")'
 
     @property
     def seconds(self) -> float:

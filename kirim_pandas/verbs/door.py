@@ -36,13 +36,15 @@ _MOST_SHOWN = 60
 
 
 def plain(value: Any) -> Any:
-    """Make ``str`` of any text, ``int`` of any whole number, also inside a list or a tuple."""
+    """Make ``str`` of any text and plain numbers of any number, also inside a list or a tuple."""
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     if isinstance(value, (int, np.integer)):
         return int(value)
+    if isinstance(value, (float, np.floating)):
+        return float(value)
     if type(value) in (list, tuple):
         return type(value)(plain(item) for item in value)
     return value

@@ -104,9 +104,7 @@ class Ending:
         counted = self._counted() if "undetermined" in counts else ""
         go_on = "calling again is safe: a label that is set twice stays as it is"
         if resumable:
-            go_on = f'df.kirim.resume("{self.order.run_id}") goes on from here'
-            if self.order.series is not None:
-                go_on = f'kirim_pandas.resume("{self.order.series}") goes on from here'
+            go_on = f"{self.order.resume} goes on from here"
             if "no_reply" in counts:
                 go_on += ", and asks again about those without an answer"
         when = "At any time" if interrupted else "Once this has passed or is put right,"

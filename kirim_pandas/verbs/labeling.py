@@ -40,6 +40,7 @@ __all__ = [
     "record_of",
     "run_watched",
     "warn",
+    "warn_of_nothing",
     "written_down",
 ]
 
@@ -51,7 +52,10 @@ def bulk_label(order: Order, *, progress: ProgressChoice = True) -> pd.DataFrame
     """Carry a new order out; documented where people look, at ``df.kirim.bulk_label``."""
     order, progress = with_earlier_runs(ready(order)), plain(progress)
     with written_down(order, warn) as writer:
-        return run_watched(order, writer, progress)
+        result = run_watched(order, writer, progress)
+    if not order.contact_ids:
+        warn_of_nothing(order.rows, progress)
+    return result
 
 
 def plan(order: Order) -> Plan:
@@ -166,7 +170,7 @@ def run_watched(order: Order, writer: RunWriter | None, progress: ProgressChoice
 
 def _shows(order: Order, progress: ProgressChoice) -> ProgressBar | ProgressCallback | None:
     """Make what shows the run's progress, if anything is to."""
-    if progress is False or order.client is None:
+    if progress is False:
         return None
     from kirim_pandas.notebook.progress import ProgressBar, ProgressCallback
 
@@ -192,12 +196,20 @@ def facts_of(order: Order) -> JobFacts:
         started=datetime.now().astimezone(),
         label_name=order.label_name,
         steps=1 if order.job.resolve == "batches" else 2,
+        has_frame=order.ids is not None,
     )
 
 
 def pace(client: Client | None) -> int:
     """Return the writes a minute to reckon with."""
     return client.write_per_minute if client else DOCUMENTED_WRITES_PER_MINUTE
+
+
+def warn_of_nothing(rows: int, progress: ProgressChoice) -> None:
+    """Say that there was nobody to label, where no bar has said so."""
+    if progress is not True:
+        found = "No row has a contact to label" if rows else "The segment is empty"
+        warn(f"{found}: nothing was sent.")
 
 
 def warn(text: str) -> None:

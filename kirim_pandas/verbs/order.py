@@ -107,6 +107,13 @@ class Order:
         """Rows of the result."""
         return self.ids.rows if self.ids else len(self.contact_ids)
 
+    @property
+    def resume(self) -> str:
+        """The call that goes on with it: by its frame, where it was made from one."""
+        if self.series is not None:
+            return f'kirim_pandas.resume("{self.series}")'
+        return f'{"kirim_pandas" if self.ids is None else "df.kirim"}.resume("{self.run_id}")'
+
 
 def prepare(
     obj: Pandas,

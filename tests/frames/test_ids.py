@@ -288,6 +288,9 @@ def test_a_named_wrong_column_is_refused(values: object, words: str) -> None:
     assert "expected" in message
 
 
+REMEDIES = ("str.extract", "str.findall", "their source", "the source", "explode", "'ctc_' +")
+
+
 @pytest.mark.parametrize(
     ("value", "words"),
     [
@@ -305,6 +308,11 @@ def test_a_named_wrong_column_is_refused(values: object, words: str) -> None:
         (f"b'{C}'", "as bytes"),
         (C.encode(), "as bytes"),
         (f"Siti Rahma {C}", "within other text"),
+        *((f"{C}{mark}", "within other text") for mark in (",", ";", ".", ".0", " Siti")),
+        ([C], "in lists"),
+        ((C, A), "in lists"),
+        (C[4:], "without ctc_"),
+        (f"\u0441tc_{C[4:]}", "foreign characters"),
         (f"{A};{B}", "several contact ids in one cell"),
         (f"{A}\n{B} Siti", "several contact ids in one cell"),
         ("ctc_O1HXYZABCDEFGHJKMNPQRSTVWX", "the letter I, L, O or U"),
@@ -315,10 +323,24 @@ def test_ids_with_something_around_them_are_named(value: object, words: str) -> 
     for obj, options in ((pd.Series([value]), {}), (pd.DataFrame({"ref": [value]}), {})):
         message = refusal(obj, **options)
         assert words in message
-        assert any(way in message for way in ("str.extract", "str.findall", "from their source"))
+        assert any(way in message for way in REMEDIES)
         assert "Siti" not in message
     kind = collect_ids(pd.Series([A, value], dtype=object)).malformed_kinds[0]
     assert words in kind.shape
+
+
+def test_what_the_other_values_are_is_told() -> None:
+    """Where too few values are ids, the message says what the others look like, and what to do."""
+    typed = ["ctc_O1HXYZABCDEFGHJKMNPQRSTVWX", "ctc_01HXYZABCDEFGHJKMNPQRSTVWI"]
+    message = refusal(pd.DataFrame({"ref": [A, *typed]}))
+    assert "1 contact id among 3 values (the others: contact ids with the letter I, L" in message
+    assert "id_column='ref'. Column 'ref': Where O stands for 0" in message
+    split = pd.DataFrame({"ref": [[A, B], [C]]})
+    assert "df.explode('ref')" in refusal(split)
+    assert collect_ids(split.explode("ref")).ids.tolist() == [A, B, C]
+    bare = pd.DataFrame({"ref": [A[4:], B[4:]]})
+    assert "'ctc_' + df['ref']" in refusal(bare)
+    assert collect_ids("ctc_" + bare["ref"]).ids.tolist() == [A, B]
 
 
 def test_the_remedy_works() -> None:

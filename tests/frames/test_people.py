@@ -14,7 +14,7 @@ from kirim_pandas.frames.ids import collect_ids
 from kirim_pandas.frames.reasons import REASONS
 from kirim_pandas.frames.reports import not_applied, report
 from kirim_pandas.frames.results import result_frame
-from kirim_pandas.frames.summary import people
+from kirim_pandas.frames.summary import people, summary
 
 
 def contact(number: int) -> str:
@@ -31,6 +31,19 @@ def frame() -> pd.DataFrame:
 @pytest.fixture
 def result(frame: pd.DataFrame) -> pd.DataFrame:
     return result_frame(collect_ids(frame), known([1, 3, 2], [0, 0, 0]), run_id="run_1")
+
+
+@pytest.mark.parametrize("columns", [["name"], ["name", "city"]])
+def test_where_columns_of_the_frame_are_found_is_said(
+    columns: list[str], result: pd.DataFrame
+) -> None:
+    """A result that stands alone has none of the frame's columns: the error says what to give."""
+    for ask in (
+        lambda: people(result, columns=columns),
+        lambda: summary(result, by=columns),
+    ):
+        with pytest.raises(InvalidInputError, match="is found with data=df"):
+            ask()
 
 
 def test_own_columns_first_then_why_and_what_to_do(

@@ -1,5 +1,6 @@
 """The journal's file: its locks, where it may be, what is never touched, what is gone for good."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from enum import StrEnum
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import SimpleNamespace
@@ -18,7 +20,7 @@ import pytest
 from journal.test_journal import RUN, call, record
 
 import kirim_pandas as kp
-from kirim_pandas.journal import locks
+from kirim_pandas.journal import locks, records
 from kirim_pandas.journal.files import _uri, located, overwrite
 from kirim_pandas.journal.locks import RunLock, is_locked
 from kirim_pandas.journal.store import Entry, Journal
@@ -493,6 +495,76 @@ def test_almost_texts_and_numbers_are_written_as_plain_ones(tmp_path):
         {"applied": 3},
         1,
     )
+
+
+def rewrite(path, tables, written):
+    """Make the checksums of an earlier version, which summed how the run id was written."""
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        for table in tables:
+            for row in db.execute(f"SELECT * FROM {table}").fetchall():
+                summed = records.checksum_of(row[1:-1], records.added(written.encode()))
+                number = " AND number = ?" if table == "call" else ""
+                at = (summed, row[0], row[1])[: 3 if number else 2]
+                db.execute(f"UPDATE {table} SET checksum = ? WHERE run_id = ?{number}", at)
+
+
+def journal_of_one_run(folder):
+    """Write a run with three calls; give the journal's file."""
+    with RunWriter(folder, RUN, warn=print) as writer:
+        writer.begin(record(RUN))
+        calls = [replace(call(), number=number, key=f"key {number}") for number in range(3)]
+        writer._journal.write(RUN, [Entry(one, "answered", [1, 0, 0, "r"], 1.0) for one in calls])
+        writer.end("stopped", {"applied": 3})
+        return writer._journal.path
+
+
+def load(path):
+    """Read the run, and all runs."""
+    with contextlib.closing(Journal(path)) as journal:
+        return journal.load(RUN), journal.runs(), journal.sent_ids(RUN)
+
+
+class Runs(StrEnum):
+    """What an analyst may call runs."""
+
+    MAY = RUN
+
+
+@pytest.mark.parametrize(
+    ("tables", "written"),
+    [
+        (["run", "call"], f"<Forgotten.MAY: '{RUN}'>"),  # of a class that this process lacks
+        (["call"], f"<Forgotten.MAY: '{RUN}'>"),
+        (["run"], repr(Runs.MAY)),
+        (["run"], f"np.str_('{RUN}')"),
+    ],
+)
+def test_rows_under_an_almost_string_are_read_again(tmp_path, tables, written):
+    """A run id that was written down as an almost-string damages nothing; damage is still found."""
+    path = journal_of_one_run(tmp_path)
+    right = load(path)
+    rewrite(path, tables, written)
+    again = load(path)
+    assert [run.summary for run in again[1]] == [run.summary for run in right[1]]
+    assert [past.reply for past in again[0][1]] == [past.reply for past in right[0][1]]
+    assert again[2] == right[2]
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        changed = {
+            "call": """SET answer = '[2, 0, 0, "r"]' WHERE number = 1""",
+            "run": "SET state = 'finished'",
+        }
+        for table in tables:
+            db.execute(f"UPDATE {table} {changed[table]}")
+    with pytest.raises(kp.JournalError, match="damaged"):
+        load(path)
+
+
+def test_one_row_alone_vouches_for_nothing(tmp_path):
+    """Where nothing tells how a run id was written, a row that does not fit is damaged."""
+    path = journal_of_one_run(tmp_path)
+    rewrite(path, ["run"], f"<Forgotten.MAY: '{RUN}'>")
+    with pytest.raises(kp.JournalError, match="damaged"):
+        load(path)
 
 
 def test_journals_of_the_version_before_are_read_and_finished(tmp_path):

@@ -96,6 +96,7 @@ def test_undo_in_the_background(box, segments):
     done = df.kirim.bulk_label(labels["a"], "attach", progress=False, **options)
     with pytest.warns(UserWarning, match="is not known: they lose it, too"):
         job = kp.undo_job(done.attrs["kirim_run_id"], **options)
+    assert job.facts.resume == f'kp.resume("{job.run_id}")'  # there is no frame to go on by
     assert len(job.result()) == (done["status"] == "applied").sum()
     assert box.members(labels["a"]) == set()
     assert kp.runs()["undoes"].iloc[0] == done.attrs["kirim_run_id"]
@@ -116,6 +117,21 @@ def test_a_sync_in_the_background_says_what_its_cap_left_open(box, segments):
     assert result["change"].value_counts().tolist() == [1000, 0, 0]
     assert "Label" in result.kirim.report().title
     assert labels["a"] in result.kirim.report().fragment
+
+
+def test_counts_of_runs_that_were_finished_before_are_told(box, segments):
+    """What a resume says of open rows holds for all runs of the series."""
+    df, labels, options = segments
+    job = df.kirim.label_segments_job("tier", labels, resolve="batches", max_requests=2, **options)
+    first = job.result()["reason"].value_counts()
+    assert first["stopped"] == 1000
+    assert "max_requests=2 was reached: 1,000 contacts are not sent yet" in job.ending.text
+    ending = (again := job.resume()).result()["reason"], again.ending.text
+    assert (ending[0] == "undetermined").sum() == 3000
+    assert "The service counted 3,000 contacts" not in ending[1]
+    counted = sum(kp.calls(job.run_id)["applied"])
+    assert f"counted {counted:,} contacts as passing and {3000 - counted:,} as" in ending[1]
+    assert f"kp.resume(\"{job.run_id}\", resolve='rows') finds out." in ending[1]
 
 
 def test_a_job_that_has_ended_is_not_at_work(box, segments):

@@ -215,11 +215,15 @@ def test_unusable_frames_are_refused(name, box, label, client):
 
 
 @pytest.mark.parametrize("rows", [[], [None, "", "  "]])
-def test_nothing_to_send_needs_no_key(rows):
+def test_nothing_to_send_needs_no_key(rows, capsys):
     """An empty frame, or one without ids, is a result at once: no key, no request, no journal."""
     df = pd.DataFrame({"contact_id": pd.Series(rows, dtype="string")})
     result = df.kirim.bulk_label(LABEL, "attach", id_column="contact_id")
     assert result["reason"].tolist() == ["missing_id"] * len(rows)
+    assert "There was no contact to send." in capsys.readouterr().out
+    told = "No row has a contact" if rows else "The segment is empty"
+    with pytest.warns(UserWarning, match=f"{told}.*: nothing was sent"):
+        df.kirim.bulk_label(LABEL, "attach", id_column="contact_id", progress=False)
     assert kp.runs().empty
 
 

@@ -1,5 +1,7 @@
 """From phone numbers to contacts: the list, the look-ups, and what they cost."""
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,8 +39,18 @@ def test_the_list_is_the_truth(box):
     both = frame.merge(truth, on="contact_id")
     assert (both["phone_number_x"] == both["phone_number_y"]).all()
     assert (both["name_x"] == both["name_y"]).all()
-    assert frame["created_at"].dt.tz is not None
+    assert frame["created_at"].dt.tz is None  # as Excel takes it
     assert frame["account"].str.fullmatch(r"\+?[0-9]+").all()
+
+
+def test_lists_fit_a_spreadsheet(box):
+    """Every list is written to Excel as it is."""
+    pytest.importorskip("openpyxl")
+    client = box.client()
+    box.contacts.kirim.bulk_label(box.labels["id"].iloc[0], "attach", client=client, progress=False)
+    contacts = kp.contacts(client=client, progress=False)
+    for frame in (contacts, kp.labels(client=client), kp.accounts(client=client), kp.runs()):
+        frame.to_excel(io.BytesIO())
 
 
 def test_a_list_survives_a_file(box, tmp_path):

@@ -2,7 +2,7 @@
 
 import importlib
 import traceback
-from enum import StrEnum
+from enum import Enum, StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -37,11 +37,13 @@ def box():
         (Words.ATTACH, "attach"),
         (np.int64(3), 3),
         (np.bool_(True), True),
+        (np.float32(0.5), 0.5),
+        (np.float64(0.5), 0.5),
         ([np.str_("a"), ("b", np.uint8(1))], ["a", ("b", 1)]),
     ],
 )
 def test_almost_strings_and_numbers_become_plain(value, expected):
-    """Every text becomes str and every whole number int, also inside lists and tuples."""
+    """Every text becomes str, every number int or float, also inside lists and tuples."""
     assert repr(plain(value)) == repr(expected)
 
 
@@ -158,7 +160,32 @@ def test_another_folder_in_the_next_cell_moves_no_journal(box, label, tmp_path, 
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-@pytest.mark.parametrize("text", [np.str_, lambda value: StrEnum("Word", {"A": value}).A])
+def named_otherwise(value):
+    """Make a member of an enumeration whose ``str()`` is its name, not its text."""
+    return Enum("Word", {"A": value}, type=str).A
+
+
+def test_files_are_where_the_text_says(box, label, tmp_path):
+    """The path of a report or a list may be an almost-string, too."""
+    result = box.contacts.kirim.bulk_label(label, "attach", client=box.client(), progress=False)
+    page, table = tmp_path / "page.html", tmp_path / "table.csv"
+    assert result.kirim.report().save(named_otherwise(str(page))) == page
+    panel = box.contacts.kirim.panel(client=box.client())
+    panel.segments.choose_exclusive(np.bool_(True))
+    assert panel.segments.chosen.exclusive is True
+    panel.choose_label(label)
+    panel.plan()
+    panel.confirm()
+    panel.run().result()
+    assert panel.save_list(named_otherwise(str(table))) == table
+    assert page.exists()
+    assert table.exists()
+    kp.keep_history(np.float32(30))
+
+
+@pytest.mark.parametrize(
+    "text", [np.str_, lambda value: StrEnum("Word", {"A": value}).A, named_otherwise]
+)
 def test_a_connection_takes_almost_strings(box, text):
     """Key, address and number may be almost strings; what is no address is refused in our words."""
     client = kp.connect(text(box.api_key), base_url=text(box.base_url))

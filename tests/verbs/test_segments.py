@@ -414,9 +414,25 @@ def test_bad_input_is_refused_before_anything_is_sent(box, by, mapped, options, 
 def test_nothing_to_send_needs_no_key():
     """A frame of which no row is to carry a label has its rows, and nobody is asked for a key."""
     df = kp.sandbox.sample_contacts(5, seed=1).assign(tier=None)
-    result = df.kirim.label_segments("tier", {}, progress=False)
+    with pytest.warns(UserWarning, match="No row has a contact to label: nothing was sent"):
+        result = df.kirim.label_segments("tier", {}, progress=False)
     assert result["reason"].tolist() == ["no_label"] * 5
-    assert df.iloc[:0].kirim.label_segments("tier", progress=False).empty
+    with pytest.warns(UserWarning, match="The segment is empty: nothing was sent"):
+        assert df.iloc[:0].kirim.label_segments("tier", progress=print).empty
+
+
+def test_a_bar_says_that_nothing_was_sent(box, labels, capsys):
+    """Where there is nothing to send, or nothing any more, a line says so instead of a warning."""
+    df = kp.sandbox.sample_contacts(5, seed=1).assign(tier=None)
+    df.kirim.label_segments("tier", {})
+    assert "Label nobody: finished. 5 not sent. Nothing was sent." in capsys.readouterr().out
+    result = df.assign(tier="a").kirim.label_segments(
+        "tier", {"a": next(iter(labels.values()))}, client=box.client(), progress=False
+    )
+    kp.resume(result.attrs["kirim_run_id"], client=box.client())
+    told = capsys.readouterr().out
+    assert "to 5 contacts: finished." in told
+    assert "Nothing was sent." in told
 
 
 def test_contacts_are_looked_up_by_phone(box, labels):

@@ -82,5 +82,5 @@ def test_labels_are_those_of_the_chosen_client():
         labels = kp.labels()
         assert labels["id"].tolist() == box.labels["id"].tolist()
         assert labels.columns.tolist() == ["id", "name", "color", "team_id", "created_at"]
-        assert set(labels.dtypes.astype(str)) == {"string", "datetime64[ms, UTC]"}
+        assert set(labels.dtypes.astype(str)) == {"string", "datetime64[ms]"}
         assert session.current_client() is client

@@ -161,6 +161,7 @@ def test_a_stopped_undo_goes_on(box, label):
         kp.undo(run_id, client=box.client(), progress=stop)
     assert box.members(label)
     back = caught.value.run_id
+    assert f'kirim_pandas.resume("{back}") goes on' in str(caught.value)  # there is no frame
     with pytest.raises(kp.InvalidInputError, match=rf"kirim_pandas.resume\('{back}'\) goes on"):
         kp.undo(run_id, client=box.client())
     kp.resume(back, client=box.client(), progress=False)

@@ -37,7 +37,7 @@ def contacts_table(contacts: Sequence[Any], metadata: Metadata = "dict") -> pd.D
     -------
     DataFrame
         One row a contact, with a RangeIndex: contact_id, phone_number, name, email, account
-        (string), created_at, updated_at (datetime, UTC), metadata (object).
+        (string), created_at, updated_at (datetime, in UTC without a zone), metadata (object).
     """
     columns: dict[str, Any] = {
         name: pd.array([getattr(contact, field) for contact in contacts], dtype="string")
@@ -65,7 +65,7 @@ def _by_key(held: list[Mapping[str, Any] | None]) -> dict[str, pd.Series[Any]]:
 
 
 def times(texts: Sequence[str | None]) -> pd.Series[Any]:
-    """Read times; one that cannot be read is missing."""
+    """Read times in UTC without a zone, as Excel takes them; one that cannot be read is missing."""
     given: pd.Series[Any] = pd.Series(list(texts), dtype="string")
     times = pd.to_datetime(given, utc=True, errors="coerce", format="ISO8601")
-    return times.astype("datetime64[ms, UTC]")
+    return times.dt.tz_localize(None).astype("datetime64[ms]")

@@ -62,8 +62,8 @@ def contacts(
         One row a contact, in the order of the list, with a RangeIndex: ``contact_id``,
         ``phone_number``, ``name``, ``email`` (string), ``account`` (string: the connected number
         it belongs to, digits and plus only; missing where the service hides it), ``created_at``,
-        ``updated_at`` (datetime, UTC), ``metadata`` (object: a dict, or missing).
-        For ``to_excel`` take ``spreadsheet_safe(frame, target="excel")``: Excel knows no zones.
+        ``updated_at`` (datetime, in UTC without a zone, as Excel takes it), ``metadata`` (object:
+        a dict, or missing).
 
     Raises
     ------

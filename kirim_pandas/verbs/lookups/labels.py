@@ -29,8 +29,7 @@ def labels(*, client: Client | None = None) -> pd.DataFrame:
     -------
     DataFrame
         One row a label, with a RangeIndex: ``id``, ``name``, ``color``, ``team_id`` (string) and
-        ``created_at`` (datetime, UTC).  Names are unique within a team only.
-        For ``to_excel`` take ``spreadsheet_safe(frame, target="excel")``: Excel knows no zones.
+        ``created_at`` (datetime, in UTC without a zone).  Names are unique within a team only.
 
     Raises
     ------

@@ -30,7 +30,7 @@ from kirim_pandas.run.stop import StopButton, stop_on_signals
 from kirim_pandas.verbs.door import past_run
 from kirim_pandas.verbs.earlier_runs import guessed, with_earlier_runs
 from kirim_pandas.verbs.execution import Watcher
-from kirim_pandas.verbs.labeling import carry_out, pace, record_of, warn
+from kirim_pandas.verbs.labeling import carry_out, pace, record_of, warn, warn_of_nothing
 from kirim_pandas.verbs.order import Order
 from kirim_pandas.verbs.resuming import Recalled, Resumption, recall, taken_up
 
@@ -146,7 +146,10 @@ class Series:
         """Carry out what has not finished, under one stop button and one bar."""
         stop = StopButton()
         with stop_on_signals(stop), self.at_work():
-            return self.work(self._shows(progress), stop)
+            result = self.work(self._shows(progress), stop)
+        if not self.runs and result["status"].isin(["not_sent"]).all():
+            warn_of_nothing(self.rows, progress)
+        return result
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -176,17 +179,23 @@ class Series:
 
     def work(self, shows: SeriesTally | None, stop: StopButton) -> pd.DataFrame:
         """Carry out what has not finished; `shows`, if anything, is told how it goes."""
-        shown = _Shown(shows)
+        shown, left, allowed = _Shown(shows), self.left, self.max_requests
         state: RunState = "failed"
+        cap = None
         try:
-            self._carry_out_all(self.left, shown, stop)
+            self._carry_out_all(left, shown, stop)
             state = "finished"
+            if allowed is not None and self.max_requests is not None and self._is_open(left):
+                cap = allowed - self.max_requests, allowed
         finally:
-            shown.end("stopped" if stop.presses else state)
+            shown.end("stopped" if stop.presses else state, cap)
         result = self._result()
         self._warn_of_detaching(result)
         shown.summarise(result)
         return result
+
+    def _is_open(self, runs: list[RunRecord]) -> bool:
+        return any(self._recalled(record).record.state != "finished" for record in runs)
 
     def _carry_out_all(self, left: list[RunRecord], shown: _Shown, stop: StopButton) -> None:
         try:
@@ -311,7 +320,7 @@ class Series:
             )
 
     def _shows(self, progress: ProgressChoice) -> SeriesProgress | None:
-        if progress is False or not self.left:
+        if progress is False or (callable(progress) and not self.left):
             return None
         from kirim_pandas.notebook.series import SeriesProgress
 
@@ -322,15 +331,29 @@ class Series:
         """Say what the series is about, to whoever shows it."""
         from kirim_pandas.notebook.texts import JobFacts
 
+        about = self.left or self.runs
         return JobFacts(
             run_id=self.series_id,
-            label_id=self.left[0].label_id if self.left else "",
-            operation=self.left[0].operation if self.left else "attach",
+            label_id=about[0].label_id if about else "",
+            operation=about[0].operation if about else "attach",
             contacts=sum(record.rows for record in self.left),
             rows=self.rows,
             started=datetime.now().astimezone(),
-            task=(task_of(self.left, "ing"), task_of(self.left)),
+            task=(task_of(about, "ing"), task_of(about)),
+            counted=self._counted(about),
         )
+
+    def _counted(self, about: Sequence[RunRecord]) -> tuple[int, int]:
+        """Sum up what the service has counted of the other runs: who passed, who was skipped."""
+        replies = [
+            past.reply.counts
+            for record in self.runs
+            if record not in about
+            for past in self._recalled(record).past
+            if past.call.phase == "apply" and past.reply is not None
+        ]
+        skipped = sum(counts.cross_org + counts.team_mismatch for counts in replies)
+        return sum(counts.applied for counts in replies), skipped
 
 
 def _arranged(order: Order, writer: RunWriter) -> Order:
@@ -373,10 +396,10 @@ class _Shown:
         for watcher, shows in self._pairs:
             watcher.attempt(shows.begin_again, sentence)
 
-    def end(self, state: RunState) -> None:
+    def end(self, state: RunState, cap: tuple[int, int] | None) -> None:
         with suppress(KeyboardInterrupt):  # of a callback: all has ended
             for watcher, shows in self._pairs:
-                watcher.attempt(shows.end, state)
+                watcher.attempt(shows.end, state, cap)
 
     def summarise(self, result: pd.DataFrame) -> None:
         for watcher, shows in self._pairs:
