@@ -363,6 +363,7 @@ class Attribution:
             self._open(batch)
 
     def _tell_resend(self, _: list[Positions], replies: Replies) -> None:
+        self._counters.notice_resend(replies[0])
         self._resends.tell(replies[0])
         if self._resends.over:
             self._release()

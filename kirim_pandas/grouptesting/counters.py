@@ -77,6 +77,7 @@ class Counters:
         self.changes: bool | None = None
         self.proven = False
         self._counted_again = 0
+        self._resend_counted = False
 
     def prove(self, changes: bool) -> None:
         """Take a proof of what `applied` counts."""
@@ -115,11 +116,15 @@ class Counters:
         self.changes = _counts_changes(applied, passing)
         return self.changes is False
 
+    def notice_resend(self, reply: Counts | None) -> None:
+        """Learn from a batch that was sent again; what it proves is for `Resends` to say."""
+        self._resend_counted |= bool(reply and reply.applied)
+
     def readings(self) -> list[bool]:
         """Return what `applied` may count, changes or not, by the replies so far."""
         if self.proven or self.changes or self._counted_again > _MOVERS:
             return [bool(self.changes)]
-        return [False, True] if self._counted_again else [True]
+        return [False, True] if self._counted_again or self._resend_counted else [True]
 
 
 class Resends:

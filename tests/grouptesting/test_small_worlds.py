@@ -206,6 +206,15 @@ def test_a_deleted_contact_under_a_cap() -> None:
     assert outcomes[2] == Outcome.UNDETERMINED
 
 
+def test_who_is_deleted_before_its_batch_is_sent_again() -> None:
+    """A resend of another batch that counts somebody says that `applied` may count contacts."""
+    moves = {3: [(0, Outcome.NOT_COUNTED), (1, Outcome.TEAM_MISMATCH)]}
+    service = RecordingService(np.array([3, 1, 1, 4]), moves=moves)
+    outcomes, _ = run(service, 2)
+    assert [reply for _, reply in service.replies][2:4] == [Counts(0, 0, 1), Counts(1, 0, 0)]
+    assert outcomes[0] == Outcome.UNDETERMINED
+
+
 def test_a_half_that_counts_more_than_its_whole() -> None:
     """Where a half has a kind of skip that the whole had not, all of it is counted afresh."""
     attribution = Attribution(6)
