@@ -66,6 +66,7 @@ html_extra_path = ["_static/front"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
+html_show_search_summary = False  # it is fetched, which a page in a folder may not do
 html_context = {"default_mode": "auto"}  # light or dark, as the reader's system is
 html_sidebars = {"docs/index": [], "CHANGELOG": []}
 html_theme_options = {

@@ -12,9 +12,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import kirim_pandas as kp
 from kirim_pandas import session
+
+# How fast examples are drawn is nobody's promise: the machine may be busy.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 HOW_TO_GET_LIBREOFFICE = "needs LibreOffice: apt-get install -y libreoffice-calc-nogui"
 

@@ -38,7 +38,7 @@ def test_first_example(box, monkeypatch, tmp_path):
     assert (result["status"] == "applied").mean() > 0.9
     assert Path("report.html").exists()
     exec(next_month, scope)
-    assert kp.runs()["operation"].tolist() == ["detach", "attach", "attach"]
+    assert kp.runs()["operation"].tolist() == ["attach, detach", "attach"]
 
 
 def test_example_on_the_sandbox():

@@ -168,7 +168,7 @@ def test_what_the_outcomes_contradict_in_the_end_is_no_finding():
 def test_no_guess_makes_a_row_wrong(data):
     """Whatever rule, exceptions and columns there are, every contact gets its true outcome."""
     seed = data.draw(st.integers(0, 2**31))
-    size = data.draw(st.sampled_from([1, 3, 40, 300, 1500, 3000]))
+    size = data.draw(st.sampled_from([1, 3, 40, 300, 1300]))
     random = np.random.default_rng(seed)
     columns = frame(size, seed)
     by = columns[data.draw(st.sampled_from(sorted(columns)))].codes

@@ -35,7 +35,7 @@ def _traced(act, tell, leave_out):
         name = frame.f_code.co_filename
         if not name.startswith(PACKAGE) or any(f"/{part}" in name for part in leave_out):
             return None
-        if frame.f_code.co_name == "__del__":  # nothing can be raised there
+        if event == "call" and _is_finalizing(frame):  # nothing can be raised there
             return None
         if event == "line":
             tell((name.removeprefix(PACKAGE), frame.f_lineno))
@@ -47,3 +47,10 @@ def _traced(act, tell, leave_out):
         return act()
     finally:
         sys.settrace(before)
+
+
+def _is_finalizing(frame):
+    """Whether `__del__` runs, or anything that it calls."""
+    while frame is not None and frame.f_code.co_name != "__del__":
+        frame = frame.f_back
+    return frame is not None
