@@ -54,6 +54,10 @@ class Stage:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0.02)
 
+    def reads(self):
+        """Return how many pages of lists were asked for."""
+        return int((self.box.requests()["method"] == "GET").sum())
+
     def check(self, result):
         truth = self.box.outcome(self.label)
         assert lies(result, self.box.members(self.label), truth, set()) == []
@@ -112,6 +116,30 @@ def test_72_a_call_in_flight_goes_again_under_its_key(stage):
     assert requests["idempotency_key"].nunique() == 1
     assert requests["replayed"].tolist() == [False, True]
     scene.check(scene.result())
+
+
+@pytest.mark.parametrize("ended_by", ["SIGKILL", "SIGINT"])
+def test_a_listing_that_is_cut_short_costs_no_row(stage, ended_by):
+    """Killed or stopped between two pages of the contact list, a run is gone on with and right."""
+    if ended_by == "SIGINT" and sys.platform == "win32":
+        pytest.skip("there Ctrl-C goes to a whole group of processes")
+    faults = Faults(script={3: ("drop", 30.0)}, on="reads")
+    scene = stage(900, skipped_share=0.3, read_per_minute=60_000, faults=faults)
+    process = scene.session()
+    while scene.reads() < 3 and process.poll() is None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.02)
+    assert len(scene.box.requests()) > scene.reads(), "the batches came before the list"
+    process.send_signal(getattr(signal, ended_by))
+    code, told = end(process)
+    assert code == (RUN_STOPPED if ended_by == "SIGINT" else -signal.SIGKILL), told
+    read = scene.reads()
+    code, told = end(scene.session(run_id=scene.run_id()))
+    assert code == RUN_ENDED, told
+    result = scene.result()
+    scene.check(result)
+    assert set(result["status"]) == {"applied", "skipped"}
+    assert scene.reads() > read, "the list is read by the run that goes on"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no process is put to sleep there")
