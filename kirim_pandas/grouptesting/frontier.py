@@ -41,10 +41,14 @@ Measured: 1.354 with 750, no difference with 3000."""
 _SMALL_BITS, _LARGE_BITS = 1200, 5000
 """Missing bits of a small search, and of one in which designs of nodes do most of the work."""
 
-_MAX_HYPOTHESES, _MAX_HYPOTHESES_USUAL, _MAX_HYPOTHESES_LARGE = 8192, 4096, 256
-"""Hypotheses of a cluster in each kind, in small searches, others and large ones. More cost time,
-which hardly matters where probes are few. Measured on one batch: 1.26 with 1024, 1.20 with 8192
-in twice the time; in large searches more are no better."""
+_TINY_BITS, _HUGE_BITS = 60, 20_000
+"""Of a search that began with fewer bits than this, or with more, clusters stay of a middle size:
+fewer cells find one or two contacts as well, and in a huge search it is time that is short."""
+
+_MAX_HYPOTHESES, _USUAL_HYPOTHESES, _MIDDLE_HYPOTHESES, _LARGE_HYPOTHESES = 8192, 4096, 1024, 256
+"""Hypotheses of a cluster in each kind: in small searches, others, tiny or huge ones, large ones.
+More cost time, which hardly matters where probes are few. Measured on one batch: 1.23 with 1024,
+1.20 with 8192 in half as much time again; in large searches more are no better."""
 
 _TRIES = 3
 """Random starts when a cluster's question is sought. Measured: 1.369 with 1, 1.352 with 8."""
@@ -90,6 +94,7 @@ class Frontier:
         self._clusters: list[Cluster] = []
         self._kinds = 1
         self._rounds = 0
+        self._most_missing = 0.0
         self._last_bits = 0
         # Only to try different starts when a cluster's question is sought: any seed will do.
         self._rng = np.random.default_rng(0)
@@ -203,7 +208,7 @@ class Frontier:
     def _choose(self, cluster: Cluster) -> None:
         """Find what to ask a cluster next."""
         if max(cluster.hypothesis_counts) == 1:  # nothing to ask it yet
-            cluster.grow([], _MAX_HYPOTHESES, 0)
+            cluster.grow([], _MIDDLE_HYPOTHESES, 0)
         if cluster.changed:
             cluster.choose(self._rng, self._probe_size, _TRIES)
 
@@ -248,9 +253,18 @@ class Frontier:
         while len(clusters) < wanted and (queue or not clusters):
             clusters.append(Cluster(_KINDS))
         clusters.sort(key=attrgetter("size"), reverse=True)
-        self._grow(wanted, queue, _most_for(missing), kinds)
+        self._most_missing = max(self._most_missing, missing)
+        self._grow(wanted, queue, self._most_hypotheses(missing), kinds)
         for node in set(eaten).difference(queue):
             self._drop(node)
+
+    def _most_hypotheses(self, missing: float) -> int:
+        """Return how many hypotheses of a kind a cluster may have."""
+        if missing > _LARGE_BITS:
+            return _LARGE_HYPOTHESES
+        if not _TINY_BITS < self._most_missing < _HUGE_BITS:
+            return _MIDDLE_HYPOTHESES
+        return _MAX_HYPOTHESES if missing <= _SMALL_BITS else _USUAL_HYPOTHESES
 
     def _grow(self, wanted: int, queue: list[Node], most: int, kinds: list[int]) -> None:
         """Grow the largest clusters from the queue, to so many hypotheses; drop what is empty."""
@@ -330,13 +344,6 @@ class _Trial:
         if is_one and part.size >= _LARGE_GROUP:
             self._pure += part.bits == 0
             self._mixed += part.bits > 0
-
-
-def _most_for(missing: float) -> int:
-    """Return how many hypotheses of a kind a cluster may have, by the bits that are missing."""
-    if missing > _LARGE_BITS:
-        return _MAX_HYPOTHESES_LARGE
-    return _MAX_HYPOTHESES if missing <= _SMALL_BITS else _MAX_HYPOTHESES_USUAL
 
 
 def _missing(item: Node | Cluster) -> NDArray[np.float64]:
