@@ -48,7 +48,8 @@ def features_of(obj: Any, ids: ContactIds, *, only: list[Hashable] | None = None
     Columns and index levels of 2 to 64 different values are names; numbers, dates and ordered
     categories of more than two values have an order as well, and so has the place in the frame.
     Of dates the weekday, the month and the hour are names too, and which of two is earlier; of
-    any column whether its value is missing.
+    any column whether its value is missing. The order of the ids is one, too, where they begin with
+    different characters and the frame does not stand in it.
     A contact of several rows has the values of its first.
 
     Parameters
@@ -85,7 +86,17 @@ def features_of(obj: Any, ids: ContactIds, *, only: list[Hashable] | None = None
     names.sort(key=lambda feature: int(feature.codes.max()))
     place = Feature("the place in the frame", np.argsort(np.argsort(rows)).astype(np.int32), True)
     found = [*names[:MOST_COLUMNS], *orders[:MOST_COLUMNS]]
+    if only is None:
+        found += _order_of_ids(ids, rows)
     return [*found, place] if only is None and ids.contacts > 1 else found
+
+
+def _order_of_ids(ids: ContactIds, rows: NDArray[np.int64]) -> Iterator[Feature]:
+    """Give the order of the ids, unless the frame stands in it: ids may begin with a time."""
+    ranks = ids.ids.ranks()
+    steps = np.diff(ranks[np.argsort(rows)])
+    if int(ranks.max()) > 1 and (steps > 0).any() and (steps < 0).any():
+        yield Feature("the order of the ids", ranks, ordered=True)
 
 
 def _first_rows(ids: ContactIds) -> NDArray[np.int64]:

@@ -87,6 +87,17 @@ class PackedIds(Sequence[str]):
         """Give texts."""
         return list(self)
 
+    def ranks(self) -> NDArray[np.int32]:
+        """Give the rank of each by its first eight characters.
+
+        In an id that begins with the time when it was made these tell that time.
+        """
+        first = np.dtype(
+            {"names": ["first"], "formats": [">u8"], "offsets": [4], "itemsize": ID_LENGTH}
+        )
+        made = self.words.view(first)["first"].astype(np.uint64)
+        return np.unique(made, return_inverse=True)[1].astype(np.int32).reshape(-1)
+
     def of_rows(self, position: NDArray[np.integer[Any]]) -> Any:
         """Give the id of each row.
 

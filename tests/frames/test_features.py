@@ -220,6 +220,22 @@ def test_the_place_in_the_frame_outlasts_a_hint():
     assert [IDS[code] for code in place.codes] == ids.ids.tolist()
 
 
+def test_ids_that_begin_with_a_time_have_an_order_unless_the_frame_stands_in_it():
+    """What is made earlier sorts first, as text does; ids of one beginning tell nothing."""
+    made = [f"ctc_01{'0123456789ABCDEFGHJKMNPQRSTVWXYZ'[n % 32]}{n:023d}" for n in range(SIZE)]
+    frame = pd.DataFrame({"contact_id": made})
+    order, place = features(frame)
+    assert (order.name, order.ordered, place.name) == (
+        "the order of the ids",
+        True,
+        "the place in the frame",
+    )
+    assert order.codes.tolist() == [n % 32 for n in range(SIZE)]
+    for sorted_ids in (sorted(made), sorted(made, reverse=True), IDS):
+        (place,) = features(pd.DataFrame({"contact_id": sorted_ids}))
+        assert place.name == "the place in the frame"
+
+
 def test_a_hint_is_all_that_is_looked_at():
     """Where the columns are named, the others and the place are left out."""
     frame = pd.DataFrame({"contact_id": IDS, "x": WORDS, "y": WORDS})
