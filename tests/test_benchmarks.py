@@ -26,6 +26,8 @@ def test_every_benchmark_is_run():
     """Each script that prints a ratio has its arguments for a short turn, and no other has."""
     printing = {path.stem for path in FOLDER.glob("*.py") if "print_ratio(" in path.read_text()}
     assert set(EVERY.QUICK) == printing - {"ratios"}
+    page = (FOLDER.parent / "docs" / "performance.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|", page, flags=re.MULTILINE) == list(EVERY.QUICK)
 
 
 @pytest.mark.parametrize(
