@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from operator import attrgetter
@@ -21,6 +21,7 @@ from kirim_pandas.frames.shapes import (
     held_by,
     name_of,
     shape_of,
+    shorten,
 )
 from kirim_pandas.frames.values import codes_of, readable
 
@@ -40,6 +41,7 @@ __all__ = [
     "phone_columns",
     "places_of",
     "segment_columns",
+    "told_values",
     "values_in",
 ]
 
@@ -84,6 +86,21 @@ def listed(entries: list[str]) -> str:
     """Join the entries for a message, cut after ten."""
     rest = len(entries) - MAX_LISTED
     return ", ".join(entries[:MAX_LISTED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def told_values(values: Sequence[object], rows: int) -> str:
+    """Say which values a column of segments has, unless they may be names or numbers of people.
+
+    Parameters
+    ----------
+    values
+        The different ones.
+    rows
+        How many rows have one: segments are of more than a row each.
+    """
+    if len(values) > max(1, rows // 2) or shape_of(values) in (*PHONES, "e-mail addresses"):
+        return f"its {len(values):,} different values are not shown, as they may name people"
+    return f"the values are {listed([shorten(str(value)) for value in values]) or 'none'}"
 
 
 def _level(index: pd.Index[Any], number: int) -> Place:

@@ -24,6 +24,9 @@ APPLICATION_ID = 0x4B49524D  # "KIRM", so that no other SQLite file is taken for
 
 ELSEWHERE = "Name another place with journal=… or KIRIM_JOURNAL"
 
+LEAST_BYTES = 512
+"""A database has at least one page, and pages have at least so many bytes."""
+
 CHUNK_BYTES = 1 << 20
 
 SHOWN_CHARACTERS = 300
@@ -88,6 +91,8 @@ def look(path: Path) -> None:
             if "not a database" not in str(error):
                 raise
             raise _not_ours(path, "a file of another kind (or its beginning is damaged)") from None
+        if about.st_size < LEAST_BYTES:  # SQLite takes so short a file for an empty one
+            raise _not_ours(path, "a file of another kind")
         if found != APPLICATION_ID:
             raise _not_ours(path, "a database of another program")
     if os.name == "posix" and about.st_mode & 0o077 and about.st_uid == os.getuid():
@@ -111,6 +116,8 @@ def advice(error: BaseException) -> str:
         return "Free some space on that disk"
     if "locked" in text or "busy" in text:
         return "Wait for the other program that holds the file"
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return "A file stands where its folder would be: name a folder"
     if isinstance(error, OSError) or "readonly" in text or "unable to open" in text:
         return "Give yourself the right to write there"
     return "Move the damaged file aside (keep it for support)"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kirim_pandas.errors import InvalidInputError
-from kirim_pandas.frames.columns import listed, segment_columns, values_in
+from kirim_pandas.frames.columns import check_label, segment_columns, told_values, values_in
 from kirim_pandas.frames.plan import SegmentsPlan
 from kirim_pandas.frames.shapes import expect, shorten
 from kirim_pandas.notebook.panel_labels import KnownLabels, PanelLabel, check_choice
@@ -124,12 +124,13 @@ class SegmentsPage(Page[SegmentChoices, SegmentsPlan]):
     def _value(self, given: Hashable) -> Hashable:
         """Find the value that is meant: equal, or, such as an interval, written alike."""
         values: list[Hashable] = list(self._counts.index)
-        found = [value for value in values if value == given]
+        check_label(given, argument="value")
+        found = [value for value in values if (value == given) is True]
         found += [value for value in values if str(value) == str(given)]
         if not found:
             raise InvalidInputError(
-                f"{shorten(given)} is no value of the column; found: "
-                f"{listed(list(map(str, values))) or 'none'}."
+                f"{shorten(given)} is no value of the column; "
+                f"{told_values(values, int(self._counts.sum()))}."
             )
         return found[0]
 

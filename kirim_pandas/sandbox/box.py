@@ -8,8 +8,10 @@ import secrets
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 import pandas as pd
 
+from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.sandbox import tables
 from kirim_pandas.sandbox.clock import Clock
 from kirim_pandas.sandbox.faults import Faults
@@ -290,6 +292,11 @@ class Sandbox:
                 raise ValueError("skipped_share is for sample contacts; a frame has its own")
             self._put_in(contacts)
             return contacts.copy()
+        if not isinstance(contacts, int | np.integer) or contacts < 0:
+            raise InvalidInputError(
+                f"contacts: found {type(contacts).__name__}, expected how many (0 or more), or a "
+                "DataFrame with contact_id and team."
+            )
         made = sample_contacts(int(contacts), seed=self._seed, skipped_share=skipped_share)
         self._put_in(made)
         # Who is foreign is for the analyst to find out.

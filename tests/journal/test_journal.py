@@ -384,6 +384,11 @@ def newer(tmp_path):
     return path
 
 
+def short(tmp_path):
+    (tmp_path / "s.txt").write_text("x")
+    return tmp_path / "s.txt"
+
+
 def read_only(tmp_path):
     path = tmp_path / "j"
     Journal(path).close()
@@ -395,8 +400,9 @@ def read_only(tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (unwritable, "Give yourself the right to write there"),
+        (unwritable, "A file stands where its folder would be"),
         (not_sqlite, "found a file of another kind"),
+        (short, "found a file of another kind"),
         (someone_elses, "not a journal of kirim-pandas"),
         (newer, "Upgrade kirim-pandas"),
         (read_only, "Give yourself the right|Move the damaged"),

@@ -99,7 +99,10 @@ def test_what_is_changed_must_be_confirmed_again(labels, panel):
     ("act", "message"),
     [
         (lambda page: page.choose_column("contact_id"), "of few values; found: 'team'"),
-        (lambda page: page.choose_label("gold", "gold"), "no value of the column; found: none"),
+        (
+            lambda page: page.choose_label("gold", "gold"),
+            "no value of the column; the values are none",
+        ),
         (lambda page: page.choose_exclusive("yes"), "expected True or False"),
         (lambda page: page.plan(), "a column of segments and a label for at least one value"),
         (lambda page: page.save_list(), "Nothing was run"),

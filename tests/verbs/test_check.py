@@ -172,6 +172,8 @@ def test_an_unknown_label_is_told(say):
         ("lbl_" + "0" * 26, [f"ctc_{n:026d}" for n in range(11)], "expected 1 to 10"),
         ("lbl_" + "0" * 26, ["ctc_" + "0" * 26] * 2, "each once"),
         ("lbl_" + "0" * 26, ["me"], "no contact ids"),
+        ("lbl_" + "0" * 26, [{}], "no contact ids"),
+        *(("lbl_" + "0" * 26, one, "a list of contact ids") for one in (5, "ctc_" + "0" * 26, {})),
         ("VIP", ["ctc_" + "0" * 26], "label id"),
     ],
 )

@@ -386,7 +386,7 @@ def test_a_contact_of_two_segments(box, labels):
         ("mask", None, {}, "a mask, which names no label"),
         ("tier", "x", {}, "expected a dictionary"),
         ("tier", ["x"], {}, "expected a dictionary"),
-        ("tier", {"a": ["x", "y"]}, {}, "for a, expected the name or id of one"),
+        ("tier", {"a": ["x", "y"]}, {}, "found a list, expected the name or id of one"),
         ("number", {1: "x", "1": "y"}, {}, "a value is mapped twice: 1"),
         ("contact_id", None, {}, "different values were found"),
         ("tier", {"a": "x"}, {"op": "set"}, "operation"),
@@ -409,6 +409,25 @@ def test_bad_input_is_refused_before_anything_is_sent(box, by, mapped, options, 
         segmented(df, mapped, box, by=by, **options)
     assert len(box.requests()) == before
     assert kp.runs().empty
+
+
+@pytest.mark.parametrize("column", ["name", "phone_number", "email"])
+def test_no_message_names_customers(box, label, column):
+    """A column whose values are people is taken for segments by mistake: none of them is shown."""
+    df = box.contacts.dropna(subset=column).head(20)
+    page = df.kirim.panel(client=box.client()).segments
+    page.choose_column(column)
+    made = dict.fromkeys(df[column])
+    for ask in (
+        lambda: segmented(df, {"gold": label}, box, by=df[column]),
+        lambda: segmented(df, made, box, by=column),
+        lambda: page.choose_label("gold", label),
+    ):
+        with pytest.raises(kp.InvalidInputError) as caught:
+            ask()
+        assert not any(value in str(caught.value) for value in made)
+    with pytest.raises(kp.InvalidInputError, match="value= is a Series"):
+        page.choose_label(df[column], label)
 
 
 def test_nothing_to_send_needs_no_key():

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pandas as pd
 
 from kirim_pandas import session
@@ -96,7 +97,7 @@ def check(
     """
     with ShortTraceback():
         label_id = plain(label_id)
-        ids = None if contacts is None else [plain(one) for one in contacts]
+        ids = _ids_in(contacts)
         refuse(_problems(label_id, ids))
         client = used_client(client)
         facts = _Facts()
@@ -107,6 +108,16 @@ def check(
         _look(client, facts)
         _try(client, label_id, ids, facts)
         return facts.frame()
+
+
+def _ids_in(contacts: object) -> list[Any] | None:
+    if contacts is None:
+        return None
+    if not isinstance(contacts, list | tuple | pd.Series | pd.Index | np.ndarray):
+        raise InvalidInputError(
+            f"contacts: found {shown(contacts)}, expected a list of contact ids of your own."
+        )
+    return [plain(one) for one in list(contacts)]
 
 
 @dataclass
@@ -137,9 +148,10 @@ def _problems(label_id: object, contacts: list[Any] | None) -> list[str]:
 def _contact_problems(contacts: list[Any]) -> list[str]:
     problems = []
     good = [one for one in contacts if isinstance(one, str) and CONTACT_ID.fullmatch(one)]
-    if not 1 <= len(set(contacts)) == len(contacts) <= MOST_CONTACTS:
+    different = len(contacts) - len(good) + len(set(good))
+    if not 1 <= different == len(contacts) <= MOST_CONTACTS:
         problems.append(
-            f"contacts: found {len(contacts)} ids, {len(set(contacts))} of them different; "
+            f"contacts: found {len(contacts)} ids, {different} of them different; "
             f"expected 1 to {MOST_CONTACTS}, each once."
         )
     if len(good) < len(contacts):

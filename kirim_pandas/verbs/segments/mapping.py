@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kirim_pandas.errors import InvalidInputError
-from kirim_pandas.frames.columns import MAX_SEGMENTS, find_place, listed
+from kirim_pandas.frames.columns import MAX_SEGMENTS, find_place, listed, told_values
 from kirim_pandas.frames.shapes import described
 from kirim_pandas.verbs.door import plain, shown
 
@@ -65,7 +65,7 @@ def segments_of(obj: Pandas, by: object, labels: Labels) -> Segments:
     codes, different = _numbered(values)
     wanted = _wanted(labels, [different[code] for code in np.unique(codes[codes >= 0])])
     # A frame without rows is a result in which nothing was sent, whatever is mapped.
-    place_of = _places(wanted, different) if len(values) else {}
+    place_of = _places(wanted, different, int((codes >= 0).sum())) if len(values) else {}
     names = list(dict.fromkeys(wanted.values()))
     label_of = np.full(len(different) + 1, -1, dtype=np.int64)  # the last for missing values
     for key, place in place_of.items():
@@ -191,10 +191,11 @@ def _checked_mapping(labels: object) -> dict[Any, str]:
 
 
 def _texts(labels: Mapping[Any, object]) -> dict[Any, str]:
-    wrong = [f"{shown(a)} for {key}" for key, a in labels.items() if not isinstance(a, str)]
+    wrong = [shown(label) for label in labels.values() if not isinstance(label, str)]
     if wrong:
         raise InvalidInputError(
-            f"labels: found {listed(wrong)}, expected the name or id of one label for each value."
+            f"labels: found {listed(list(dict.fromkeys(wrong)))}, expected the name or id of one "
+            "label for each value."
         )
     missing = [plain(label) for key, label in labels.items() if _is_missing(key)]
     if missing:
@@ -210,12 +211,12 @@ def _is_missing(key: object) -> bool:
     return isinstance(missing, bool | np.bool_) and bool(missing)
 
 
-def _places(wanted: dict[Any, str], different: list[Any]) -> dict[Any, int]:
+def _places(wanted: dict[Any, str], different: list[Any], rows: int) -> dict[Any, int]:
     """Find the values that are meant: equal, or, such as an interval, written alike."""
     equal = dict(zip(different, range(len(different)), strict=True))
     alike = dict(zip(map(str, different), range(len(different)), strict=True))
     found = {key: equal.get(key, alike.get(str(key), -1)) for key in wanted}
-    _refuse_unknown(found, different)
+    _refuse_unknown(found, different, rows)
     places = list(found.values())
     twice = [str(key) for key, place in found.items() if places.count(place) > 1]
     if twice:
@@ -225,11 +226,10 @@ def _places(wanted: dict[Any, str], different: list[Any]) -> dict[Any, int]:
     return found
 
 
-def _refuse_unknown(found: dict[Any, int], different: list[Any]) -> None:
+def _refuse_unknown(found: dict[Any, int], different: list[Any], rows: int) -> None:
     unknown = [shown(str(key)) for key, place in found.items() if place < 0]
     if unknown:
-        values = listed([*map(shown, map(str, different))])
         raise InvalidInputError(
-            f"labels: no row has {listed(unknown)}; the values are {values or 'none'}. A segment "
+            f"labels: no row has {listed(unknown)}; {told_values(different, rows)}. A segment "
             "that may be empty is a category: df[column].astype(pd.CategoricalDtype([…]))."
         )
