@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
+from datetime import datetime, time
 from pathlib import Path
 from typing import Any, Final
 
@@ -143,10 +144,27 @@ def _without_zones(frame: pd.DataFrame) -> pd.DataFrame:
     """Copy a frame with the times that its zones show: a cell of Excel holds no zone."""
     safe = frame.copy()
     for number in range(safe.shape[1]):
-        column = frame.iloc[:, number]
-        if re.match(r"datetime64\[\w+, |timestamp\[.*tz=", str(column.dtype)):
-            safe.isetitem(number, column.dt.tz_localize(None).array)
+        if _has_zone(frame.dtypes.iloc[number]):
+            safe.isetitem(number, frame.iloc[:, number].dt.tz_localize(None).array)
+    safe.index, safe.columns = (
+        _labels_without_zones(frame.index),
+        _labels_without_zones(frame.columns),
+    )
     return safe
+
+
+def _labels_without_zones(labels: pd.Index[Any]) -> pd.Index[Any]:
+    if isinstance(labels, pd.MultiIndex):
+        levels: Any = [_labels_without_zones(level) for level in labels.levels]
+        return labels.set_levels(levels, verify_integrity=False)  # an hour may stand there twice
+    if not _has_zone(labels.dtype):
+        return labels
+    shown: pd.Index[Any] = pd.Index(labels.to_series().dt.tz_localize(None), name=labels.name)
+    return shown
+
+
+def _has_zone(dtype: Any) -> bool:
+    return re.match(r"datetime64\[\w+, |timestamp\[.*tz=", str(dtype)) is not None
 
 
 def _guard(text: str) -> str:
@@ -193,6 +211,8 @@ def _may_hold_text(dtype: Any) -> bool:
 def _guarded_value(value: Any, guard: Callable[[str], str]) -> Any:
     """Guard a value as it will be written; objects such as paths are written as their text."""
     kind = type(value)
+    if guard is _guard and issubclass(kind, (datetime, time)):
+        return value if value.tzinfo is None else value.replace(tzinfo=None)
     if issubclass(kind, (bool, int, float)) or value is None or value is pd.NA or value is pd.NaT:
         return value
     text = str.__str__(value) if issubclass(kind, str) else str(value)

@@ -221,6 +221,24 @@ def test_times_with_a_zone_go_to_a_workbook(dtype: str) -> None:
     assert "+0" in spreadsheet_safe(frame).to_csv()
 
 
+def test_times_with_a_zone_anywhere_go_to_a_workbook() -> None:
+    """Also among objects and categories, and as labels of rows and columns, on every level."""
+    pytest.importorskip("openpyxl")
+    moment = pd.Timestamp("2026-01-31T23:30:00", tz="Asia/Jakarta")
+    shown = pd.Timestamp("2026-01-31T23:30:00")
+    levels = pd.MultiIndex.from_tuples([(moment, 1), (moment, 2)], names=["w", "n"])
+    mixed = [moment, moment.to_pydatetime()]
+    values = {"o": pd.Series(mixed, dtype=object), "c": pd.Categorical([moment, moment])}
+    for labels in (levels, pd.Index([moment] * 2), pd.Index([moment, "x"], dtype=object)):
+        safe = spreadsheet_safe(pd.DataFrame(values).set_axis(labels), target="excel")
+        assert safe["o"].tolist() == safe["c"].tolist() == [shown, shown]
+        assert safe.index.get_level_values(0)[0] == shown
+        safe.to_excel(io.BytesIO())
+        spreadsheet_safe(pd.DataFrame([[1, 2]], columns=labels), target="excel").to_excel(
+            io.BytesIO()
+        )
+
+
 def test_a_frame_without_zones_keeps_its_index() -> None:
     """A RangeIndex and plain column labels pass as they are."""
     safe = spreadsheet_safe(pd.DataFrame({"a": [1, 2]}), target="excel")
