@@ -249,6 +249,8 @@ class Page(ABC, Generic[ChosenT, PlanT]):
         self.job = job
         if self.view is not None:
             self.view.watch(job)
+        else:
+            job.announce()
         return job
 
     def _started(self) -> LabelJob:

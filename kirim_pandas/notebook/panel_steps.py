@@ -233,6 +233,8 @@ class StepsWidgets:
         """Write what stays in a saved notebook, when the widgets are gone."""
         if self._has_place:
             publish(page, text, display_id=self._display_id, update=True)
+        else:  # a log is only added to
+            print(text, flush=True)
 
 
 def _made_of_escaped_parts(page: str) -> Markup:

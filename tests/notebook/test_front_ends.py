@@ -91,6 +91,24 @@ def test_the_panel_is_a_sentence_with_its_methods(setup):
         assert method in panel.outputs[0].data["text/html"]
 
 
+def test_a_run_of_the_panel_is_told_by_a_log(setup):
+    """Where nothing is drawn, a run that methods start leaves its id and its end in the log."""
+    [shown, unshown], _ = executed(
+        setup,
+        "panel = df.head(10).kirim.panel(); display(panel); panel.choose_label(label_id); "
+        "panel.plan(); panel.confirm(); job = panel.run(); result = panel.result(); "
+        "import time; time.sleep(0.5)",
+        "panel = df.head(10).kirim.panel(); panel.choose_label(label_id); "
+        "panel.plan(); panel.confirm(); job = panel.run(); result = panel.result(); "
+        "time.sleep(0.5)",
+    )
+    for cell in (shown, unshown):
+        text = text_of(cell)
+        assert re.search(r"Attaching .* to 10 contacts\. Run run_\w+\.", text)
+        assert "to 10 contacts: finished." in text
+        assert text.index(". Run run_") < text.index(": finished.")
+
+
 @pytest.mark.parametrize("broken", ["sys.modules['ipywidgets'] = None", "ipywidgets.HTML = None"])
 def test_broken_widgets_leave_the_job_and_its_words(setup, broken):
     """With ipywidgets broken, a job is started, handed over and told of, and the panel usable."""
