@@ -70,6 +70,8 @@ class RunFacts:
         Requests the run has used.
     found : str
         What the skips follow, in a sentence; empty where nothing was found.
+    counted : (int, int) or None
+        How many contacts the service counted as passing and as skipped.
     note : str or None
         How the run was found, or what is not known of it, in a sentence.
     """
@@ -81,6 +83,7 @@ class RunFacts:
     started: datetime | None = None
     requests: int | None = None
     found: str = ""
+    counted: tuple[int, int] | None = None
     note: str | None = None
 
 
@@ -208,7 +211,7 @@ def report(
     counts = summary(result)
     groups = bars(result, by, data=data) if by is not None else None
     title = _title(facts)
-    headline = _headline(counts, facts.operation)
+    headline = _headline(counts, facts.operation) + _counted(counts, facts)
     sections = [
         Markup("<h2>{}</h2>").format(_visible(title)),
         Markup('<p class="headline">{}</p>').format(_visible(headline)),
@@ -288,6 +291,17 @@ def _headline(counts: pd.DataFrame, operation: str | None) -> str:
         parts += [f"{rows:,} row{'s' * (rows != 1)} {words}"] if rows else []
     told = _share_told(applied, total, operation, is_known=not people["unknown"])
     return f"{'; '.join([told, ', '.join(parts)] if parts else [told])}."
+
+
+def _counted(counts: pd.DataFrame, facts: RunFacts) -> str:
+    """Say what the service counted, where it is not known of whom."""
+    if facts.counted is None or not counts["reason"].eq("undetermined").any():
+        return ""
+    passing, skipped = facts.counted
+    return (
+        f" The service counted {passing:,} contacts as passing and {skipped:,} as skipped; not of "
+        "all it is known which."
+    )
 
 
 def _share_told(applied: int, total: int, operation: str | None, *, is_known: bool) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from kirim_pandas.grouptesting.outcomes import Counts, Positions
 
-__all__ = ["UNPLANNED", "Call", "CallState", "PastCall", "Phase", "Reply"]
+__all__ = ["UNPLANNED", "Call", "CallState", "PastCall", "Phase", "Reply", "counted_in"]
 
 Phase: TypeAlias = Literal["apply", "resolve"]
 CallState: TypeAlias = Literal["sent", "stale", "answered", "refused", "unsent"]
@@ -81,3 +82,10 @@ class PastCall:
     def tells(self) -> bool:
         """Whether it says what was sent for its contacts, or what the service made of them."""
         return self.reply is not None or self.state == "sent" or self.refused_contact
+
+
+def counted_in(calls: Iterable[PastCall]) -> tuple[int, int]:
+    """Sum up how many contacts the service counted as passing, and as skipped, at the first try."""
+    counts = [known.reply.counts for known in calls if known.reply and known.call.phase == "apply"]
+    skipped = sum(one.cross_org + one.team_mismatch for one in counts)
+    return sum(one.applied for one in counts), skipped

@@ -146,6 +146,7 @@ def carry_out(
                 started=started,
                 requests=earlier + tally.progress.requests,
                 found=tally.progress.found,
+                counted=(tally.progress.applied, tally.progress.skipped),
             )
             session.remember(result, order.run_id, order.source, facts)
     return result

@@ -22,6 +22,7 @@ from kirim_pandas.frames.reports import Report, RunFacts
 from kirim_pandas.frames.results import RUN_ID_ATTR, STATUSES
 from kirim_pandas.frames.shapes import expect
 from kirim_pandas.frames.summary import By
+from kirim_pandas.run.calls import counted_in
 from kirim_pandas.verbs.door import ShortTraceback, flag_problems, refuse
 from kirim_pandas.verbs.segments.prepared import ABOUT
 from kirim_pandas.verbs.segments.series import facts_of, runs_of
@@ -311,7 +312,9 @@ def _facts(run_id: str) -> RunFacts:
             return RunFacts(run_id=run_id, note=_UNKNOWN_HERE)
         try:
             if runs := runs_of(run_id, None):
-                return facts_of(runs, [len(journal.load(run.run_id)[1]) for run in runs])
+                return facts_of(
+                    runs, [past for run in runs for past in journal.load(run.run_id)[1]]
+                )
             record, past = journal.load(run_id)
         except KirimError:  # of another machine, or damaged
             return RunFacts(run_id=run_id, note=_UNKNOWN_HERE)
@@ -322,6 +325,7 @@ def _facts(run_id: str) -> RunFacts:
         started=datetime.fromtimestamp(record.started_at, UTC).astimezone(),
         requests=len(past),
         found=(record.summary or {}).get("found", ""),
+        counted=counted_in(past),
     )
 
 

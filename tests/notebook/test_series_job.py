@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 import kirim_pandas as kp
+from kirim_pandas import session
 from kirim_pandas.notebook.texts import running_html, state_text
 
 SLOW = kp.sandbox.Faults(rates={"stall_after_commit": 1.0}, values={"stall_after_commit": 0.05})
@@ -134,10 +135,25 @@ def test_counts_of_runs_that_were_finished_before_are_told(box, segments):
     assert f"kp.resume(\"{job.run_id}\", resolve='rows') finds out." in ending[1]
 
 
+def test_a_report_tells_what_was_counted_where_it_is_not_known_of_whom(box, segments):
+    """Of unknown rows the report says the service's counts, also in a later session."""
+    df, labels, options = segments
+    options |= {"progress": False, "resolve": "batches"}
+    alone = df.kirim.bulk_label(labels["a"], "attach", **options)
+    series = df.kirim.label_segments("tier", {"b": labels["b"], "c": labels["c"]}, **options)
+    for result in (alone, series):
+        calls = kp.calls(result.attrs["kirim_run_id"])
+        skipped = int(calls["cross_org"].sum() + calls["team_mismatch"].sum())
+        told = f"counted {calls['applied'].sum():,} contacts as passing and {skipped:,} as skipped"
+        assert told in result.kirim.report().headline
+        session._recent.clear()
+        assert told in result.kirim.report().headline
+        known = result[result["reason"] != "undetermined"]
+        assert "counted" not in known.kirim.report().headline
+
+
 def test_a_job_that_has_ended_is_not_at_work(box, segments):
     """Whichever thread is quicker: a series that has ended is no longer noted as at work."""
-    from kirim_pandas import session
-
     df, labels, options = segments
     for _ in range(5):
         job = df.head(3).kirim.label_segments_job("tier", {"a": labels["a"]}, **options)

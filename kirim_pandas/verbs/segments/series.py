@@ -25,6 +25,7 @@ from kirim_pandas.errors import JournalError, KirimError, RunInterrupted
 from kirim_pandas.frames.reports import RunFacts
 from kirim_pandas.frames.results import RUN_ID_ATTR, STATUSES
 from kirim_pandas.grouptesting.outcomes import MAX_CONTACTS_PER_CALL, Outcome
+from kirim_pandas.run.calls import counted_in
 from kirim_pandas.run.spec import Job
 from kirim_pandas.run.stop import StopButton, stop_on_signals
 from kirim_pandas.verbs.door import past_run
@@ -79,7 +80,7 @@ def _told(record: RunRecord, frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**{k: pd.array([v] * len(frame), "string") for k, v in columns.items()})
 
 
-def facts_of(runs: Sequence[RunRecord], requests: Iterable[int]) -> RunFacts:
+def facts_of(runs: Sequence[RunRecord], calls: Sequence[PastCall]) -> RunFacts:
     """Say what a report tells of a series; its label where it is of one."""
     started = min((record.started_at for record in runs), default=time())
     labels = {(record.label_id, record.label_name) for record in runs}
@@ -89,7 +90,8 @@ def facts_of(runs: Sequence[RunRecord], requests: Iterable[int]) -> RunFacts:
         label_id=label_id,
         label_name=label_name,
         started=datetime.fromtimestamp(started).astimezone(),
-        requests=sum(requests),
+        requests=sum(known.call.number >= 0 for known in calls),
+        counted=counted_in(calls),
     )
 
 
@@ -265,6 +267,10 @@ class Series:
     def _requests(self, record: RunRecord) -> int:
         return sum(known.call.number >= 0 for known in self._recalled(record).past)
 
+    def _calls_of(self, runs: Iterable[RunRecord]) -> Iterator[PastCall]:
+        for record in runs:
+            yield from self._recalled(record).past
+
     def _recalled(self, record: RunRecord) -> Recalled:
         """Read once what is known of a run of this series that is not at work."""
         if record.run_id not in self._known:
@@ -299,7 +305,8 @@ class Series:
         """Arrange what is known, and let the process remember it under the id of the series."""
         result = self.arrange(known_of([self._recalled(record) for record in self.runs]))
         result.attrs = {RUN_ID_ATTR: self.series_id}
-        facts = replace(facts_of(self.runs, map(self._requests, self.runs)), run_id=self.series_id)
+        facts = facts_of(self.runs, list(self._calls_of(self.runs)))
+        facts = replace(facts, run_id=self.series_id)
         session.remember(result, self.series_id, self.source, facts)
         return result
 
@@ -340,20 +347,8 @@ class Series:
             rows=self.rows,
             started=datetime.now().astimezone(),
             task=(task_of(about, "ing"), task_of(about)),
-            counted=self._counted(about),
+            counted=counted_in(self._calls_of(one for one in self.runs if one not in about)),
         )
-
-    def _counted(self, about: Sequence[RunRecord]) -> tuple[int, int]:
-        """Sum up what the service has counted of the other runs: who passed, who was skipped."""
-        replies = [
-            past.reply.counts
-            for record in self.runs
-            if record not in about
-            for past in self._recalled(record).past
-            if past.call.phase == "apply" and past.reply is not None
-        ]
-        skipped = sum(counts.cross_org + counts.team_mismatch for counts in replies)
-        return sum(counts.applied for counts in replies), skipped
 
 
 def _arranged(order: Order, writer: RunWriter) -> Order:
