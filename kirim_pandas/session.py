@@ -187,9 +187,15 @@ def last_result() -> pd.DataFrame | None:
 
 
 @contextmanager
-def at_work(run_id: str, *, written_down: bool) -> Iterator[None]:
-    """Note that a run is at work in this process, and when it no longer is."""
+def at_work(run_id: str, *, written_down: bool, series: str | None = None) -> Iterator[None]:
+    """Note that a run is at work in this process, and when it no longer is.
+
+    A run of a series that is at work is noted by the series, by which it is gone on with.
+    """
     global _last_started
+    if series in _at_work:
+        yield
+        return
     _last_started = run_id
     _at_work[run_id] = written_down
     try:

@@ -103,7 +103,7 @@ def taken_up(asked: Resumption, warn: Callable[[str], None]) -> Iterator[tuple[O
             if has_work(order):  # else its result is still right to give
                 raise
         writer.reopen(replace(record, resolve=order.job.resolve))
-        with session.at_work(order.run_id, written_down=True):
+        with session.at_work(order.run_id, written_down=True, series=record.series):
             yield order, writer
 
 

@@ -161,6 +161,21 @@ def test_a_job_that_has_ended_is_not_at_work(box, segments):
         assert job.run_id not in session._at_work
 
 
+def test_a_program_that_ends_tells_of_the_series_alone(box, segments, capsys):
+    """A series at work is told by its own id, and its result is not yet that of an earlier run."""
+    df, labels, options = segments
+    df.head(3).kirim.bulk_label(labels["a"], "attach", progress=False, **options)
+    job = df.kirim.label_segments_job("tier", labels, **options)
+    wait(lambda: job.progress.answered)
+    session._tell_of_unfinished_runs()
+    with pytest.raises(kp.InvalidInputError, match=f"Run {job.run_id} is still at work"):
+        kp.last_result()
+    stopped(job)
+    told = capsys.readouterr().err.splitlines()
+    assert [line for line in told if "when this program ended" in line] == told[-1:]
+    assert f'kirim_pandas.resume("{job.run_id}")' in told[-1]
+
+
 def test_a_series_of_nothing_ends_at_once():
     """A frame of which no row is to carry a label is a job that has finished, without a key."""
     df = kp.sandbox.sample_contacts(5, seed=1).assign(tier=pd.NA)
