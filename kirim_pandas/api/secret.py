@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import re
 import warnings
 from collections.abc import Callable
 from typing import NoReturn
+from urllib.parse import unquote
 
 __all__ = ["MAX_FOREIGN_CHARACTERS", "Secret", "key_warning", "read_key", "warn_unlocated"]
 
@@ -71,6 +73,9 @@ class Secret:
         return kept if len(kept) <= limit else kept[: limit - 1] + "…"
 
     def _without_keys(self, text: str) -> str:
+        plain = unquote(text)
+        if plain != text and self._mask(plain) != plain:  # else it is shown as it came
+            text = plain
         return _KEY_LIKE.sub("[key]", self._mask(text))
 
     def clean(self, text: object, *, limit: int = MAX_FOREIGN_CHARACTERS) -> str:
@@ -176,10 +181,19 @@ def _kind(character: str) -> str:
     return "a mark that no key has" if character.isprintable() else "a control character"
 
 
+def _spellings(key: str) -> list[str]:
+    """Return a key as echoes have it: plain, backwards, in base 16, and in base 64."""
+    raw = key.encode()
+    in_64 = [base64.b64encode(raw[start:]).decode().rstrip("=") for start in range(3)]
+    return [key, key[::-1], raw.hex(), raw.hex().upper(), *in_64]
+
+
 def _masker(key: str) -> Callable[[str], str]:
     """Make the function that blots out every run of characters that stands in `key`."""
     size = min(_PIECE_LENGTH, len(key))
-    pieces = {key[i : i + size] for i in range(len(key) - size + 1)}
+    pieces = {
+        spelt[i : i + size] for spelt in _spellings(key) for i in range(len(spelt) - size + 1)
+    }
 
     def mask(text: str) -> str:
         hidden = [False] * len(text)

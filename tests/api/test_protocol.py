@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import gzip
 import json
@@ -374,6 +375,25 @@ def test_pieces_of_the_key_are_blotted_out(text: str, start: int, length: int) -
         )
     shown = repr(vars(caught.value)) + str(caught.value)
     assert not any(KEY[i : i + 8] in shown for i in range(len(KEY) - 7))
+
+
+@pytest.mark.parametrize(
+    "spelt",
+    [
+        KEY[::-1],
+        KEY.encode().hex(),
+        KEY.encode().hex().upper(),
+        "".join(f"%{byte:02X}" for byte in KEY.encode()),
+        *(base64.b64encode(b"Key"[:cut] + KEY.encode()).decode() for cut in range(4)),
+    ],
+)
+def test_an_encoded_echo_of_the_key_is_blotted_out(spelt: str) -> None:
+    """Backwards or encoded the key is no more shown than as it is."""
+    shown = SECRET.clean(f"https://portal.test/{spelt}")
+    assert shown.startswith("https://portal.test/")
+    # At most what is too short to be told from other text is left at both ends.
+    assert not any(spelt[i : i + 12] in shown for i in range(len(spelt) - 11))
+    assert SECRET.clean("https://portal.test/a%20b%2Fc") == "https://portal.test/a%20b%2Fc"
 
 
 @given(st.text(max_size=2000))

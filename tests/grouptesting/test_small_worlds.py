@@ -14,6 +14,7 @@ from itertools import combinations_with_replacement, islice, product
 import numpy as np
 import pytest
 from support.counting_service import CountingService
+from support.reply_tree import ALL, LABELED, SORTS, ReplyTree
 
 from kirim_pandas.grouptesting.attribution import Attribution
 from kirim_pandas.grouptesting.counters import Counters
@@ -23,9 +24,6 @@ from kirim_pandas.grouptesting.outcomes import Counts, Outcome, Positions, cut_b
 WORLDS = int(os.environ.get("KIRIM_SMALL_WORLDS", "450"))
 ADVISED = WORLDS // 3
 CAPPED = WORLDS // 9
-LABELED = 0  # passes, and had the label before the run
-STANDING = (1, 2, 3)  # passes, another organisation's, another team's
-ALL = (1, 2, 3, 4)  # also: counted nowhere, as an unknown id
 SHARE = 0.6180339887  # steps of the golden ratio fall everywhere evenly
 Move = tuple[int, int, int]  # before which call, which contact, to which state
 
@@ -148,20 +146,19 @@ def worlds(contacts: int, states: tuple[int, ...], moved: tuple[int, ...]) -> It
         yield np.array(first), by_call(pairs[pair]), sizes[size]
 
 
-SORTS = pytest.mark.parametrize(
-    ("changes", "states", "moved"),
-    [
-        (False, STANDING, STANDING),
-        (False, ALL, ALL),
-        (True, (LABELED, *STANDING), STANDING),
-        (True, STANDING, ALL),
-    ],
-    ids=["contacts counted", "contacts counted, some unknown", "changes counted", "some deleted"],
-)
+OF_EACH_SORT = pytest.mark.parametrize(("changes", "states", "moved"), SORTS.values(), ids=SORTS)
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_every_world_of_two_contacts(sort: str) -> None:
+    """The same promise along all sequences of replies; `benchmarks/small_worlds.py` has more."""
+    tree = ReplyTree(2, 2, sort, cap=4 if "unknown" in sort else None, stops=True)
+    assert sum(1 for _ in tree.follow()) == tree.sequences > 100
+    assert tree.untrue == []
 
 
 @pytest.mark.parametrize("contacts", [2, 3, 4, 5])
-@SORTS
+@OF_EACH_SORT
 def test_what_is_said_is_true_unless_a_still_world_explains_all(
     contacts: int, changes: bool, states: tuple[int, ...], moved: tuple[int, ...]
 ) -> None:
@@ -173,7 +170,7 @@ def test_what_is_said_is_true_unless_a_still_world_explains_all(
 
 
 @pytest.mark.parametrize("contacts", [3, 4, 5])
-@SORTS
+@OF_EACH_SORT
 def test_no_advice_makes_anything_said_untrue(
     contacts: int, changes: bool, states: tuple[int, ...], moved: tuple[int, ...]
 ) -> None:
@@ -186,7 +183,7 @@ def test_no_advice_makes_anything_said_untrue(
 
 
 @pytest.mark.parametrize("contacts", [3, 4])
-@SORTS
+@OF_EACH_SORT
 def test_no_cap_makes_anything_said_untrue(
     contacts: int, changes: bool, states: tuple[int, ...], moved: tuple[int, ...]
 ) -> None:
