@@ -17,6 +17,7 @@ from kirim_pandas.frames.shapes import (
     name_of,
     remedy_for,
     shape_of,
+    shape_of_one,
     told_shape,
 )
 
@@ -133,6 +134,11 @@ def no_candidate(found: list[Found]) -> InvalidInputError:
 def _advice(found: list[Found]) -> str:
     """Say what helps with these columns: the likeliest place of ids first."""
     named = [one for one in found if one.place.label is not None]
+    if any(shape_of_one(one.place.label) in _NO_LABELS for one in named):
+        return (
+            "The first row of the file seems to have been taken for the names of its columns: read "
+            "it again with pd.read_csv(..., header=None, names=[...])."
+        )
     some = [name_of(one.place.label) for one in named if one.usable]
     if some:
         named_so = f"name it: id_column={' or id_column='.join(some[:3])}"
@@ -150,6 +156,9 @@ def _advice(found: list[Found]) -> str:
     ]
     return next(filter(None, advice))
 
+
+_NO_LABELS: Final = ("contact ids", "e-mail addresses", "phone numbers")
+"""Shapes of what no column is called."""
 
 _LIKE_IDS: Final = ("contact ids", "several contact ids", "texts like contact ids")
 

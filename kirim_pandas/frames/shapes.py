@@ -30,6 +30,7 @@ __all__ = [
     "described",
     "examples_of",
     "held_by",
+    "hidden",
     "kinds_of",
     "name_of",
     "printable",
@@ -108,6 +109,8 @@ CALLS_ITSELF_PHONE: Final = re.compile(
     r"(?:$|[\W_]))"
 )
 """A label that promises phone numbers."""
+
+_EMAILS: Final = "e-mail addresses"
 
 PHONES: Final = ("phone numbers", "long numbers, perhaps phone numbers")
 """Shapes that may be looked up by phone."""
@@ -206,7 +209,7 @@ _SHAPES: Final = (
         lambda text: shorten(text),
     ),
     _shape(
-        "e-mail addresses",
+        _EMAILS,
         r"\S+@\S+\.\S+",
         _BY_PHONE.replace("phone number", "e-mail address")
         .replace("phone=", "email=")
@@ -512,7 +515,7 @@ def name_of(label: Hashable) -> str:
     kind = type(label)
     if issubclass(kind, str):
         plain = str.__str__(label)
-        text = repr(plain) if plain.isprintable() else ascii(plain)
+        text = hidden(plain) or (repr(plain) if plain.isprintable() else ascii(plain))
     elif issubclass(kind, tuple):
         text = f"({', '.join(map(name_of, label))})"  # type: ignore[call-overload]
     elif issubclass(kind, np.generic):
@@ -522,6 +525,11 @@ def name_of(label: Hashable) -> str:
     else:
         text = f"<{described(label)}>"
     return text if len(text) <= 60 else f"{text[:45]}…{text[-12:]}"
+
+
+def hidden(text: str) -> str:
+    """Hide the middle of a text that is a phone number or an e-mail address; "" for any other."""
+    return _masked(text.strip()) if shape_of_one(text) in (*PHONES, _EMAILS) else ""
 
 
 def printable(text: str) -> str:

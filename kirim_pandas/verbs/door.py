@@ -52,13 +52,13 @@ def plain(value: Any) -> Any:
 
 def shown(value: object) -> str:
     """Write an argument for a message: text and numbers, of anything else its type and shape."""
+    from kirim_pandas.frames.shapes import described, hidden
+
     if isinstance(value, str):
-        text = ascii(plain(value))
+        text = hidden(plain(value)) or ascii(plain(value))
         return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 2]}…'"
     if isinstance(value, (int, float)):
         return repr(value)
-    from kirim_pandas.frames.shapes import described
-
     return described(value)
 
 

@@ -343,6 +343,16 @@ def test_what_the_other_values_are_is_told() -> None:
     assert collect_ids("ctc_" + bare["ref"]).ids.tolist() == [A, B]
 
 
+def test_a_first_row_that_became_the_header_is_named() -> None:
+    """A file without a header has a customer for its column names: they are hidden."""
+    frame = pd.DataFrame([["Budi", "x", 1]], columns=["+6281234567890", "siti@example.com", A])
+    message = refusal(frame)
+    assert "header=None" in message
+    for wanted in (message, refusal(frame, "+6281234567891"), refusal(frame, "who")):
+        assert "1234567" not in wanted
+        assert "siti@" not in wanted
+
+
 def test_the_remedy_works() -> None:
     """What the message says to do gives the ids."""
     df = pd.DataFrame({"column": [f"'{A}", f'="{B}"', f"https://x.example/{C}"]})

@@ -212,7 +212,8 @@ def test_where_nobody_is_to_be_labeled_nothing_is_sent(box, messy, rows):
     ddf = dd.from_pandas(messy, npartitions=7).map_partitions(lambda part: part[part.index < 0])
     if rows.start:
         ddf = dd.from_pandas(messy.iloc[rows], npartitions=2)
-    result = labeled(ddf, box, id_column="contact_id" if rows.start else None).compute()
+    with pytest.warns(UserWarning, match="nothing was sent"):
+        result = labeled(ddf, box, id_column="contact_id" if rows.start else None).compute()
     assert result["reason"].tolist() == ["missing_id"] * (rows.stop - rows.start)
     assert len(box.requests()) == before
 

@@ -104,7 +104,8 @@ def test_a_bad_frame_is_told_before_the_service_is_asked(box):
     with pytest.raises(kp.InvalidInputError, match="team_id"):
         box.contacts.kirim.plan("VIP", "attach", team_id=3, client=box.client())
     assert box.requests().empty
-    empty = box.contacts.iloc[:0].kirim.bulk_label("VIP", "attach", progress=False)
+    with pytest.warns(UserWarning, match="The segment is empty"):
+        empty = box.contacts.iloc[:0].kirim.bulk_label("VIP", "attach", progress=False)
     assert empty.empty
 
 

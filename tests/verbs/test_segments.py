@@ -738,4 +738,5 @@ def test_a_team_without_labels_is_doubted(shop):
 def test_no_rows_are_no_mistake():
     """A frame without rows has its result, whatever is mapped, and nobody is asked for a key."""
     df = kp.sandbox.sample_contacts(5, seed=1).assign(tier="gold").iloc[:0]
-    assert df.kirim.label_segments("tier", {"gold": "A"}, exclusive=True, progress=False).empty
+    with pytest.warns(UserWarning, match="The segment is empty"):
+        assert df.kirim.label_segments("tier", {"gold": "A"}, exclusive=True, progress=False).empty

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.columns import listed
 from kirim_pandas.frames.ids import ContactIds
 from kirim_pandas.frames.pairing import keep
+from kirim_pandas.frames.shapes import hidden
 from kirim_pandas.verbs.door import (
     client_problems,
     flag_problems,
@@ -172,9 +173,9 @@ def _new(labels: list[str], asked: Asked, client: Client) -> dict[str, str]:
     teams = {label.team_id for label in session.remembered_labels(client)}
     if missing and asked.team_id is None and len(teams) > 1:
         raise InvalidInputError(
-            f"The labels {listed(missing)} do not exist, and the organisation has {len(teams)} "
-            "teams. Nothing was sent. Say with team_id= which team they are to be made for: "
-            "kirim_pandas.labels() lists the teams."
+            f"The labels {_names_told(missing)} do not exist, and the organisation has "
+            f"{len(teams)} teams. Nothing was sent. Say with team_id= which team they are to be "
+            "made for: kirim_pandas.labels() lists the teams."
         )
     names: dict[str, str] = {}
     for label in missing:
@@ -234,6 +235,11 @@ def asked_problems(asked: Asked, progress: object) -> list[str]:
     ]
 
 
+def _names_told(names: Iterable[str]) -> str:
+    """List names of labels; one that is a phone number or an address was no segment."""
+    return listed([hidden(name) or name for name in names])
+
+
 def _length_problems(labels: list[str], asked: Asked) -> list[str]:
     """Tell which labels cannot be made."""
     long = [shown(name) for name in labels if len(name) > MOST_CHARACTERS]
@@ -281,7 +287,7 @@ def _notes(
     elsewhere = asked.team_id not in {None, *(label.team_id for label in known)}
     lines = {
         f"Several values are mapped to one label: {listed(merged)}.": merged,
-        f"Labels that do not exist are made: {listed([*dict.fromkeys(new.values())])}.": new,
+        f"Labels that do not exist are made: {_names_told(dict.fromkeys(new.values()))}.": new,
         f"None of the labels there are belongs to team {shown(asked.team_id)}.": new and elsewhere,
         f"The labels belong to {len(teams)} teams. A contact carries labels of its own team only; "
         "whoever is mapped to another's is skipped (team_mismatch).": len(teams) > 1,
