@@ -28,7 +28,7 @@ QUICK: dict[str, tuple[str, ...] | None] = {
     "sandbox_speed": (),
     "growth": ("1000", "10000", "30000"),
     "hints": (),
-    "rounds": None,
+    "rounds": ("--quick",),
     "requests": ("--seeds", "1", "--only", "random"),
     "chaos": ("--runs", "3", "--seconds", "60"),
     "mutants": ("Retry-After",),

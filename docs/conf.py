@@ -16,12 +16,14 @@ os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:2])  # kernels run this cop
 os.environ["IPYTHONDIR"] = str(CODE / "ipython")  # nobody's own settings
 
 import kirim_pandas as kp
+from kirim_pandas.dask.accessor import KirimDaskFrameAccessor
 from kirim_pandas.frame_accessor import KirimFrameAccessor
 
 # The reference shows the verbs under the name that people type: df.kirim.bulk_label.
-frames = types.ModuleType("df")
-frames.kirim = KirimFrameAccessor  # type: ignore[attr-defined]
-sys.modules["df"] = frames
+for name, accessor in (("df", KirimFrameAccessor), ("ddf", KirimDaskFrameAccessor)):
+    frames = types.ModuleType(name)
+    frames.kirim = accessor  # type: ignore[attr-defined]
+    sys.modules[name] = frames
 
 project = "kirim-pandas"
 author = "The kirim-pandas maintainers"
@@ -44,7 +46,7 @@ extensions = [
 default_role = "code"
 nitpicky = True
 # What docstrings name in plain words: types of others, and kinds of values.
-nitpick_ignore_regex = [("py:(class|obj|exc)", r"(?!kirim_pandas|df\.).*")]
+nitpick_ignore_regex = [("py:(class|obj|exc)", r"(?!kirim_pandas|d?df\.).*")]
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 napoleon_google_docstring = False

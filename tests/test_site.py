@@ -10,6 +10,7 @@ import pytest
 
 import kirim_pandas as kp
 from kirim_pandas import errors, sandbox
+from kirim_pandas.dask.accessor import KirimDaskFrameAccessor
 from kirim_pandas.frame_accessor import KirimFrameAccessor
 
 ROOT = Path(__file__).parent.parent
@@ -28,7 +29,8 @@ def listed_modules():
 def test_every_public_name_is_in_the_reference():
     """The reference has each name of the package, the accessor and the sandbox, and no other."""
     documented = set(re.findall(r"^\.\. auto\w+:: (\S+)", REFERENCE, flags=re.MULTILINE))
-    verbs = {f"df.kirim.{name}" for name in dir(KirimFrameAccessor) if name[0] != "_"}
+    accessors = {"df.kirim": KirimFrameAccessor, "ddf.kirim": KirimDaskFrameAccessor}
+    verbs = {f"{of}.{name}" for of, one in accessors.items() for name in dir(one) if name[0] != "_"}
     names = {f"kirim_pandas.{name}" for name in kp.__all__ if name != "sandbox"}
     names |= {f"kirim_pandas.sandbox.{name}" for name in sandbox.__all__}
     comes_back = {name for name in documented if name.count(".") > 2 or name.endswith(".errors")}

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import dask.dataframe as dd
+    import pandas as pd
 
+    from kirim_pandas.frames.reports import Report
     from kirim_pandas.verbs.arguments import (
         Client,
         LabelOptions,
@@ -284,3 +286,78 @@ class KirimDaskFrameAccessor(KirimDaskAccessor):
         from kirim_pandas.frames.results import RUN_ID_ATTR
 
         return self._obj._meta.attrs.get(RUN_ID_ATTR)  # type: ignore[no-any-return]  # attrs hold anything
+
+    def summary(self, by: Any = None, *, data: dd.DataFrame | None = None) -> pd.DataFrame:
+        """Count the rows of a result by status and reason; the workers count.
+
+        Parameters
+        ----------
+        by
+            A column of the result or of `data`, a Dask Series of the same partitions such as
+            ``ddf["city"]``, or a list of these.
+        data
+            The Dask DataFrame that was labeled, for columns named in `by`.
+
+        Returns
+        -------
+        DataFrame
+            Of pandas, as of :meth:`df.kirim.summary`.
+
+        Raises
+        ------
+        InvalidInputError
+            This is no result, `by` is not there, or its rows are not those of the result.
+
+        Examples
+        --------
+        >>> import dask.dataframe as dd, kirim_pandas as kp
+        >>> with kp.sandbox.start(contacts=60, seed=1, write_per_minute=60_000) as sandbox:
+        ...     ddf = dd.from_pandas(sandbox.contacts, npartitions=3)
+        ...     result = ddf.kirim.bulk_label(
+        ...         "Newsletter", "attach", client=sandbox.client(), progress=False, journal=False
+        ...     )
+        >>> result.kirim.summary("team", data=ddf).columns.tolist()
+        ['team', 'status', 'reason', 'rows', 'contacts', 'share']
+        """
+        from kirim_pandas.dask import verbs
+
+        with ShortTraceback():
+            return verbs.summary(self._obj, by, data)
+
+    def report(
+        self, by: Any = None, *, data: dd.DataFrame | None = None, label_name: str | None = None
+    ) -> Report:
+        """Write a report on a result; the workers count.
+
+        Parameters
+        ----------
+        by, data
+            As for :meth:`summary`.
+        label_name
+            Shown instead of the label's id.
+
+        Returns
+        -------
+        Report
+            As of :meth:`df.kirim.report`.
+
+        Raises
+        ------
+        InvalidInputError
+            As for :meth:`summary`.
+
+        Examples
+        --------
+        >>> import dask.dataframe as dd, kirim_pandas as kp
+        >>> with kp.sandbox.start(contacts=60, seed=1, write_per_minute=60_000) as sandbox:
+        ...     ddf = dd.from_pandas(sandbox.contacts, npartitions=3)
+        ...     result = ddf.kirim.bulk_label(
+        ...         "Newsletter", "attach", client=sandbox.client(), progress=False, journal=False
+        ...     )
+        >>> result.kirim.report(ddf["team"], label_name="Newsletter").title
+        'Label Newsletter attached to contacts'
+        """
+        from kirim_pandas.dask import verbs
+
+        with ShortTraceback():
+            return verbs.report(self._obj, by, data, label_name)

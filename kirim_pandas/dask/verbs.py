@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from kirim_pandas.dask.counting import counts_of
 from kirim_pandas.dask.frames import Read, read
 from kirim_pandas.dask.reading import Sought
 from kirim_pandas.errors import InvalidInputError
+from kirim_pandas.frames import reports
+from kirim_pandas.frames.charts import bars
 from kirim_pandas.frames.columns import find_place
 from kirim_pandas.frames.ids import (
     AMBIGUOUS,
@@ -25,9 +28,13 @@ from kirim_pandas.frames.ids import (
     USABLE,
 )
 from kirim_pandas.frames.plan import Plan
+from kirim_pandas.frames.results import RUN_ID_ATTR
+from kirim_pandas.frames.shapes import expect
+from kirim_pandas.frames.summary import is_outcome
 from kirim_pandas.verbs import labeling, order
 from kirim_pandas.verbs.door import past_run, plain, refuse
 from kirim_pandas.verbs.lookups import matching
+from kirim_pandas.verbs.reporting import known_facts
 from kirim_pandas.verbs.resuming import Resumption
 from kirim_pandas.verbs.segments import labeling as segments
 from kirim_pandas.verbs.segments.labeling import Asked, asked_problems
@@ -39,7 +46,15 @@ if TYPE_CHECKING:
 
     from kirim_pandas.verbs.arguments import Hint, ProgressChoice
 
-__all__ = ["bulk_label", "label_segments", "match_contacts", "plan", "resume"]
+__all__ = [
+    "bulk_label",
+    "label_segments",
+    "match_contacts",
+    "plan",
+    "report",
+    "resume",
+    "summary",
+]
 
 
 def bulk_label(
@@ -120,6 +135,32 @@ def resume(ddf: dd.DataFrame, asked: Resumption, progress: ProgressChoice) -> dd
     contacts = read(ddf, Sought(column=column))
     asked = replace(asked, obj=contacts.once.frame, **contacts.named)
     return contacts.carried_out(lambda: resumed(asked, progress), _nobody(), own=contacts.own)
+
+
+def summary(result: dd.DataFrame, by: Any, data: dd.DataFrame | None) -> pd.DataFrame:
+    """Count the rows of a result; documented at ``ddf.kirim.summary``."""
+    by = plain(by)
+    keys = [key for key in (by if isinstance(by, list) else [by]) if not is_outcome(key)]
+    table, groups, counted = counts_of(result, [key for key in keys if key is not None], data)
+    return reports.summary(table, list(groups), counted=counted)
+
+
+def report(
+    result: dd.DataFrame, by: Any, data: dd.DataFrame | None, label_name: str | None
+) -> reports.Report:
+    """Write a report on a result; documented at ``ddf.kirim.report``."""
+    expect(label_name, str | None, argument="label_name", expected="text, or None")
+    table, _, counted = counts_of(result, None, None)
+    counts = reports.summary(table, counted=counted)
+    groups = None
+    if by is not None:
+        grouped, keys, weights = counts_of(result, plain(by), data)
+        groups = bars(grouped, list(keys), counted=weights)
+    run_id = result._meta.attrs.get(RUN_ID_ATTR)
+    facts = known_facts(run_id) if run_id else reports.RunFacts()
+    facts = replace(facts, label_name=label_name or facts.label_name)
+    contacts = int(counts["contacts"].sum())
+    return reports.written(facts, counts, bars(table, counted=counted), groups, contacts=contacts)
 
 
 def _prepared(

@@ -19,7 +19,7 @@ from kirim_pandas.errors import ConfigurationError, InvalidInputError
 from kirim_pandas.frames.pairing import Source, result_column
 from kirim_pandas.frames.results import STATUSES
 from kirim_pandas.frames.shapes import described
-from kirim_pandas.frames.summary import By, groupings, statuses_of
+from kirim_pandas.frames.summary import By, Counted, groupings, statuses_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,6 +76,7 @@ def bars(
     data: Source | None = None,
     split: Split = "status",
     max_bars: int = MAX_BARS,
+    counted: Counted | None = None,
 ) -> Bars:
     """Count rows by group and outcome.
 
@@ -87,6 +88,8 @@ def bars(
         What the parts of a bar are.
     max_bars
         Bars at most.
+    counted
+        As for `summary`.
 
     Returns
     -------
@@ -95,8 +98,10 @@ def bars(
     """
     outcome, parts = _OUTCOMES[split](result)
     found = groupings(result, by, data)
+    rows = 1 if counted is None else counted.rows
     if not found:
-        counts = np.bincount(outcome, minlength=len(parts))
+        counts = np.zeros(len(parts), dtype=np.int64)
+        np.add.at(counts, outcome, rows)
         return Bars(["all rows"], counts[np.newaxis, :], "", parts)
     codes = np.column_stack([group.codes for group in found])
     keys, numbers = np.unique(codes, axis=0, return_inverse=True)
@@ -105,7 +110,7 @@ def bars(
         for key in keys
     ]
     counts = np.zeros((len(names), len(parts)), dtype=np.int64)
-    np.add.at(counts, (numbers.ravel(), outcome), 1)
+    np.add.at(counts, (numbers.ravel(), outcome), rows)
     order = np.argsort(-counts.sum(axis=1), kind="stable")
     names, counts = [names[i] for i in order], counts[order]
     of = " · ".join(_name(group.name) for group in found)

@@ -167,7 +167,7 @@ def checked_source(data: object) -> Source | None:
         return data
     raise InvalidInputError(
         f"data= is {described(data)}, expected the DataFrame that bulk_label was called on (of "
-        "another library: data=frame.to_pandas())."
+        "Dask: data=ddf.compute(), of another library: data=frame.to_pandas())."
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -47,7 +47,10 @@ __all__ = [
     "report",
     "spreadsheet_safe",
     "summary",
+    "written",
 ]
+
+_NOTHING: Final = Markup("")
 
 
 _SHOWN_PEOPLE: Final = 100
@@ -208,19 +211,55 @@ def report(
     data = checked_source(data)
     _check_listed(people, columns)
     check_split(split)
-    counts = summary(result)
     groups = bars(result, by, data=data) if by is not None else None
+    listed = _people(result, columns, data) if people else Markup("")
+    contacts = int(result_column(result, "contact_id").nunique())
+    facts = replace(facts, run_id=facts.run_id or result.attrs.get(RUN_ID_ATTR))
+    whole = bars(result, split=split)
+    drawn = None if groups is None else bars(result, by, data=data, split=split)
+    return written(
+        facts, summary(result), whole, groups, drawn=drawn, contacts=contacts, people=listed
+    )
+
+
+def written(
+    facts: RunFacts,
+    counts: pd.DataFrame,
+    whole: Bars,
+    groups: Bars | None,
+    *,
+    drawn: Bars | None = None,
+    contacts: int,
+    people: Markup = _NOTHING,
+) -> Report:
+    """Write a report of what was counted.
+
+    Parameters
+    ----------
+    facts
+        As of `report`.
+    counts
+        The summary.
+    whole, groups
+        The bar to draw of all rows, and those of the groups by status, if any.
+    drawn
+        The bars to draw of the groups, where their parts are others.
+    contacts
+        Distinct contacts.
+    people
+        The list of people.
+    """
     title = _title(facts)
     headline = _headline(counts, facts.operation) + _counted(counts, facts)
     sections = [
         Markup("<h2>{}</h2>").format(_visible(title)),
         Markup('<p class="headline">{}</p>').format(_visible(headline)),
-        _facts(result, facts),
+        _facts(facts, int(counts["rows"].sum()), contacts),
         *(Markup("<p>{}</p>").format(_visible(text)) for text in (facts.found, facts.note) if text),
-        svg_chart(bars(result, split=split)),
+        svg_chart(whole),
         _what_happened(counts),
-        "" if groups is None else _by_group(groups, bars(result, by, data=data, split=split)),
-        _people(result, columns, data) if people else "",
+        "" if groups is None else _by_group(groups, groups if drawn is None else drawn),
+        people,
     ]
     fragment = Markup('<div class="kirim-report"><style>{}</style>{}</div>').format(
         _STYLE, Markup("").join(sections)
@@ -321,15 +360,14 @@ def _label_told(facts: RunFacts) -> str | None:
     return facts.label_name or facts.label_id
 
 
-def _facts(result: pd.DataFrame, facts: RunFacts) -> Markup:
-    contacts = int(result_column(result, "contact_id").nunique())
+def _facts(facts: RunFacts, rows: int, contacts: int) -> Markup:
     when = facts.started.strftime("%Y-%m-%d %H:%M %Z").strip() if facts.started else None
     entries: dict[str, Any] = {
         "Label": _label_told(facts),
         "Operation": facts.operation,
         "When": when,
-        "Run": facts.run_id or result.attrs.get(RUN_ID_ATTR),
-        "Rows": f"{len(result):,}",
+        "Run": facts.run_id,
+        "Rows": f"{rows:,}",
         "Contacts": f"{contacts:,}",
         "Requests": None if facts.requests is None else f"{facts.requests:,}",
     }

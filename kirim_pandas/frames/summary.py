@@ -19,7 +19,18 @@ from kirim_pandas.frames.reasons import REASONS, reason_for
 from kirim_pandas.frames.results import STATUS_DTYPE, STATUSES
 from kirim_pandas.frames.shapes import described, name_of
 
-__all__ = ["By", "Grouping", "compare", "groupings", "people", "statuses_of", "summary"]
+__all__ = [
+    "By",
+    "Counted",
+    "Grouping",
+    "checked_result",
+    "compare",
+    "groupings",
+    "is_outcome",
+    "people",
+    "statuses_of",
+    "summary",
+]
 
 By: TypeAlias = Hashable | Any | list[Any]
 """A column name, an aligned Series or array, or a list of these."""
@@ -56,6 +67,26 @@ def statuses_of(result: pd.DataFrame) -> NDArray[np.int64]:
             "result of bulk_label."
         )
     return codes
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """What each row of a frame stands for, where the rows themselves were counted elsewhere.
+
+    Attributes
+    ----------
+    rows, contacts : ndarray of int64, shape (rows of the frame,)
+        Rows of a result, and distinct contacts among them.
+    """
+
+    rows: NDArray[np.int64]
+    contacts: NDArray[np.int64]
+
+
+def checked_result(result: pd.DataFrame) -> None:
+    """Refuse a frame without the columns of a result."""
+    for name in ("contact_id", "status", "reason"):
+        result_column(result, name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +133,7 @@ def groupings(result: pd.DataFrame, by: By, data: Source | None) -> list[Groupin
     for key in _keys(by):
         place = _place_of(result, key, data)
         name = "group" if place.label is None else place.label
-        own = _is_outcome(key)
+        own = is_outcome(key)
         if (name in _OWN_COLUMNS and not own) or name in [other.name for other in found]:
             name = f"by_{name}"
         found.append(_grouping(name, place))
@@ -133,7 +164,8 @@ def _keys(by: By) -> list[Any]:
     return by if isinstance(by, list) else [] if by is None else [by]
 
 
-def _is_outcome(key: object) -> bool:
+def is_outcome(key: object) -> bool:
+    """Whether it names the status or the reason, by which everything is counted anyway."""
     return isinstance(key, str) and key in ("status", "reason")
 
 
@@ -153,7 +185,7 @@ def _place_of(result: pd.DataFrame, key: Any, data: Source | None) -> Place:
     if isinstance(key, (np.ndarray, pd.Index, pd.api.extensions.ExtensionArray)):
         return _plain_values(result, key)
     check_label(key, argument="by")
-    if _is_outcome(key):  # also where a column of the caller's frame beside it is called so
+    if is_outcome(key):  # also where a column of the caller's frame beside it is called so
         return Place(key, "column", result_column(result, key).array)
     # The result's own columns first: they need no pairing.
     with suppress(InvalidInputError) if data is not None else _pointing_to_data(data, _OR_SERIES):
@@ -214,7 +246,13 @@ def _sorted(
     return rank[codes], values[order]
 
 
-def summary(result: pd.DataFrame, by: By = None, *, data: Source | None = None) -> pd.DataFrame:
+def summary(
+    result: pd.DataFrame,
+    by: By = None,
+    *,
+    data: Source | None = None,
+    counted: Counted | None = None,
+) -> pd.DataFrame:
     """Count rows and contacts by status and reason.
 
     Parameters
@@ -225,6 +263,8 @@ def summary(result: pd.DataFrame, by: By = None, *, data: Source | None = None) 
         A column name of the result or of `data`, an aligned Series or array, or a list of these.
     data
         The original frame, for column names in `by`; its rows are found by their contact ids.
+    counted
+        What each row of `result` stands for, where it is not one row.
 
     Returns
     -------
@@ -252,19 +292,15 @@ def summary(result: pd.DataFrame, by: By = None, *, data: Source | None = None) 
     """
     status = statuses_of(result)
     # Every count is by status and reason anyway, and shares are of the other groups.
-    groups = groupings(result, [key for key in _keys(by) if not _is_outcome(key)], data)
+    groups = groupings(result, [key for key in _keys(by) if not is_outcome(key)], data)
     reason_codes, reasons = _reason_codes(result_column(result, "reason"))
-    contact = _contact_codes(result)
     keys = [f"g{i}" for i in range(len(groups))]
     table = pd.DataFrame(
         {key: group.codes for key, group in zip(keys, groups, strict=True)}
-        | {"status": status, "reason": reason_codes, "contact": contact}
+        | {"status": status, "reason": reason_codes}
     )
-    sizes = table.groupby([*keys, "status", "reason"]).size().rename("rows").reset_index()
-    distinct = table[table["contact"] >= 0].drop_duplicates()
-    contacts = distinct.groupby([*keys, "status", "reason"]).size().rename("contacts")
-    sizes = sizes.merge(contacts.reset_index(), how="left")
-    totals = sizes.groupby(keys)["rows"].transform("sum") if keys else len(result)
+    sizes = _sizes(table, result, counted)
+    totals = sizes.groupby(keys)["rows"].transform("sum") if keys else sizes["rows"].sum()
     return pd.DataFrame(
         {
             group.name: group.values.take(sizes[key].to_numpy())
@@ -278,6 +314,19 @@ def summary(result: pd.DataFrame, by: By = None, *, data: Source | None = None) 
             "share": (sizes["rows"] / totals).astype(np.float64),
         }
     )
+
+
+def _sizes(table: pd.DataFrame, result: pd.DataFrame, counted: Counted | None) -> pd.DataFrame:
+    """Count rows and contacts by all columns of the table."""
+    names = list(table)
+    if counted is not None:
+        sums = table.assign(rows=counted.rows, contacts=counted.contacts).groupby(names)
+        return sums[["rows", "contacts"]].sum().reset_index()
+    table = table.assign(contact=_contact_codes(result))
+    sizes = table.groupby(names).size().rename("rows").reset_index()
+    distinct = table[table["contact"] >= 0].drop_duplicates()
+    contacts = distinct.groupby(names).size().rename("contacts")
+    return sizes.merge(contacts.reset_index(), how="left")
 
 
 def _contact_codes(result: pd.DataFrame) -> NDArray[np.int64]:

@@ -33,7 +33,16 @@ if TYPE_CHECKING:
 
     from kirim_pandas.journal.store import Journal
 
-__all__ = ["compare", "not_applied", "people", "plot", "report", "run_of", "summary"]
+__all__ = [
+    "compare",
+    "known_facts",
+    "not_applied",
+    "people",
+    "plot",
+    "report",
+    "run_of",
+    "summary",
+]
 
 Named = TypeVar("Named")
 
@@ -241,7 +250,7 @@ def _found_run(result: pd.DataFrame) -> RunFacts:
     contacts = set(result_column(result, "contact_id").dropna())
     run_id = result.attrs.get(RUN_ID_ATTR)
     if run_id is not None:
-        return _facts(run_id)
+        return known_facts(run_id)
     figures = Counter(result_column(result, "status").dropna().astype(str))
     known = _known_runs()
     runs = [run for run in known if run.may_be_of(figures, contacts)]
@@ -288,7 +297,7 @@ def _known_runs() -> list[_Run]:
         for record in journal.runs() if journal else ():
             figures = Counter({name: (record.summary or {}).get(name, 0) for name in STATUSES})
             contacts = partial(_contacts, record.run_id)
-            facts = partial(_facts, record.run_id)
+            facts = partial(known_facts, record.run_id)
             runs.setdefault(record.run_id, _Run(figures, contacts, facts))
     return list(runs.values())
 
@@ -302,7 +311,7 @@ def _contacts(run_id: str) -> list[str]:
         return journal.contact_ids(run_id) if journal else []
 
 
-def _facts(run_id: str) -> RunFacts:
+def known_facts(run_id: str) -> RunFacts:
     """Find what is known of a run: in this process, else in the journal, else that it is not."""
     known = session.recall(run_id)
     if known is not None:

@@ -27,6 +27,10 @@ def box():
 
 @pytest.fixture
 def messy(box):
+    return made(box)
+
+
+def made(box):
     """Rows of every kind: duplicates, missing and malformed ids, blanks around some."""
     df = box.contacts[["contact_id", "name", "phone_number", "email", "team", "source"]]
     df = pd.concat([df, df.iloc[:300]], ignore_index=True)
@@ -254,3 +258,56 @@ def test_what_ends_a_run_carries_the_rows(box, messy):
     other = dd.from_pandas(messy.iloc[:900], npartitions=2)
     with pytest.raises(kp.InvalidInputError, match="This frame has other contacts than the run"):
         other.kirim.resume(raised.value.run_id, **settings)
+
+
+@pytest.fixture(scope="module")
+def results(box):
+    """A labeled frame and its result, of pandas and of Dask."""
+    messy = made(box)
+    messy["level"] = pd.Categorical(messy["spend"] // 8, categories=[3, 2, 1, 0]).rename_categories(
+        {3: "top", 2: "high", 1: "low", 0: "none"}
+    )
+    messy.loc[40:60, "source"] = None
+    ddf = dd.from_pandas(messy, npartitions=7)
+    settings = {"hint": None, "reads": False, "resolve": "batches", "journal": False}
+    with dask.config.set(scheduler="synchronous"):
+        return messy, labeled(messy, box, **settings), ddf, labeled(ddf, box, **settings)
+
+
+def test_a_summary_counts_as_that_of_pandas(results):
+    """Rows and distinct contacts over all partitions, by any columns, in the same order."""
+    df, of_pandas, ddf, of_dask = results
+    for by in (None, "team", ["source", "level"], "reason"):
+        wanted = of_pandas.kirim.summary(by, data=df)
+        told = of_dask.kirim.summary(by, data=ddf)
+        pd.testing.assert_frame_equal(told, wanted, check_dtype=False)  # Dask has its own text
+    wanted = of_pandas.kirim.summary(df["spend"] > 12)
+    pd.testing.assert_frame_equal(of_dask.kirim.summary(ddf["spend"] > 12), wanted)
+
+
+def test_a_report_says_what_that_of_pandas_says(results):
+    """The page is the same but for the run; nothing of the rows is brought here for it."""
+    df, of_pandas, ddf, of_dask = results
+    wanted = of_pandas.kirim.report("level", data=df, label_name="News")
+    told = of_dask.kirim.report("level", data=ddf, label_name="News")
+    assert told.headline == wanted.headline
+    assert told.title == wanted.title
+    assert told.html[told.html.index("<svg") :] == wanted.html[wanted.html.index("<svg") :]
+    assert of_dask.kirim.run_id in told.html
+
+
+@pytest.mark.parametrize(
+    ("by", "data", "told"),
+    [
+        (lambda ddf: "city", lambda ddf: None, "is found with data=ddf"),
+        (lambda ddf: "shoe", lambda ddf: ddf, "neither the result nor data= has a column 'shoe'"),
+        (lambda ddf: ddf["team"].repartition(npartitions=2), lambda ddf: None, "other partitions"),
+        (lambda ddf: ["team", ["a"]], lambda ddf: ddf, "expected the name of a column"),
+        (lambda ddf: ddf[ddf["spend"] > 3]["team"], lambda ddf: None, "has other rows than"),
+    ],
+)
+def test_what_cannot_be_counted_by_is_told(results, by, data, told):
+    """A name that is not there, and rows that are not those of the result."""
+    _, _, ddf, of_dask = results
+    with pytest.raises(kp.InvalidInputError, match=told):
+        of_dask.kirim.summary(by(ddf), data=data(ddf))
