@@ -306,7 +306,8 @@ def _title(facts: RunFacts) -> str:
     done = {"attach": "attached to", "detach": "detached from"}.get(facts.operation or "")
     if not done:
         return f"Label {label}" if label else "Labels in Kirim"
-    return f"Label {label or ''} {done} contacts".replace("  ", " ")
+    several = facts.label_id is None and ", " in (label or "")
+    return f"Label{'s' * several} {label or ''} {done} contacts".replace("  ", " ")
 
 
 _STATES: Final = {

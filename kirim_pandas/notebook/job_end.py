@@ -166,16 +166,13 @@ class Ending:
                 f"{now.skipped + skipped:,} as skipped; not of all it is known which."
             )
             if self.state == "finished":
-                told.append(self._how_to_find_out())
+                told.append(f"{self.facts.resume[:-1]}, resolve='rows') finds out.")
         if "no_reply" in reasons:
             told.append(
                 "Contacts whose call had no answer are unknown: they may be labeled. A resume asks "
                 "again about them."
             )
         return told
-
-    def _how_to_find_out(self) -> str:
-        return f"{self.facts.resume[:-1]}, resolve='rows') finds out."
 
     def _how_to_go_on(self) -> str:
         if not self.resumable:

@@ -137,7 +137,7 @@ def carry_out(
         result = error.result
         raise
     finally:
-        if result is not None:
+        if result is not None and order.series is None:  # a series is remembered as a whole
             facts = RunFacts(
                 run_id=order.run_id,
                 label_id=order.label_id,

@@ -623,12 +623,14 @@ def test_a_report_on_segments(box, labels, monkeypatch):
     """The report of another process has the facts of the series, and can split by reason."""
     df = tiered(box).iloc[:200].assign(city="Bogor")
     result = segmented(df, {tier: labels[tier] for tier in "ab"}, box)
+    for _ in range(2):  # the runs of a series do not drive others out of what is remembered
+        segmented(df.iloc[:20], labels, box, exclusive=True)
     here = result.kirim.report("city", split="reason")
     monkeypatch.setattr(kp.session, "_recent", {})
     away = result.kirim.report("city", split="reason", data=df)
     assert away.fragment == here.fragment
     assert "not known here" not in away.fragment
-    assert away.title == "Label attached to contacts"
+    assert away.title == f"Labels {labels['a']}, {labels['b']} attached to contacts"
     for reason in ("applied", "skipped: team_mismatch", "not_sent: no_label"):
         assert f">{reason}</text>" in away.fragment
     assert 'aria-label="Share of rows by reason, by city"' in away.fragment

@@ -235,7 +235,8 @@ def test_an_undone_series_is_in_the_history_as_one(box, month):
     ours = runs[runs["series"] == back.attrs["kirim_run_id"]]
     attached = runs[(runs["series"] == series) & (runs["operation"] == "attach")]
     assert sorted(ours["undoes"]) == sorted(attached["run_id"])
-    with pytest.raises(kp.InvalidInputError, match="was undone before"):
+    told = f"Run {series} was undone before, by run {back.attrs['kirim_run_id']}"
+    with pytest.raises(kp.InvalidInputError, match=told):  # as the history lists them
         kp.undo(series, client=box.client())
     undone_series(box, back.attrs["kirim_run_id"])
     assert members() == before

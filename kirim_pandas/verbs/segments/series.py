@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from kirim_pandas import session
 from kirim_pandas.errors import JournalError, KirimError, RunInterrupted
+from kirim_pandas.frames.columns import listed
 from kirim_pandas.frames.reports import RunFacts
 from kirim_pandas.frames.results import RUN_ID_ATTR, STATUSES
 from kirim_pandas.grouptesting.outcomes import MAX_CONTACTS_PER_CALL, Outcome
@@ -81,10 +82,13 @@ def _told(record: RunRecord, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def facts_of(runs: Sequence[RunRecord], calls: Sequence[PastCall]) -> RunFacts:
-    """Say what a report tells of a series; its label where it is of one."""
+    """Say what a report tells of a series; the id of its label where it is of one."""
     started = min((record.started_at for record in runs), default=time())
-    labels = {(record.label_id, record.label_name) for record in runs}
-    label_id, label_name = labels.pop() if len(labels) == 1 else (None, None)
+    names = {record.label_id: record.label_name for record in runs}
+    told = [name or label_id for label_id, name in names.items()]
+    label_id, label_name = next(iter(names.items()), (None, None))
+    if len(names) > 1:
+        label_id, label_name = None, listed(told)
     return RunFacts(
         run_id=runs[0].series if runs else None,
         label_id=label_id,

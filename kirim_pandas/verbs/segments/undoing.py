@@ -217,22 +217,22 @@ def _refuse_later(store: Journal, record: RunRecord, applied: set[str]) -> None:
     """
     from kirim_pandas.journal.conflicts import same_label
 
-    run_id, taken_back = record.run_id, _taken_back_since(store, record)
+    taken_back, run_id = _taken_back_since(store, record), _whole(record)
     for other in same_label(store, record):
         if other.order <= record.order or _whole(other) in taken_back:
             continue
         shared = len(applied.intersection(store.sent_ids(other.run_id)))
         if not shared:
             continue
-        if other.undoes == run_id:
-            left = "" if other.state == "finished" else _go_on(other.run_id)
+        if other.undoes == record.run_id:
+            left = "" if other.state == "finished" else _go_on(_whole(other))
             raise InvalidInputError(
-                f"Run {run_id} was undone before, by run {other.run_id}. Nothing was sent.{left}"
+                f"Run {run_id} was undone before, by run {_whole(other)}. Nothing was sent.{left}"
             )
         raise InvalidInputError(
-            f"Run {other.run_id} came after run {run_id} and {DOES[other.operation]} {shared:,} of "
-            "the same contacts. Nothing was sent. Undo the later run first, or call bulk_label on "
-            "the contacts you mean."
+            f"Run {_whole(other)} came after run {run_id} and {DOES[other.operation]} {shared:,} "
+            "of the same contacts. Nothing was sent. Undo the later run first, or call bulk_label "
+            "on the contacts you mean."
         )
 
 
