@@ -47,18 +47,23 @@ class Confirmer:
         What was found; kept up to date by the caller, too.
     probe_size
         The most contacts a call may hold.
+
+    Attributes
+    ----------
+    mixed_contacts : int
+        Contacts of the batches that probes are to tell apart.
     """
 
     def __init__(self, found: Found, probe_size: int) -> None:
         self._found = found
         self._probe_size = probe_size
         self._impure_rounds = 0
-        self._mixed_contacts = 0
+        self.mixed_contacts = 0
         self._mixed_kinds: set[int] = set()
 
     def add_mixed(self, batch: Batch) -> None:
         """Take in a batch that probes are to tell apart."""
-        self._mixed_contacts += len(batch)
+        self.mixed_contacts += len(batch)
         self._mixed_kinds.update(_kinds(batch))
 
     def calls(self) -> list[Positions]:
@@ -125,7 +130,7 @@ class Confirmer:
 
     def expected(self) -> int:
         """Return how many confirming calls it takes at most to finish the mixed batches."""
-        return self._calls_for(self._mixed_contacts, self._mixed_kinds)
+        return self._calls_for(self.mixed_contacts, self._mixed_kinds)
 
     def reserve(self, batches: Sequence[Batch]) -> int:
         """Return how many confirming calls it takes at most to finish what probes touched."""
