@@ -655,6 +655,7 @@ class KirimAccessor:
         with ShortTraceback():
             return planned(prepare(self._obj, Asked(label, members, **options), progress))
 
+    @ShortTraceback()
     def match_contacts(
         self,
         *,

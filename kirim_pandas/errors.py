@@ -24,6 +24,7 @@ Messages and fields are copied values: an error holds no request, no client and 
 
 from __future__ import annotations
 
+from contextlib import ContextDecorator
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -224,8 +225,8 @@ def in_our_words(error: BaseException | None) -> KirimError | None:
     return told
 
 
-class ShortTraceback:
-    """Takes this library's own frames out of the traceback of its own errors.
+class ShortTraceback(ContextDecorator):
+    """Takes this library's own frames out of the traceback of its own errors; decorates, too.
 
     What an analyst needs is the line of the cell and the message.  An error that is not of this
     library keeps all its frames: it is a fault to be reported.

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from kirim_pandas.errors import InvalidInputError
+from kirim_pandas.errors import InvalidInputError, ShortTraceback
 from kirim_pandas.frames.shapes import described
 from kirim_pandas.frames.values import readable
 
@@ -43,6 +43,7 @@ _UNPRINTED: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 """Control characters that no Excel file may hold, and that cut text short in other programs."""
 
 
+@ShortTraceback()
 def spreadsheet_safe(frame: pd.DataFrame, *, target: str = "csv") -> pd.DataFrame:
     """Copy a frame so that no text in it becomes a formula in a spreadsheet program.
 

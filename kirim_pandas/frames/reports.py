@@ -17,7 +17,7 @@ from typing import Any, Final
 import pandas as pd
 from markupsafe import Markup, escape
 
-from kirim_pandas.errors import InvalidInputError
+from kirim_pandas.errors import InvalidInputError, ShortTraceback
 from kirim_pandas.frames.charts import Bars, Split, bars, check_split, plot, svg_chart
 from kirim_pandas.frames.exports import place_of, spreadsheet_safe
 from kirim_pandas.frames.ids import NO_CONTACT
@@ -113,6 +113,7 @@ class Report:
         """The report as a whole HTML page."""
         return str(_PAGE.format(title=_visible(self.title), fragment=Markup(self.fragment)))  # noqa: S704 - built of escaped parts
 
+    @ShortTraceback()
     def save(self, path: str | Path) -> Path:
         """Write the page to a file.
 

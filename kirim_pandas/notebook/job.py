@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import pandas as pd
 
-from kirim_pandas.errors import InvalidInputError, KirimError, RunInterrupted
+from kirim_pandas.errors import InvalidInputError, KirimError, RunInterrupted, ShortTraceback
 from kirim_pandas.frames.shapes import expect
 from kirim_pandas.notebook.job_end import Ending
 from kirim_pandas.notebook.kernel import in_notebook, somebody_watches
@@ -156,6 +156,7 @@ class LabelJob:
         if not self._stop.presses:
             self._stop.press()
 
+    @ShortTraceback()
     def resume(self) -> LabelJob:
         """Go on with a run that was cancelled, capped, or ended by an error.
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import pandas as pd
 
-from kirim_pandas.errors import InvalidInputError
+from kirim_pandas.errors import InvalidInputError, ShortTraceback
 from kirim_pandas.frames.columns import find_place, hint_columns, id_columns, phone_columns
 from kirim_pandas.frames.ids import collect_ids
 from kirim_pandas.frames.plan import Plan, SegmentsPlan
@@ -118,6 +118,7 @@ class Panel(Page[Choices, Plan]):
         """The labels to choose from, as far as they are loaded."""
         return self.known.frame
 
+    @ShortTraceback()
     def choose_id_column(self, label: Hashable) -> None:
         """Say which column or index level holds the contact ids, for both pages."""
         labels = [choice.label for choice in self.id_columns]
@@ -125,21 +126,25 @@ class Panel(Page[Choices, Plan]):
         collect_ids(self._frame, label)  # refuses a column of phone numbers here, not at the plan
         self._find_in(id_column=label)
 
+    @ShortTraceback()
     def choose_phone_column(self, label: Hashable) -> None:
         """Say which column or index level holds phone numbers to look the contacts up by."""
         check_choice(label, self.phone_columns, argument="phone", what="of phone numbers")
         self._find_in(phone=label)
 
+    @ShortTraceback()
     def choose_label(self, label: str) -> None:
         """Choose a label by its id, or by its name where only one team has such a label."""
         self._choose(label=self.known.find(label))
 
+    @ShortTraceback()
     def choose_operation(self, operation: str) -> None:
         """Choose ``"attach"`` or ``"detach"``."""
         if (shown := name_of(operation)) not in ("'attach'", "'detach'"):
             raise InvalidInputError(f"{shown} was found, expected 'attach' or 'detach'.")
         self._choose(operation=str.__str__(operation))
 
+    @ShortTraceback()
     def choose_hint(self, *columns: Hashable) -> None:
         """Choose columns likely to decide who is skipped, such as the team; none for no hint."""
         for column in columns:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import pandas as pd
 
-from kirim_pandas.errors import InvalidInputError
+from kirim_pandas.errors import InvalidInputError, ShortTraceback
 from kirim_pandas.notebook.job import LabelJob
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ class Page(ABC, Generic[ChosenT, PlanT]):
             self.view.show_plan(plan)
         return plan
 
+    @ShortTraceback()
     def confirm(self) -> str:
         """Allow :meth:`run` for exactly what is picked now.
 
@@ -163,6 +164,7 @@ class Page(ABC, Generic[ChosenT, PlanT]):
         """Whether a run of this page is under way."""
         return self.job is not None and not self.job.done
 
+    @ShortTraceback()
     def run(self) -> LabelJob:
         """Start the run in the background.
 
@@ -202,6 +204,7 @@ class Page(ABC, Generic[ChosenT, PlanT]):
         """Wait for the run; as ``.job.result()``."""
         return self._started().result(timeout_seconds)
 
+    @ShortTraceback()
     def report(self) -> Report:
         """Report on the run that has ended, complete or not.
 

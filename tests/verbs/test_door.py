@@ -245,6 +245,12 @@ def test_tracebacks_show_the_callers_lines_only(box, label):
         lambda: kp.result("run_none"),
         lambda: kp.undo("run_none", client=box.client()),
         lambda: kp.keep_history(0),
+        lambda: kp.spreadsheet_safe(None),
+        lambda: result.kirim.report().save("no such folder/x.html"),
+        lambda: box.contacts.kirim.match_contacts(phone="no such column", client=box.client()),
+        lambda: box.contacts.kirim.match_contacts(phone="phone_number", client=broken),
+        lambda: box.contacts.kirim.panel(client=box.client()).choose_id_column("no such column"),
+        lambda: box.contacts.kirim.panel(client=box.client()).run(),
         lambda: box.contacts.kirim.bulk_label(
             label, "attach", client=broken, progress=False, journal=False
         ),
