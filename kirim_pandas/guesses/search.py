@@ -33,7 +33,7 @@ LEAST_CONTACTS = 60
 WORTH_PROBES = 6.0
 """Where the search needs hardly more probes than this, nothing is explored."""
 
-SPLIT_SHARE, LEAST_SPLITS, MOST_SPLITS = 0.04, 3, 40
+SPLIT_SHARE, LEAST_SPLITS, MOST_SPLITS = 0.06, 3, 40
 """Halves that are explored: a share of the probes expected, within bounds."""
 
 SURE_WEIGHT = 0.98
