@@ -9,6 +9,7 @@ from itertools import combinations
 from pathlib import Path
 
 import matplotlib
+import matplotlib.pyplot
 import numpy as np
 import pandas as pd
 import pytest
