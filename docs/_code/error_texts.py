@@ -29,8 +29,8 @@ SHOWN_ONLY = {
 """Parts whose words are no errors: what is shown of a run, and the sandbox."""
 
 
-RAISED_ONLY = {"frames.reports"}
-"""Parts whose words are mostly those of a page that is shown: only what is raised counts."""
+RAISED_ONLY = {"frames.reports", "sandbox.box"}
+"""Parts whose words are mostly those of a page, or of a rehearsal: only what is raised counts."""
 
 
 def texts_of(module: str) -> list[str]:
@@ -86,7 +86,7 @@ def modules() -> Iterator[str]:
     for path in sorted(PACKAGE.rglob("*.py")):
         name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
         if (
-            not SHOWN_ONLY & {name, name.partition(".")[0]}
+            (name in RAISED_ONLY or not SHOWN_ONLY & {name, name.partition(".")[0]})
             and "__init__" not in name
             and texts_of(name)
         ):
