@@ -175,9 +175,11 @@ class ReplyLog:
         for changes in counters.readings():
             if self._is_still(*(found or (outcomes, unknown)), changes):
                 return np.zeros_like(late)
-            late |= self._late(outcomes, unknown, changes)
-            if (changes, counters.changes) == (False, None):
-                late |= self._perhaps_uncounted(outcomes, unknown)
+            # What is not confirmed may be wrong, and may be right: both tell of movers.
+            for end in ((outcomes, unknown), found or (outcomes, unknown)):
+                late |= self._late(*end, changes)
+                if (changes, counters.changes) == (False, None):
+                    late |= self._perhaps_uncounted(*end)
         return late
 
     def _is_still(self, outcomes: NDArray[np.int8], unknown: Mask, changes: bool) -> bool:

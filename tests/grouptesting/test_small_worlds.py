@@ -203,6 +203,22 @@ def test_a_deleted_contact_under_a_cap() -> None:
     assert outcomes[2] == Outcome.UNDETERMINED
 
 
+def test_a_late_skip_beside_a_contact_that_a_cap_leaves_unconfirmed() -> None:
+    """What fits only with a mover is not explained by what is not confirmed."""
+    rounds = [([0, 3], 1, 1), ([1, 3], 0, 2), ([0, 2], 1, 1), ([1, 3], 0, 2), ([2], 1, 0)]
+    log = ReplyLog(np.array([0, 0, 1, 1], dtype=np.int32))
+    for batch in ([0, 1], [2, 3]):
+        log.add_batch(np.array(batch), Counts(1, 0, 1))
+    for contacts, applied, team in rounds:
+        log.add_round([np.array(contacts)], [Counts(applied, 0, team)])
+    found = np.array([1, 3, 1, 3], dtype=np.int8)
+    unknown = np.array([True, True, False, False])
+    counters, none = Counters(), np.zeros(4, dtype=np.bool_)
+    counters.prove(changes=False)
+    late = log.late(np.where(unknown, np.int8(0), found), unknown, counters, (found, none))
+    assert late[3]
+
+
 def test_who_is_deleted_before_its_batch_is_sent_again() -> None:
     """A resend of another batch that counts somebody says that `applied` may count contacts."""
     moves = {3: [(0, Outcome.NOT_COUNTED), (1, Outcome.TEAM_MISMATCH)]}
