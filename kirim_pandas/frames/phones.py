@@ -30,6 +30,9 @@ EXACT_FLOAT = 2.0**53
 
 _SEVERAL = re.compile(r"[,;/|&\n]")
 _EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>]+")
+MOST_DIGITS = 15
+"""With the country code, by E.164; plans of some countries are given longer ones as possible."""
+
 LEAST_DIGITS = 6
 """A part of a cell with fewer digits is no number of its own: an area code, say."""
 
@@ -134,7 +137,8 @@ def _phone(text: str, country: str) -> str | None:
     # Possible is enough: numbering plans change faster than lists of valid numbers.
     if number.extension or not is_possible_number(number):
         return None
-    return str(format_number(number, PhoneNumberFormat.E164))
+    written = str(format_number(number, PhoneNumberFormat.E164))
+    return written if _digits(written) <= MOST_DIGITS else None
 
 
 def _may_be_one(text: str) -> bool:

@@ -32,6 +32,10 @@ __all__ = ["RunWriter", "lock_path"]
 
 RUN_ID = re.compile(r"[A-Za-z0-9_]{1,80}")
 
+MOST_UNWRITTEN = 8
+"""So many replies wait for the next commit: each that is lost in a kill costs a write request, to
+be asked again, and a commit takes one or two milliseconds."""
+
 HURRY_SECONDS = 0.2
 """Once a commit has failed, later ones do not hold up the run for long."""
 
@@ -49,8 +53,9 @@ def lock_path(journal: Journal, run_id: str) -> Path:
 class RunWriter:
     """A listener that writes a run's events down, each before the run goes on.
 
-    A call is committed before it is sent.  What became of it may wait for the next commit: were
-    it lost, the call would be asked again under its key, and answered as the first time.
+    A call is committed before it is sent.  What became of it may wait for the next commit, of a
+    few replies at most: were it lost, the call would be asked again under its key, and answered as
+    the first time.
 
     Use it in a ``with`` block.  Until the first call is sent, what fails raises; once the run is
     under way a journal that fails is given up with a warning, and the run goes on in memory.  All
@@ -155,6 +160,8 @@ class RunWriter:
                 counts = reply.counts
                 answer = [counts.applied, counts.cross_org, counts.team_mismatch, reply.request_id]
                 self._note(call, "answered", answer)
+                if len(self._unwritten) >= MOST_UNWRITTEN:
+                    self._flush()
             case CallRefused(call, code, request_id):
                 self._note(call, "refused", [code, request_id])
             case CallUnsent(call, code, request_id):

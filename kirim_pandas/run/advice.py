@@ -23,9 +23,6 @@ __all__ = ["Advice", "ColumnSource"]
 WORTH_PROBES = 12.0
 """Below so many probes that are still expected, nothing is read: the search is as quick."""
 
-SHARE_OF_PROBES = 0.5
-"""Reading may take this part of the time that the probes it is to save would take."""
-
 POLL_SECONDS = 0.2
 
 
@@ -117,7 +114,7 @@ class Advice:
         if source is None or probes < WORTH_PROBES:
             return ()
         missing = sum(leaf.counts[0] for leaf in attribution.leaves())
-        source.start(probes=SHARE_OF_PROBES * probes, missing=missing)
+        source.start(probes=probes, missing=missing)
         try:
             while not self._stopped():
                 columns = source.take(POLL_SECONDS)

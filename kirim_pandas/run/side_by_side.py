@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
-__all__ = ["LEAST_IN_FLIGHT", "MAX_IN_FLIGHT", "ChooseWidth", "Pace", "least_width", "quick_width"]
+__all__ = [
+    "LEAST_IN_FLIGHT",
+    "MAX_IN_FLIGHT",
+    "ChooseWidth",
+    "Pace",
+    "least_width",
+    "quick_width",
+    "seconds_of",
+]
 
 LEAST_IN_FLIGHT, MAX_IN_FLIGHT = 8, 64
 """Calls under way together: as many as limit and latency ask for, within these bounds. 600 a
@@ -90,7 +98,7 @@ def quick_width(batches: int, probes: float, pace: Pace) -> int:
     pace
         What is known of limit and latency, and the tokens at hand.
     """
-    seconds = partial(_seconds, batches, probes, pace)
+    seconds = partial(seconds_of, batches, probes, pace)
     best = least = least_width(batches)
     for width in range(least + 1, batches + 1):
         if seconds(width) < (1 - WORTH_SHARE) * seconds(best):
@@ -98,7 +106,7 @@ def quick_width(batches: int, probes: float, pace: Pace) -> int:
     return best if seconds(least) - seconds(best) > WORTH_SECONDS else least
 
 
-def _seconds(batches: int, probes: float, pace: Pace, width: int) -> float:
+def seconds_of(batches: int, probes: float, pace: Pace, width: int) -> float:
     """Return how long so many searches take: as tokens come, or as rounds follow each other."""
     own = probes / width
     asked = probes + width * (OWN_PROBES + min(OWN_SHARE * own, MOST_SHARED))

@@ -60,6 +60,8 @@ def test_every_spelling_of_a_number_is_that_number(written):
         "Siti",
         "0812-3456-7890 ext. 12",
         "+62812345678901234567",
+        "+628999999999999999",
+        "0899-9999-9999-9999-9",
         6.28123e17,
         np.inf,
         True,

@@ -8,9 +8,9 @@ import pytest
 
 from kirim_pandas.grouptesting.outcomes import Counts
 from kirim_pandas.journal.store import Journal, RunRecord
-from kirim_pandas.journal.writer import RunWriter
+from kirim_pandas.journal.writer import MOST_UNWRITTEN, RunWriter
 from kirim_pandas.run.calls import Call, Reply
-from kirim_pandas.run.events import CallPlanned, CallUnsent
+from kirim_pandas.run.events import CallAnswered, CallPlanned, CallUnsent
 from kirim_pandas.run.loop import Run
 from kirim_pandas.run.pool import CallPool
 from kirim_pandas.run.spec import Job
@@ -59,6 +59,15 @@ def test_calls_that_leave_together_are_one_commit(tmp_path, writer):
         assert states(tmp_path) == []
     writer(CallPlanned(call(3)))
     assert states(tmp_path) == ["sent"] * 4
+
+
+def test_a_kill_loses_a_few_replies_at_most(tmp_path, writer):
+    """Replies to calls that left together are on the disk before all of them are there."""
+    for number in range(40):
+        writer(CallPlanned(call(number), more=number < 39))
+    for answered in range(1, 31):
+        writer(CallAnswered(call(answered - 1), Reply(Counts(1, 0, 0), None), answered))
+        assert states(tmp_path).count("answered") > answered - MOST_UNWRITTEN
 
 
 def test_each_call_is_on_the_disk_before_it_leaves(tmp_path, writer):

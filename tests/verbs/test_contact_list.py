@@ -52,11 +52,31 @@ def test_reading_ends_when_all_are_found():
         assert len(box.requests()) < 25
 
 
-def test_a_list_too_long_is_given_up():
+def test_a_list_that_is_nearly_read_is_read_to_its_end():
+    """Runs whose contacts are spread over the list leave it complete for those that follow."""
+    with kp.sandbox.start(contacts=2000, seed=2, skipped_share=0.0, **FAST) as box:
+        client, ids = box.client(), box.contacts["contact_id"].sample(400, random_state=1).tolist()
+        read(ContactListSource(client, ids))
+        before = len(box.requests())
+        read(ContactListSource(client, box.contacts["contact_id"].tolist()))
+        assert len(box.requests()) == before
+
+
+def test_probes_that_wait_for_replies_are_worth_more_pages(monkeypatch):
+    """Reading is measured against probes at the latency seen, not at the limit alone."""
+    with kp.sandbox.start(contacts=1500, seed=2, skipped_share=0.0, **FAST) as box:
+        client, ids = box.client(), box.contacts["contact_id"].tolist()
+        monkeypatch.setattr(client, "write_pace", lambda: (10_000.0, 1.0, 200.0))
+        (column,) = read(ContactListSource(client, ids), probes=200.0)
+        assert (column.codes != NOT_LISTED).all()
+
+
+def test_a_list_too_long_is_given_up(monkeypatch):
     """Where the list would take longer than the probes, what was read has to do."""
     with kp.sandbox.start(contacts=3000, seed=2, skipped_share=0.0, **FAST) as box:
-        source = ContactListSource(box.client(), box.contacts["contact_id"].tolist())
-        columns = read(source, probes=0.0)
+        client = box.client()
+        monkeypatch.setattr(client, "write_pace", lambda: (10_000.0, 0.0, 200.0))
+        columns = read(ContactListSource(client, box.contacts["contact_id"].tolist()), probes=12.0)
         assert len(box.requests()) < 25
         assert all(isinstance(column.codes, np.ndarray) for column in columns)
 

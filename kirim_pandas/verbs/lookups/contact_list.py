@@ -16,7 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kirim_pandas.errors import KirimError
+from kirim_pandas.grouptesting.outcomes import MAX_CONTACTS_PER_CALL
 from kirim_pandas.guesses.columns import CONNECTED_NUMBER, Column
+from kirim_pandas.run.side_by_side import Pace, quick_width, seconds_of
 from kirim_pandas.verbs.lookups.listing import Listing, PageReader, known_listing
 
 if TYPE_CHECKING:
@@ -29,6 +31,13 @@ __all__ = ["ContactListSource"]
 
 LEAST_PAGES = 5
 """After so many pages the length of the list is estimated."""
+
+LITTLE_MORE = 0.1
+"""When everybody is found, so much of what was read is read on: a list that is spread as the run's
+contacts are ends there, and a complete list serves later runs, too."""
+
+SHARE_OF_SEARCH = 0.5
+"""Reading may take this part of the time that the probes it is to save would take."""
 
 SHOWN_STEP = 10_000
 """So many contacts more are worth another word."""
@@ -56,7 +65,7 @@ class ContactListSource:
         self._codes: NDArray[np.int32] = np.zeros(len(contact_ids), dtype=np.int32)  # NOT_LISTED
         self._numbers: dict[str | None, int] = {None: HIDDEN}
         self._missing = 0
-        self._until = 0.0
+        self._until = self._first_at = self._enough = 0.0
         self._listing = Listing()
         self._reader: PageReader | None = None
         self._pages: Iterator[list[Contact] | None] = iter(())
@@ -66,9 +75,12 @@ class ContactListSource:
         return pd.Index(self._contact_ids)
 
     def start(self, *, probes: float, missing: int) -> None:
-        """Begin to read, for as long as `probes` requests would take at the rate of writes."""
+        """Begin to read, for part of the time that a search of `probes` would take."""
         self._missing = missing
-        self._until = time.monotonic() + 60.0 * probes / self._client.write_per_minute
+        batches = -(-len(self._contact_ids) // MAX_CONTACTS_PER_CALL)
+        pace = Pace(*self._client.write_pace())
+        search = seconds_of(batches, probes, pace, quick_width(batches, probes, pace))
+        self._until = time.monotonic() + SHARE_OF_SEARCH * search
         known = known_listing(self._client)
         if known is not None:
             self._listing = known
@@ -125,15 +137,17 @@ class ContactListSource:
     def _is_enough(self) -> bool:
         """Whether everybody is found who can be, or the list is longer than it is worth."""
         found = int(np.count_nonzero(self._codes))
-        if found >= len(self._contact_ids) - self._missing:
-            return True
-        now = time.monotonic()
+        pages, now = self._listing.pages, time.monotonic()
+        if pages and not self._first_at:
+            self._first_at = now  # connecting, and listing the numbers, is not done again
         if now >= self._until:
             return True
-        pages = self._listing.pages
+        if found >= len(self._contact_ids) - self._missing:
+            self._enough = self._enough or (1.0 + LITTLE_MORE) * pages
+            return pages >= self._enough
         if pages < LEAST_PAGES:
             return False
         # Contacts of the run are spread over the list, so the share found tells its length.
         share = max(found, 1) / max(1, len(self._ids) - self._missing)
-        seconds_left = (now - self._listing.read_at) * (1.0 - share) / share
-        return now + seconds_left > self._until
+        pages_left = pages * (1.0 - share) / share
+        return now + pages_left * (now - self._first_at) / (pages - 1) > self._until
