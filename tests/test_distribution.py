@@ -103,8 +103,9 @@ def licences_told():
 def licence_in_metadata(name):
     """What an installed package says of its licence, wherever it says it."""
     about = metadata.metadata(name)
-    said = [about["License-Expression"], about["License"], *(about.get_all("Classifier") or [])]
-    return " ".join(one for one in said if one).replace("Python Software Foundation", "PSF")
+    fields = ("License-Expression", "License", "Classifier")
+    said = [one for field in fields for one in about.get_all(field) or []]
+    return " ".join(said).replace("Python Software Foundation", "PSF")
 
 
 def test_every_dependency_has_its_licence_on_the_page():

@@ -129,7 +129,9 @@ def test_hint_changes_the_cost_and_not_the_result(box, label, client):
     for hint in (None, "cause"):
         before = len(box.requests())
         frames.append(
-            df.kirim.bulk_label(label, "attach", client=client, hint=hint, progress=False)
+            df.kirim.bulk_label(
+                label, "attach", client=client, hint=hint, reads=False, progress=False
+            )
         )
         counts.append(len(box.requests()) - before)
     assert counts[1] <= 3 + 3 * df["cause"].nunique()

@@ -80,6 +80,8 @@ class ContactListSource:
         batches = -(-len(self._contact_ids) // MAX_CONTACTS_PER_CALL)
         pace = Pace(*self._client.write_pace())
         search = seconds_of(batches, probes, pace, quick_width(batches, probes, pace))
+        # Tokens at hand make a search quicker, but are worth sparing.
+        search = max(search, probes / pace.per_second)
         self._until = time.monotonic() + SHARE_OF_SEARCH * search
         known = known_listing(self._client)
         if known is not None:
