@@ -1,7 +1,8 @@
 #!/bin/sh
-# Get what the browser tests need: a system Chromium with its driver, and ipykernel 6.31 in an
-# environment of its own.  Usage: tests/browser/install.sh FOLDER
-# Then run pytest with KIRIM_OLD_KERNEL_PYTHON=FOLDER/bin/python.
+# Get what the browser tests need: a system Chromium with its driver, ipykernel 6.31 in an
+# environment of its own, and Voilà and marimo in another.  Usage: tests/browser/install.sh FOLDER
+# Then run pytest with KIRIM_OLD_KERNEL_PYTHON=FOLDER/bin/python and
+# KIRIM_FRONTS_PYTHON=FOLDER/fronts/bin/python.
 set -eu
 
 folder=${1:?the folder of the environment for ipykernel 6.31}
@@ -17,3 +18,8 @@ if ! [ -x "$folder/bin/python" ]; then
     python3 -m venv "$folder"
 fi
 "$folder/bin/python" -m pip install --quiet . 'ipykernel==6.31.*'
+
+if ! [ -x "$folder/fronts/bin/python" ]; then
+    python3 -m venv "$folder/fronts"
+fi
+"$folder/fronts/bin/python" -m pip install --quiet . ipykernel matplotlib voila marimo

@@ -18,6 +18,9 @@ from selenium.webdriver.common.keys import Keys
 PATIENCE_SECONDS = 40
 POLL_SECONDS = 0.1
 
+LABELS = ".widget-select select"
+"""The panel's list of labels, by its style."""
+
 FLAGS = [
     "--headless=new",
     "--no-sandbox",  # as root there is no other way

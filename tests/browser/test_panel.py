@@ -6,9 +6,7 @@ import shutil
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from .lab import wait_for
-
-LABELS = ".widget-select select"
+from .lab import LABELS, wait_for
 
 
 @pytest.fixture
