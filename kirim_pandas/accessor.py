@@ -730,6 +730,8 @@ class KirimAccessor:
         run_id: str,
         *,
         id_column: Hashable | None = None,
+        phone: Hashable | None = None,
+        email: Hashable | None = None,
         resolve: Resolve | None = None,
         max_requests: int | None = None,
         client: Client | None = None,
@@ -745,8 +747,8 @@ class KirimAccessor:
         ----------
         run_id
             From ``result.attrs``, from the exception, or from :func:`kirim_pandas.runs`.
-        id_column
-            As for :meth:`bulk_label`.
+        id_column, phone, email
+            As for :meth:`bulk_label`: what the run was started with, to tell which rows are whose.
         resolve
             How far to go; by default as far as the run was meant to.
         max_requests
@@ -787,7 +789,9 @@ class KirimAccessor:
         from kirim_pandas.verbs.segments.whole import resumed
 
         with ShortTraceback():
-            asked = Resumption(self._obj, run_id, id_column, resolve, max_requests, client, journal)
+            asked = Resumption(
+                self._obj, run_id, id_column, resolve, max_requests, client, journal, phone, email
+            )
             return resumed(asked, progress)
 
     @with_signature_of(resume, but="progress")
@@ -796,8 +800,8 @@ class KirimAccessor:
 
         Parameters
         ----------
-        run_id, id_column, resolve, max_requests, client, journal
-            As for :meth:`resume`.
+        run_id, id_column, phone, email, resolve, max_requests, client, journal
+            As for :meth:`resume`; look-ups are done before the cell returns.
 
         Returns
         -------

@@ -172,6 +172,11 @@ class ContactIds:
     reads: int = 0
 
     @property
+    def how(self) -> str:
+        """What a resume has to be told of the frame, as it follows the run id in a call."""
+        return f", {self.looked_up}=..." if self.looked_up else ""
+
+    @property
     def rows(self) -> int:
         """Rows of the input."""
         return len(self.position)

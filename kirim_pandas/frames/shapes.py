@@ -101,7 +101,7 @@ _BYTES: Final = "contact ids as bytes"
 _LISTS: Final = "contact ids in lists"
 _BY_PHONE: Final = (
     "look the contacts up by phone number: df.kirim.match_contacts(phone=column), or at once with "
-    "bulk_label(..., phone=column)."
+    "phone=column in bulk_label or resume."
 )
 
 CALLS_ITSELF_PHONE: Final = re.compile(

@@ -112,6 +112,7 @@ class JobFacts:
     label_name: str | None = None
     steps: int = 2
     has_frame: bool = True
+    how: str = ""
     task: tuple[str, str] | None = None
     counted: tuple[int, int] = (0, 0)
 
@@ -129,7 +130,7 @@ class JobFacts:
     def resume(self) -> str:
         """The call that goes on with it."""
         way = "df.kirim" if self.has_frame and not self.task else "kp"
-        return f'{way}.resume("{self.run_id}")'
+        return f'{way}.resume("{self.run_id}"{self.how if way == "df.kirim" else ""})'
 
     @property
     def seconds(self) -> float:

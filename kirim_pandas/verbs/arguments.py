@@ -66,6 +66,8 @@ class ResumeOptions(TypedDict, total=False):
     """What ``df.kirim.resume_job`` takes beside the run."""
 
     id_column: Hashable | None
+    phone: Hashable | None
+    email: Hashable | None
     resolve: Resolve | None
     max_requests: int | None
     client: Client | None

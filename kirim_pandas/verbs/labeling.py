@@ -198,6 +198,7 @@ def facts_of(order: Order) -> JobFacts:
         label_name=order.label_name,
         steps=1 if order.job.resolve == "batches" else 2,
         has_frame=order.ids is not None,
+        how=order.ids.how if order.ids else "",
     )
 
 

@@ -112,7 +112,9 @@ class Order:
         """The call that goes on with it: by its frame, where it was made from one."""
         if self.series is not None:
             return f'kirim_pandas.resume("{self.series}")'
-        return f'{"kirim_pandas" if self.ids is None else "df.kirim"}.resume("{self.run_id}")'
+        if self.ids is None:
+            return f'kirim_pandas.resume("{self.run_id}")'
+        return f'df.kirim.resume("{self.run_id}"{self.ids.how})'
 
 
 def prepare(

@@ -14,7 +14,7 @@ import pandas as pd
 from kirim_pandas import session
 from kirim_pandas.api.models import Organization
 from kirim_pandas.errors import InvalidInputError
-from kirim_pandas.frames.ids import ContactIds, collect_ids
+from kirim_pandas.frames.ids import ContactIds
 from kirim_pandas.frames.packed import PackedIds
 from kirim_pandas.run.spec import Job, Resolve
 from kirim_pandas.verbs.door import (
@@ -26,7 +26,7 @@ from kirim_pandas.verbs.door import (
 )
 from kirim_pandas.verbs.execution import frame_of, has_work, recalled
 from kirim_pandas.verbs.labeling import run_watched, warn
-from kirim_pandas.verbs.order import Order, option_problems, ready
+from kirim_pandas.verbs.order import Order, Rows, option_problems, ready
 
 if TYPE_CHECKING:
     from kirim_pandas.journal.store import RunRecord
@@ -48,6 +48,14 @@ class Resumption:
     max_requests: int | None = None
     client: Client | None = None
     journal: str | Path | None = None
+    phone: Hashable | None = None
+    email: Hashable | None = None
+
+    def contacts(self) -> ContactIds:
+        """Find out which contact each row of the frame means; looks them up where that is asked."""
+        assert self.obj is not None
+        columns = plain(self.id_column), plain(self.phone), plain(self.email)
+        return Rows(self.obj, *columns, hint=None).ids(self.client, progress=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +117,7 @@ def taken_up(asked: Resumption, warn: Callable[[str], None]) -> Iterator[tuple[O
 
 def _order(asked: Resumption, record: RunRecord, past: list[PastCall]) -> Order:
     contacts, obj = record.contact_ids, asked.obj
-    ids = None if obj is None else _aligned(collect_ids(obj, plain(asked.id_column)), contacts)
+    ids = None if obj is None else _aligned(asked.contacts(), contacts)
     figures = None
     if ids is None and record.rows != len(contacts):  # the rows cannot be counted without a frame
         figures = record.summary or {} if record.state == "finished" else {}

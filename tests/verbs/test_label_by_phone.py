@@ -184,3 +184,23 @@ def test_the_afternoon(box, frame, monkeypatch, tmp_path):
     left = pd.read_csv("not_labeled.csv")
     assert len(left) == len(chosen) - len(known)
     assert left["why"].notna().all()
+
+
+@pytest.mark.parametrize("by", ["bulk_label", "label_segments"])
+def test_a_run_by_phone_goes_on_by_phone(frame, vip, box, by):
+    """A resume that is told the column of phones gives the very frame that the call would have."""
+    usual = {"client": box.client(), "phone": "phone", "progress": False}
+    segments = {"x": vip}
+    frame["segment"] = "x"
+    call = {
+        "bulk_label": lambda **more: frame.kirim.bulk_label(vip, "attach", **usual, **more),
+        "label_segments": lambda **more: frame.kirim.label_segments(
+            "segment", segments, **usual, **more
+        ),
+    }[by]
+    part = call(max_requests=1)
+    whole = frame.kirim.resume(part.attrs["kirim_run_id"], **usual)
+    pd.testing.assert_frame_equal(whole[["contact_id", "status", "reason"]], call().iloc[:, :3])
+    job = frame.kirim.resume_job(part.attrs["kirim_run_id"], phone="phone", client=box.client())
+    assert job.result()["status"].tolist() == whole["status"].tolist()
+    assert set(part["status"]) != set(whole["status"])

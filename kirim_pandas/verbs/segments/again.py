@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kirim_pandas.errors import InvalidInputError
-from kirim_pandas.frames.ids import ContactIds, collect_ids
+from kirim_pandas.frames.ids import ContactIds
 from kirim_pandas.frames.packed import PackedIds, Words
 from kirim_pandas.frames.pairing import Kept, keep
 from kirim_pandas.verbs.door import plain
@@ -97,7 +97,7 @@ class Past:
             return Shape(self.arrange, sum(record.rows for record in self.runs))
         if self._layout is None:
             raise no_frame(asked.run_id)
-        ids = collect_ids(asked.obj, plain(asked.id_column))
+        ids = asked.contacts()
         sent = self._sent()
         self._check_contacts(ids, sent, self._layout, asked.run_id)
         source = keep(asked.obj, ids)
