@@ -58,7 +58,8 @@ def lowest(session: nox.Session) -> None:
     find = ["--resolution=lowest-direct", "--only-binary=:all:", "--no-deps", "--no-header", "-q"]
     find += [f"--extra={extra}" for extra in sorted(extras)]
     find += [f"--python={session.python}", "--output-file", str(floors)]
-    session.run("uv", "pip", "compile", "pyproject.toml", *find, silent=True)
+    certificates = {"UV_SYSTEM_CERTS": "1"}  # those that pip trusts, too
+    session.run("uv", "pip", "compile", "pyproject.toml", *find, silent=True, env=certificates)
     session.install("-e", ".[test]", "-r", str(floors))
     session.run("pytest", "-q", "-n", "2", "-m", NOT_HERE, *session.posargs)
 
