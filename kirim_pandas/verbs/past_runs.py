@@ -115,7 +115,11 @@ def _one_row_a_series(store: Journal, told: pd.DataFrame, records: list[RunRecor
         _together(store, series_id, lines[::-1], series_of)
         for series_id, lines in told[of_series].groupby("series", sort=False)
     ]
-    return pd.concat([told[~of_series], *rows]).sort_index().reset_index(drop=True)
+    if not rows:
+        return told
+    # Old pandas warns of parts without rows.
+    parts = [part for part in (told[~of_series], *rows) if len(part)]
+    return pd.concat(parts).sort_index().reset_index(drop=True)
 
 
 def _together(
