@@ -314,8 +314,13 @@ def read_stayed(row: Row) -> Stayed:
     """Read a row of table ``stayed``."""
     _run_id, since, packed, codes = _opened(row)
     ids = zlib.decompress(packed).decode("ascii").split()
-    told = np.frombuffer(zlib.decompress(codes), np.int8).reshape(3, len(ids))
-    outcomes, kinds, probed = told
+    told = np.frombuffer(zlib.decompress(codes), np.int8)
+    if len(told) < 3 * len(ids):
+        # An earlier version knew only whom it left as they were, and who was gone of them.
+        outcomes, absent = told.reshape(2, len(ids))
+        kinds, probed = np.where(absent, KEPT, STAYS).astype(np.int8), np.zeros_like(absent)
+    else:
+        outcomes, kinds, probed = told.reshape(3, len(ids))
     return Stayed(since, ids, outcomes, kinds, probed.astype(np.bool_))
 
 

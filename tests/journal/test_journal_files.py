@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from dataclasses import replace
 from enum import StrEnum
 from importlib.util import module_from_spec, spec_from_file_location
@@ -591,3 +592,19 @@ def test_journals_of_the_version_before_are_read_and_finished(tmp_path):
                 truth.reindex(result["contact_id"]) == "applied"
             ).tolist()
     assert set(kp.runs(journal=path)["state"]) == {"finished"}
+
+
+@pytest.mark.parametrize("known", [0, 3])
+def test_a_sync_of_an_earlier_version_is_read(known):
+    """Then only those were kept whom it left as they were, and who of them was not in the frame."""
+    ids = [f"ctc_{number:026d}" for number in range(known)]
+    codes = np.array([[0, 0, 2], [0, 1, 0]], dtype=np.int8)[:, :known].tobytes()
+    packed = zlib.compress("\n".join(ids).encode("ascii"))
+    stayed = records.read_stayed(records._sealed(RUN, "run_before", packed, zlib.compress(codes)))
+    assert (stayed.since, stayed.contact_ids) == ("run_before", ids)
+    assert stayed.outcomes.tolist() == [0, 0, 2][:known]
+    assert stayed.kinds.tolist() == [records.STAYS, records.KEPT, records.STAYS][:known]
+    assert stayed.absent.tolist() == [False, True, False][:known]
+    assert not stayed.probed.any()
+    again = records.read_stayed(records.stayed_row(RUN, stayed))
+    assert again.kinds.tolist() == stayed.kinds.tolist()
