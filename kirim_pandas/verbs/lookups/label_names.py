@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kirim_pandas.api.models import Label
     from kirim_pandas.verbs.arguments import Client
 
-__all__ = ["absent", "is_name", "name_problems", "resolved"]
+__all__ = ["absent", "folded", "is_name", "name_problems", "resolved"]
 
 _LISTED = 10
 """Labels that a message lists."""
@@ -30,7 +30,13 @@ _LISTED = 10
 _NEAREST = 3
 """Names that a message proposes for one that fits no label."""
 
-_RULES: tuple[Callable[[str], str], ...] = (str, lambda name: name.strip().casefold())
+
+def folded(name: str) -> str:
+    """Return a name as it is compared with others: without white space around it, and its case."""
+    return name.strip().casefold()
+
+
+_RULES: tuple[Callable[[str], str], ...] = (str, folded)
 """How names are compared: the first rule by which any label fits decides."""
 
 

@@ -185,9 +185,10 @@ def _codes(ids: ContactIds, sent: list[PackedIds]) -> NDArray[np.int64]:
 
 
 def no_frame(series_id: str) -> InvalidInputError:
-    """Say that a series was made of no frame."""
+    """Say that the rows of the frame that a series was made of are not known."""
     return InvalidInputError(
-        f"{series_id} is a series of runs that was made of no frame of this kind. Nothing was "
-        f'sent. kirim_pandas.resume("{series_id}") goes on with it, and gives one row for each '
+        f"The journal does not know the rows of {series_id}, a series of runs: it was made of no "
+        "frame of this kind, or by an earlier version. Nothing was sent. "
+        f'kirim_pandas.resume("{series_id}") goes on with it, and gives one row for each '
         "contact and label."
     )

@@ -30,7 +30,7 @@ from kirim_pandas.verbs.door import (
     used_client,
 )
 from kirim_pandas.verbs.earlier_runs import labels_known
-from kirim_pandas.verbs.lookups.label_names import absent, name_problems, resolved
+from kirim_pandas.verbs.lookups.label_names import absent, folded, name_problems, resolved
 from kirim_pandas.verbs.order import Order, Rows, columns_of, option_problems
 from kirim_pandas.verbs.segments.layouts import layout_of
 from kirim_pandas.verbs.segments.mapping import Labels, Segments, segments_of
@@ -179,8 +179,8 @@ def _new(labels: list[str], asked: Asked, client: Client) -> dict[str, str]:
         )
     names: dict[str, str] = {}
     for label in missing:
-        names.setdefault(label.strip().casefold(), label.strip())
-    return {label: names[label.strip().casefold()] for label in missing}
+        names.setdefault(folded(label), label.strip())
+    return {label: names[folded(label)] for label in missing}
 
 
 def _named(

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from kirim_pandas import session
+from kirim_pandas.frames.packed import PackedIds
 from kirim_pandas.frames.plan import PlannedRun, SegmentsPlan, hint_values_of, plan_runs
 from kirim_pandas.grouptesting.attribution import expected_probes_for
 from kirim_pandas.verbs.labeling import pace
@@ -49,8 +50,8 @@ def _run(order: Order) -> PlannedRun:
 def _reached(orders: list[Order]) -> int:
     """Count the contacts that would get a label, or of a series that only detaches, lose one."""
     halves = [[o for o in orders if o.operation == op] for op in ("attach", "detach")]
-    chosen = halves[0] or halves[1]
-    return len(set().union(*(order.contact_ids for order in chosen)))
+    words = [PackedIds.of(order.contact_ids).words for order in halves[0] or halves[1]]
+    return len(np.unique(np.concatenate(words))) if words else 0
 
 
 def _labels(prepared: Prepared, names: Mapping[str, str]) -> pd.DataFrame:
