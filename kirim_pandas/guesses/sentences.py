@@ -38,13 +38,22 @@ def findings_text(findings: Sequence[Finding], requests: int) -> str:
     >>> findings_text([team], 12)
     "Skips follow city: 3 of 8 values are not of the label's team. Confirmed with 12 requests."
     """
-    parts: dict[str, list[str]] = {}
+    by_column: dict[str, list[Finding]] = {}
     for finding in findings:
-        parts.setdefault(finding.column, []).append(_part(finding))
-    told = [f"Skips follow {column}: {'; '.join(said)}." for column, said in parts.items()]
+        by_column.setdefault(finding.column, []).append(finding)
+    told = [f"Skips follow {_what(column, found)}." for column, found in by_column.items()]
     if told:
         told.append(f"Confirmed with {_many(requests, 'request')}.")
     return " ".join(told)
+
+
+def _what(column: str, found: Sequence[Finding]) -> str:
+    if all((finding.column, finding.outcome) == _NOT_LISTED for finding in found):
+        # No number decides here, so none is named.
+        missing = sum(finding.contacts for finding in found)
+        are = "is" if missing == 1 else "are"
+        return f"your organisation's contact list: {_many(missing, 'contact')} {are} not in it"
+    return f"{column}: {'; '.join(map(_part, found))}"
 
 
 def _part(finding: Finding) -> str:

@@ -39,7 +39,7 @@ FOREIGN = Finding(Outcome.CROSS_ORG, CONNECTED_NUMBER, 1, 7, 390, exact=True)
         (
             [Finding(Outcome.CROSS_ORG, CONNECTED_NUMBER, 1, 2, 1, exact=True)],
             2,
-            "Skips follow the connected number: 1 contact is not in your organisation. "
+            "Skips follow your organisation's contact list: 1 contact is not in it. "
             "Confirmed with 2 requests.",
         ),
     ],
