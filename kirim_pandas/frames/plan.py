@@ -22,6 +22,7 @@ __all__ = [
     "PlannedRun",
     "SegmentsPlan",
     "hint_values_of",
+    "least_probes",
     "minutes_for",
     "plan_frame",
     "plan_runs",
@@ -419,6 +420,11 @@ def plan_runs(
     )
 
 
+def least_probes(contacts: int, batch_size: int = MAX_CONTACTS_PER_CALL) -> int:
+    """Reckon the probes that name the skipped where a column or the connected number decides."""
+    return ceil(contacts / batch_size) + PROBES_OF_A_PATTERN
+
+
 def hint_values_of(groups: NDArray[np.int64] | None) -> int:
     """Count the values of a hint; 0 without one."""
     return 0 if groups is None else len(np.unique(groups))
@@ -450,7 +456,7 @@ def _expected(
     probes = ceil(requests_for(run.contacts, share)) if asks else 0
     # A hint that decides the skips has two values at least: of those skipped and the others.
     by_value = PROBES_PER_HINT_VALUE * max(2, run.hint_values)
-    explained = max(by_value, run.batches + PROBES_OF_A_PATTERN)
+    explained = max(by_value, least_probes(run.contacts, run.batch_size))
     return run.batches + probes, run.batches + min(probes, explained)
 
 

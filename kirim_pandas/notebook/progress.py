@@ -11,7 +11,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from kirim_pandas.frames.plan import minutes_for
+from kirim_pandas.frames.plan import least_probes, minutes_for
 from kirim_pandas.notebook.bar_place import BarPlace, place_for
 from kirim_pandas.notebook.job_end import Ending
 from kirim_pandas.notebook.texts import JobFacts, StepShare, many
@@ -113,6 +113,8 @@ def resolve_note(
 ) -> str:
     """Say what finding the skipped contacts will cost, before it is spent.
 
+    Nobody knows yet whether something explains the skips, so both ends are told.
+
     Parameters
     ----------
     event
@@ -124,13 +126,20 @@ def resolve_note(
     made
         Requests the run has made: a full bucket lets the first ones go at once.
     """
-    requests = max(1, round(event.requests))
+    most = max(1, round(event.requests))
+    least = least_probes(event.contacts)
     before = minutes_for(made, requests_per_minute)
-    minutes = minutes_for(made + requests, requests_per_minute) - before
+    minutes = minutes_for(made + most, requests_per_minute) - before
     duration = "under a minute" if minutes < 1 else f"about {minutes:,.0f} min"
+    lasts = f"({duration} at {requests_per_minute:,.0f} a minute)"
+    cost = f"up to about {many(most, 'more request')} {lasts}"
+    if least < most:
+        cost = (
+            f"about {many(least, 'more request')} where a column or the connected number decides "
+            f"it, up to about {most:,} {lasts} where nothing does"
+        )
     state = {"attach": "set", "detach": "removed"}[operation]
     return (
         f"All batches are sent. To name the skipped among {many(event.contacts, 'contact')} takes "
-        f"up to about {many(requests, 'more request')} ({duration} at {requests_per_minute:,.0f} a "
-        f"minute). You can stop at any time without loss: the labels are already {state}."
+        f"{cost}. You can stop at any time without loss: the labels are already {state}."
     )

@@ -201,7 +201,7 @@ def time_left_text(progress: Progress, per_minute: float, seconds: float) -> str
     made = progress.requests
     as_so_far = left * seconds / made if made >= ENOUGH_REQUESTS else 0.0
     longer = max(at_pace, as_so_far)
-    return f"about {duration_text(longer)} left" if longer >= 1 else "under 1 s left"
+    return f"{_about(progress)} {duration_text(longer)} left" if longer >= 1 else "under 1 s left"
 
 
 def line_words(progress: Progress, per_minute: float, seconds: float) -> list[str]:
@@ -225,7 +225,7 @@ def line_words(progress: Progress, per_minute: float, seconds: float) -> list[st
     about = max(progress.requests_expected, progress.requests)
     counted = f"{done:,} of {total:,} {f'{_noun(progress)}s' if _sends(progress) else 'settled'}"
     counts = f"{progress.applied:,} applied, {progress.skipped:,} skipped"
-    requests = f"request {progress.requests:,} of about {about:,}"
+    requests = f"request {progress.requests:,} of {_about(progress)} {about:,}"
     left = time_left_text(progress, per_minute, seconds)
     wordings = [
         [counted, counts, requests, f"{duration_text(seconds)} so far", left],
@@ -262,6 +262,11 @@ def many(number: int, noun: str) -> str:
 def _sends(progress: Progress) -> bool:
     """Tell whether answers are counted, or outcomes: of several runs always the answers."""
     return progress.phase == "apply" or bool(progress.at_work)
+
+
+def _about(progress: Progress) -> str:
+    """Say how sure the requests expected are: what explains the skips may spare most of them."""
+    return "about" if progress.phase == "apply" else "up to about"
 
 
 def _noun(progress: Progress) -> str:
@@ -383,7 +388,7 @@ def _counts_html(progress: Progress) -> Markup:
 def _pace_html(progress: Progress, per_minute: float, seconds: float) -> Markup:
     about = max(progress.requests_expected, progress.requests)
     parts = [
-        f"request {progress.requests:,} of about {about:,}",
+        f"request {progress.requests:,} of {_about(progress)} {about:,}",
         f"at most {per_minute:,.0f} a minute",
         f"{duration_text(seconds)} so far",
         f"{time_left_text(progress, per_minute, seconds)} for this step",

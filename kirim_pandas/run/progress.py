@@ -47,7 +47,8 @@ class Progress:
     requests : int
         Calls made so far in this session, retries not counted.
     requests_expected : int
-        About how many calls the phase will have needed at its end, from the run's first call on.
+        About how many calls the phase will have needed at its end, from the run's first call on;
+        of ``resolve`` the most, as long as nothing explains who was skipped.
     waiting : str or None
         Why the run waits, if it does.
     cap : (int, int) or None

@@ -76,17 +76,19 @@ def draw(events, terminal):
 def test_a_whole_run(terminal):
     """The bar shows counts, requests, why it waits, what the resolve phase costs, and the end."""
     draw([*APPLY, *RESOLVE, ended()], terminal)
-    text = terminal.getvalue()
+    text = " ".join(terminal.getvalue().split())  # sentences are wrapped
     for words in (
         "Attaching lbl_1 to 2,000 contacts. Run run_1.",
-        "attaching:  50%",
+        "attaching: 50%",
         "1,000 of 2,000 contacts",
         "960 applied, 40 skipped, request 1 of about 2",
         "so far, under 1 s left",
         "waiting: rate limit of 60 requests a minute",
-        "the skipped among 1,000 contacts takes up to about 40 more requests (under a minute",
+        "the skipped among 1,000 contacts takes about 4 more requests where a column",
+        "decides it, up to about 40 (under a minute at 60 a minute) where nothing does.",
         "finding the skipped:",
         "600 of 1,000 settled",
+        "request 3 of up to about 23",
         "100%",
     ):
         assert words in text, words
@@ -139,7 +141,16 @@ def test_tally_counts_what_was_answered():
 def test_resolve_note_reckons_in_minutes():
     """The line before the resolve phase gives requests and minutes at the pace known."""
     note = resolve_note(PhaseStarted("resolve", 600.4, 5000), "detach", 60)
-    assert "about 600 more requests (about 9 min at 60 a minute)" in note  # a full bucket helps
+    assert "up to about 600 (about 9 min at 60 a minute)" in note  # a full bucket helps
     spent = resolve_note(PhaseStarted("resolve", 600.4, 5000), "detach", 60, made=54)
     assert "(about 10 min at 60 a minute)" in spent
     assert "stop at any time without loss: the labels are already removed" in note
+
+
+def test_the_note_tells_what_a_pattern_would_take():
+    """Before anything is known, both ends are told; where they meet, only one."""
+    note = resolve_note(PhaseStarted("resolve", 436, 3006), "attach", 60)
+    assert "takes about 7 more requests where a column or the connected number decides it" in note
+    assert "up to about 436 (about 6 min at 60 a minute) where nothing does." in note
+    few = resolve_note(PhaseStarted("resolve", 3, 1000), "attach", 60)
+    assert "takes up to about 3 more requests (under a minute at 60 a minute). You" in few
