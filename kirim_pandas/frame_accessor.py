@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from kirim_pandas.verbs.arguments import By, Client, Panel, Report, Split
+    from kirim_pandas.verbs.arguments import By, Client, JournalChoice, Panel, Report, Split
 
 __all__ = ["KirimFrameAccessor", "register"]
 
@@ -229,7 +229,7 @@ class KirimFrameAccessor(KirimAccessor):
                 columns=plain(columns),
             )
 
-    def panel(self, *, client: Client | None = None) -> Panel:
+    def panel(self, *, client: Client | None = None, journal: JournalChoice = None) -> Panel:
         """Label these contacts by clicks: pick, see the plan, confirm, run, read the report.
 
         Everything the panel does is a method of it, so it can be used without a front end.  It
@@ -237,7 +237,7 @@ class KirimFrameAccessor(KirimAccessor):
 
         Parameters
         ----------
-        client
+        client, journal
             As for :meth:`bulk_label`.
 
         Returns
@@ -249,8 +249,9 @@ class KirimFrameAccessor(KirimAccessor):
 
         Raises
         ------
-        KirimError
-            Never here: what goes wrong is raised by the methods, and shown in the panel.
+        InvalidInputError
+            `client` or `journal` is none.  All else that goes wrong is raised by the methods, and
+            shown in the panel.
 
         Examples
         --------
@@ -270,7 +271,7 @@ class KirimFrameAccessor(KirimAccessor):
         from kirim_pandas.verbs import panels
 
         with ShortTraceback():
-            return panels.panel(self._obj, client)
+            return panels.panel(self._obj, client, journal)
 
 
 def register() -> None:

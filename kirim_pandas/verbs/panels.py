@@ -15,12 +15,13 @@ from kirim_pandas.frames.exports import save_csv
 from kirim_pandas.frames.plan import Plan, SegmentsPlan
 from kirim_pandas.frames.reports import Report
 from kirim_pandas.frames.results import RUN_ID_ATTR
+from kirim_pandas.journal.files import located
 from kirim_pandas.notebook.job import LabelJob
 from kirim_pandas.notebook.panel import Choices, Panel
 from kirim_pandas.notebook.panel_segments import SegmentChoices
 from kirim_pandas.notebook.panel_view import PanelWidgets
 from kirim_pandas.verbs import background, labeling, reporting
-from kirim_pandas.verbs.door import client_problems, refuse
+from kirim_pandas.verbs.door import client_problems, journal_problems, plain, refuse
 from kirim_pandas.verbs.order import Order, prepare
 from kirim_pandas.verbs.segments import jobs
 from kirim_pandas.verbs.segments import labeling as segments
@@ -30,15 +31,18 @@ from kirim_pandas.verbs.segments.prepared import Prepared
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
     from kirim_pandas.api.models import Label
+    from kirim_pandas.verbs.arguments import JournalChoice
 
 __all__ = ["panel"]
 
 
-def panel(frame: pd.DataFrame, client: Client | None) -> Panel:
+def panel(frame: pd.DataFrame, client: Client | None, journal: JournalChoice) -> Panel:
     """Make a panel; documented where people look, at ``df.kirim.panel``."""
-    refuse(client_problems(client))
+    journal = plain(journal)
+    refuse([*client_problems(client), *journal_problems(journal)])
+    journal = located(journal) if journal else journal  # the folder may be another one later
     service = _Service(client)
-    pages = (_OneLabel(frame, service), _Segments(frame, service))
+    pages = (_OneLabel(frame, service, journal), _Segments(frame, service, journal))
     return Panel(frame, service, *pages, view=PanelWidgets)
 
 
@@ -70,9 +74,10 @@ class _Service:
 class _Tasks:
     """What every page works with."""
 
-    def __init__(self, frame: pd.DataFrame, service: _Service) -> None:
+    def __init__(self, frame: pd.DataFrame, service: _Service, journal: JournalChoice) -> None:
         self._frame = frame
         self._service = service
+        self._journal = journal
 
     def save_list(self, result: pd.DataFrame, path: str | Path | None) -> tuple[Path, int]:
         people = reporting.not_applied(result)
@@ -104,6 +109,7 @@ class _OneLabel(_Tasks):
             phone=chosen.phone,
             hint=list(chosen.hint) or "auto",
             client=self._service.client(),
+            journal=self._journal,
         )
         return replace(order, label_name=chosen.label.name)
 
@@ -129,6 +135,7 @@ class _Segments(_Tasks):
             id_column=chosen.id_column,
             phone=chosen.phone,
             client=self._service.client(),
+            journal=self._journal,
         )
         prepared = segments.prepare(self._frame, asked, progress=False)
         names = {label.id: label.name for _, label in chosen.labels}

@@ -44,6 +44,28 @@ def test_from_picking_to_report(box, panel):
     assert "By team" in panel.report().fragment
 
 
+def test_a_rehearsal_has_a_journal_of_its_own(box, monkeypatch, tmp_path):
+    """What the panel does is written down where ``journal=`` says, wherever the cell is by then."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    panel = box.contacts.head(20).kirim.panel(client=box.client(), journal="own.sqlite")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    panel.choose_label("Newsletter")
+    panel.confirm()
+    panel.run()
+    panel.result()
+    segments = panel.segments
+    segments.choose_column("team")
+    segments.choose_label(box.contacts["team"].iloc[0], "Newsletter")
+    segments.confirm()
+    segments.run()
+    segments.result()
+    assert len(kp.runs(journal=tmp_path / "own.sqlite")) == 2
+    assert kp.runs().empty
+    with pytest.raises(kp.InvalidInputError, match="journal: found"):
+        box.contacts.kirim.panel(journal="")
+
+
 def test_nothing_runs_unconfirmed(box, panel):
     """A run needs a confirmation of exactly what is picked, and uses it up."""
     panel.choose_label("Newsletter")
