@@ -4,6 +4,7 @@ import ast
 import re
 from pathlib import Path
 
+import as_text
 import error_texts
 import nothing_outside
 import pytest
@@ -52,6 +53,26 @@ def test_what_is_raised_is_listed(path):
     raised = set(error_texts.raised_in(ast.parse(path.read_text())))
     listed = error_texts.texts_of(module) if module in set(listed_modules()) else []
     assert raised <= set(listed)
+
+
+@pytest.mark.parametrize("page", as_text.pages(), ids=lambda page: page.stem)
+def test_a_page_is_read_as_a_file_too(page):
+    """Names, reasons and texts stand in the file; ``python docs/_code/as_text.py`` writes them."""
+    text = page.read_text()
+    assert text == as_text.refreshed(text)
+    assert "{py:" not in text
+    documents = bool(as_text.DOCUMENTED.search(text))
+    assert documents == (as_text.NAMES in text)
+
+
+def test_the_file_of_a_page_follows_the_code():
+    """A table or a list that is empty or old is written again."""
+    page = "| name | what it is |\n| `old` | old |\n\n```{eval-rst}\n.. autofunction:: {}\n```\n"
+    made = as_text.refreshed(page.replace("{}", "kirim_pandas.labels"))
+    assert "| `kirim_pandas.labels` | " in made
+    assert "old" not in made
+    assert made.endswith(".. autofunction:: kirim_pandas.labels\n```\n")
+    assert as_text.refreshed("```{error-texts} api.secret\nold\n```\n").count("\n") > 5
 
 
 def causes():

@@ -105,6 +105,7 @@ def setup(app):
     from docutils.parsers.rst import Directive
 
     class ErrorTexts(Directive):
+        has_content = True  # the same texts, for who reads the file; the code decides
         required_arguments = 1
         optional_arguments = 99
 
@@ -121,22 +122,5 @@ def setup(app):
                 listed += nodes.list_item("", nodes.paragraph("", text), ids=ids)
             return [listed]
 
-    class Reasons(Directive):
-        def run(self):
-            from kirim_pandas.frames.reasons import REASONS
-
-            listed = nodes.definition_list()
-            for name, reason in REASONS.items():
-                if name:
-                    term = nodes.term(
-                        "", "", nodes.literal("", name), nodes.Text(f" ({reason.status})")
-                    )
-                    told = nodes.paragraph("", f"{reason.meaning} {reason.action}")
-                    item = nodes.definition_list_item("", term, nodes.definition("", told))
-                    item["ids"].append(f"reason-{name.replace('_', '-')}")
-                    listed += item
-            return [listed]
-
     app.add_directive("error-texts", ErrorTexts)
-    app.add_directive("reasons", Reasons)
     return {"parallel_read_safe": True}
