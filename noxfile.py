@@ -86,6 +86,8 @@ def build(session: nox.Session) -> None:
         session.error(f"The tag is {' '.join(session.posargs)}, expected {expected}.")
     session.install("-e", ".[test]")
     session.run("python", "-m", "hatchling", "build", "-d", "dist")
+    session.install("twine")
+    session.run("twine", "check", "--strict", *map(str, Path("dist").glob("*")))
     session.run("pytest", "-q", "tests/test_distribution.py")
 
 

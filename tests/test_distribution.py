@@ -85,6 +85,20 @@ def test_notebooks_are_released_without_keys(sdist):
         assert not KEY.search(sdist.extractfile(notebook).read().decode()), notebook.name
 
 
+def test_what_an_index_shows_leads_nowhere_dead(wheel):
+    """What is told of the project links to other sites only, and its commands need no folder."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
+        text = archive.read(name).decode().partition("\n\n")[2]
+    links = re.findall(r"\]\(([^)]*)\)|(?:src|href)=\"([^\"]*)", text)
+    assert [link for link in links if not "".join(link).startswith("https://")] == []
+    commands = re.findall(r"^(?:python3|py) .*", text, flags=re.MULTILINE)
+    assert len(commands) == 2
+    assert all("pip install -q kirim-pandas" in command for command in commands)
+    for told in ("## Next month", "## Keys", "## What it costs", "MIT licence"):
+        assert told in text, told
+
+
 def dependencies():
     """Every package that the metadata name, for any use, but this one."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -21,7 +21,7 @@ DOCS = Path(__file__).parent.parent
 ACCESSORS = {"df.kirim.": KirimFrameAccessor, "ddf.kirim.": KirimDaskFrameAccessor}
 
 NAMES = "| name | what it is |"
-REASON = "| reason | status | what it means | what to do |"
+REASON = "| reason | what it means | what to do |"
 DOCUMENTED = re.compile(r"^\.\. auto(?!module)\w+:: (\S+)", flags=re.MULTILINE)
 ERRORS = re.compile(r"^```\{error-texts\} (.*)\n(?:.*\n)*?```$", flags=re.MULTILINE)
 
@@ -60,7 +60,7 @@ def reasons() -> str:
     return table(
         REASON,
         [
-            (f"`{name}`", f"`{reason.status}`", reason.meaning, reason.action)
+            (f"`{name}` ({reason.status})", reason.meaning, reason.action)
             for name, reason in REASONS.items()
             if name
         ],
