@@ -33,13 +33,14 @@ def main() -> int:
     parser.add_argument("--moves", type=int, default=2)
     parser.add_argument("--caps", type=int, default=0, help="also all caps below this")
     parser.add_argument("--stops", action="store_true", help="judge after each round, too")
+    parser.add_argument("--few", type=int, default=0, help="so many are asked about one by one")
     parser.add_argument("--seconds", type=float, default=600.0, help="for each search")
     given = parser.parse_args()
     size = given.batch or given.contacts
     bad = 0
     for sort in given.sort or SORTS:
         for cap in [None, *range(given.caps)]:
-            tree = ReplyTree(given.contacts, size, sort, given.moves, cap, given.stops)
+            tree = ReplyTree(given.contacts, size, sort, given.moves, cap, given.stops, given.few)
             began = time.process_time()
             whole = search(tree, given.seconds)
             print(

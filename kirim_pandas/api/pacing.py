@@ -35,16 +35,21 @@ STALE_SECONDS = 30.0
 LOST_SECONDS = 300.0
 """A request not heard of for so long is not in flight any more, whatever became of it."""
 
-SLOWED_BY = ((3, 0.5), (10, 0.7), (math.inf, 0.95))
+SLOWED_BY = ((3, 0.5), (10, 0.7), (math.inf, 0.98))
 """By how many replies came since the last time: what the pace is multiplied by when something on
-the way takes fewer requests than the service's headers say. Far from what fits it is halved; near
-it, each twentieth less is enough. Measured: see test_pacing.py."""
+the way takes fewer requests than the service's headers say. Far from what fits it is halved."""
+HELD = 10
+SLOWED_NEAR = ((3, 0.97), (math.inf, 0.98))
+"""Once so many replies came at a pace, it is near: a little less is enough, for on a busy machine
+two requests now and then come too close to each other at any pace. Measured: see test_pacing.py."""
+NEAR_AFTER_ALL = 3
+"""So often in a row a pace near the last one may not hold, before it is sought afresh."""
 FASTEST_PER_SECOND = 100.0
 """Where lowering begins at most: no plan that is documented lets more through."""
 FAR_BELOW, FAST_GROWTH = 0.9, 1.02
 """Below so much of the pace that was too fast, each reply makes it so much faster."""
 SLOW_GROWTH = 1e-5
-"""Near it, the n-th reply since makes it faster by n times this: a twentieth after 100 replies,
+"""Near it, the n-th reply since makes it faster by n times this: a fiftieth after 63 replies,
 and twice as fast after 370, since who is in the way may be gone."""
 
 MOST_REFUSED_IN_A_ROW = 16
@@ -121,6 +126,7 @@ class Pacer:
         self._most_in_flight = 0  # since the last reply that came through
         self._pace: float | None = None  # requests a second; None: only the bucket counts
         self._too_fast = math.inf
+        self._near = 0  # as often a pace near this one may not hold
         self._next_at = -math.inf
         self._replies_since_slowed = 0
         self._slowed_at = -math.inf
@@ -235,10 +241,19 @@ class Pacer:
         # Who left before the pace was lowered, or before a reply since, tells nothing new of it.
         if ticket.started_at > self._slowed_at and self._replies_since_slowed:
             self._too_fast = min(self._pace or FASTEST_PER_SECOND, self._per_second)
-            factor = next(f for most, f in SLOWED_BY if self._replies_since_slowed < most)
-            self._pace = factor * self._too_fast
+            self._pace = self._slower() * self._too_fast
             self._slowed_at, self._replies_since_slowed = now, 0
         return None if self._pace is None else 1.0 / self._pace
+
+    def _slower(self) -> float:
+        """Return what to multiply the pace by."""
+        replies = self._replies_since_slowed
+        if replies >= HELD:
+            self._near = NEAR_AFTER_ALL
+        elif replies < SLOWED_NEAR[0][0]:
+            self._near = max(0, self._near - 1)
+        factors = SLOWED_NEAR if self._near else SLOWED_BY
+        return next(factor for most, factor in factors if replies < most)
 
     def speed_up(self) -> None:
         """Count a reply that came through."""

@@ -67,6 +67,9 @@ class Attribution:
     groups
         For each position a code of the hint's value, -1 for none; nodes are cut where it
         changes. Changes the cost, never the outcomes.
+    few
+        So many contacts of mixed batches are asked about one by one; 0 has even these searched.
+        Changes the cost, never the outcomes.
 
     Attributes
     ----------
@@ -85,12 +88,13 @@ class Attribution:
         *,
         probe_size: int = MAX_CONTACTS_PER_CALL,
         groups: NDArray[np.int64] | None = None,
+        few: int = _FEW,
     ) -> None:
         self._found = found = Found(contact_count)
         self.outcomes, self.probed = found.outcomes, found.probed
         self._counters, self._log = Counters(), ReplyLog(found.batch_of)
         self._resends = Resends()
-        self._probe_size = probe_size
+        self._probe_size, self._few_contacts = probe_size, few
         self._search = Search(found, probe_size, groups, self._counters, self._log)
         self.stranded = 0
         self._batches: list[Batch] = []
@@ -178,7 +182,10 @@ class Attribution:
 
     def _few(self) -> list[Positions]:
         """Return a call for each contact, where they are so few that a search is no cheaper."""
-        if self._confirmer.mixed_contacts > _FEW or self._search.frontier.has_clusters:
+        if (
+            self._confirmer.mixed_contacts > self._few_contacts
+            or self._search.frontier.has_clusters
+        ):
             return []
         return [
             node.positions[at : at + 1]

@@ -21,7 +21,7 @@ no harm.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, groupby
 from operator import attrgetter
 from typing import TypeAlias
@@ -86,13 +86,16 @@ class _Lack:
         """
         if moved.keys().isdisjoint(self.batches):
             return self
-        counts = np.array([moved.get(batch, 0) for batch in self.batches])
-        came, left = int(counts.clip(min=0).sum()), int(counts.clip(max=0).sum())
-        return replace(self, least=self.least - came, most=self.most - left)
+        counts = [moved[batch] for batch in self.batches if batch in moved]
+        came, left = sum(max(n, 0) for n in counts), sum(min(n, 0) for n in counts)
+        return self._with(self.least - came, self.most - left)
+
+    def _with(self, least: int, most: int) -> _Lack:
+        return _Lack(self.round, self.positions, least, most, self.batches)
 
     def mirrored(self) -> _Lack:
         """Return it for all other outcomes."""
-        return replace(self, least=-self.most, most=-self.least)
+        return self._with(-self.most, -self.least)
 
 
 class ReplyLog:

@@ -134,6 +134,8 @@ class ReplyTree:
         At most so many probes are asked; None for no cap.
     stops
         Whether a run is also judged as if it were stopped after any round.
+    few
+        So many contacts are asked about one by one; 0 leads to the search of larger worlds.
     sequences : int
         Sequences of replies that were followed to the end.
     untrue : list
@@ -147,13 +149,14 @@ class ReplyTree:
     moves: int = 2
     cap: int | None = None
     stops: bool = False
+    few: int = 6
     sequences: int = 0
     untrue: list[tuple[object, ...]] = field(default_factory=list)
 
     def follow(self) -> Iterator[None]:
         """Follow all; yields now and then, so that who counts the time can end it."""
         changes, states, moved = SORTS[self.sort]
-        attribution = Attribution(self.contacts, probe_size=self.batch_size)
+        attribution = Attribution(self.contacts, probe_size=self.batch_size, few=self.few)
         batches = cut_batches(self.contacts, self.batch_size)
         worlds = still(states, self.contacts)
         motionless = still(ALL, self.contacts), still((LABELED, *ALL), self.contacts)
