@@ -41,7 +41,9 @@ class KirimFrameAccessor(KirimAccessor):
         DataFrame
             One row per combination that occurs: the columns of `by`, ``status`` (category),
             ``reason`` (string), ``rows`` (int64), ``contacts`` (int64, distinct), ``share``
-            (float64, 0 to 1, of the rows of the group).
+            (float64, 0 to 1, of the customers of the group; missing for ``no_label``, of those who
+            were not meant).  A customer is a contact, however many rows it has; a row without a
+            contact counts as one.
 
         Raises
         ------

@@ -159,8 +159,7 @@ def report(
     run_id = result._meta.attrs.get(RUN_ID_ATTR)
     facts = known_facts(run_id) if run_id else reports.RunFacts()
     facts = replace(facts, label_name=label_name or facts.label_name)
-    contacts = int(counts["contacts"].sum())
-    return reports.written(facts, counts, bars(table, counted=counted), groups, contacts=contacts)
+    return reports.written(facts, counts, bars(table, counted=counted), groups)
 
 
 def _prepared(

@@ -19,7 +19,7 @@ from kirim_pandas.errors import ConfigurationError, InvalidInputError
 from kirim_pandas.frames.pairing import Source, result_column
 from kirim_pandas.frames.results import STATUSES
 from kirim_pandas.frames.shapes import described
-from kirim_pandas.frames.summary import By, Counted, groupings, statuses_of
+from kirim_pandas.frames.summary import By, Counted, customers_by, groupings, statuses_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,14 +48,15 @@ _MAX_NAME = 28  # characters of a group's name
 
 @dataclass(frozen=True, eq=False)
 class Bars:
-    """Rows by group and outcome, ready to draw.
+    """Customers by group and outcome, ready to draw.
 
     Attributes
     ----------
     names : list of str
         One per group, largest first; the last may be "other n groups".
     counts : ndarray of int64, shape (groups, parts)
-        Rows.
+        Customers: contacts, however many rows they have, and each row without one; those who were
+        not meant, with the reason ``no_label``, are left out.
     by : str
         What the groups are; empty for a single bar over everything.
     parts : dict of str to str
@@ -78,7 +79,7 @@ def bars(
     max_bars: int = MAX_BARS,
     counted: Counted | None = None,
 ) -> Bars:
-    """Count rows by group and outcome.
+    """Count customers by group and outcome.
 
     Parameters
     ----------
@@ -94,23 +95,24 @@ def bars(
     Returns
     -------
     Bars
-        Groups by number of rows, falling.
+        Groups by number of customers, falling.
     """
     outcome, parts = _OUTCOMES[split](result)
     found = groupings(result, by, data)
-    rows = 1 if counted is None else counted.rows
+    codes = {f"g{number}": group.codes for number, group in enumerate(found)}
+    table = customers_by({**codes, "part": outcome}, result, counted)
+    part, customers = table["part"].to_numpy(), table["customers"].to_numpy()
     if not found:
         counts = np.zeros(len(parts), dtype=np.int64)
-        np.add.at(counts, outcome, rows)
-        return Bars(["all rows"], counts[np.newaxis, :], "", parts)
-    codes = np.column_stack([group.codes for group in found])
-    keys, numbers = np.unique(codes, axis=0, return_inverse=True)
+        np.add.at(counts, part, customers)
+        return Bars(["all customers"], counts[np.newaxis, :], "", parts)
+    keys, numbers = np.unique(table[[*codes]].to_numpy(), axis=0, return_inverse=True)
     names = [
         " · ".join(_name(group.values[code]) for group, code in zip(found, key, strict=True))
         for key in keys
     ]
     counts = np.zeros((len(names), len(parts)), dtype=np.int64)
-    np.add.at(counts, (numbers.ravel(), outcome), rows)
+    np.add.at(counts, (numbers.ravel(), part), customers)
     order = np.argsort(-counts.sum(axis=1), kind="stable")
     names, counts = [names[i] for i in order], counts[order]
     of = " · ".join(_name(group.name) for group in found)
@@ -219,7 +221,7 @@ def plot(
     Returns
     -------
     Axes
-        The groups on the y axis, largest on top; shares of their rows, 0 to 1, on the x axis.
+        The groups on the y axis, largest on top; shares of their customers, 0 to 1, on the x axis.
 
     Raises
     ------
@@ -258,7 +260,7 @@ def plot(
     ax.set_ylim(len(totals) - 0.4, -0.6)  # the first on top
     ax.set_xlim(0, 1)
     ax.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
-    ax.set_xlabel("share of rows", color=_GREY)
+    ax.set_xlabel("share of customers", color=_GREY)
     ax.set_ylabel(_plain(drawn.by), color=_GREY)
     ax.tick_params(colors=_GREY)
     for side in ("top", "right", "left", "bottom"):
@@ -302,7 +304,7 @@ def svg_chart(drawn: Bars) -> Markup:
         ``<svg …>…</svg>``; text takes the colour of the page around it.
     """
     split = "status" if set(drawn.parts) == set(STATUSES) else "reason"
-    told = f"Share of rows by {split}" + (f", by {drawn.by}" if drawn.by else "")
+    told = f"Share of customers by {split}" + (f", by {drawn.by}" if drawn.by else "")
     parts = list(drawn.parts.items())
     shown = [n for n in range(len(parts)) if drawn.counts[:, n].any()]
     columns, width = _KEY[split]

@@ -21,7 +21,7 @@ from kirim_pandas.errors import InvalidInputError, ShortTraceback
 from kirim_pandas.frames.charts import Bars, Split, bars, check_split, plot, svg_chart
 from kirim_pandas.frames.exports import place_of, spreadsheet_safe
 from kirim_pandas.frames.ids import NO_CONTACT
-from kirim_pandas.frames.pairing import Source, checked_source, result_column
+from kirim_pandas.frames.pairing import Source, checked_source
 from kirim_pandas.frames.reasons import (
     NO_LABEL,
     REASONS,
@@ -214,13 +214,10 @@ def report(
     check_split(split)
     groups = bars(result, by, data=data) if by is not None else None
     listed = _people(result, columns, data) if people else Markup("")
-    contacts = int(result_column(result, "contact_id").nunique())
     facts = replace(facts, run_id=facts.run_id or result.attrs.get(RUN_ID_ATTR))
     whole = bars(result, split=split)
     drawn = None if groups is None else bars(result, by, data=data, split=split)
-    return written(
-        facts, summary(result), whole, groups, drawn=drawn, contacts=contacts, people=listed
-    )
+    return written(facts, summary(result), whole, groups, drawn=drawn, people=listed)
 
 
 def written(
@@ -230,7 +227,6 @@ def written(
     groups: Bars | None,
     *,
     drawn: Bars | None = None,
-    contacts: int,
     people: Markup = _NOTHING,
 ) -> Report:
     """Write a report of what was counted.
@@ -242,11 +238,9 @@ def written(
     counts
         The summary.
     whole, groups
-        The bar to draw of all rows, and those of the groups by status, if any.
+        The bar to draw of all customers, and those of the groups by status, if any.
     drawn
         The bars to draw of the groups, where their parts are others.
-    contacts
-        Distinct contacts.
     people
         The list of people.
     """
@@ -255,8 +249,12 @@ def written(
     sections = [
         Markup("<h2>{}</h2>").format(_visible(title)),
         Markup('<p class="headline">{}</p>').format(_visible(headline)),
-        _facts(facts, int(counts["rows"].sum()), contacts),
-        *(Markup("<p>{}</p>").format(_visible(text)) for text in (facts.found, facts.note) if text),
+        _facts(facts, _people_told(counts)),
+        *(
+            Markup("<p>{}</p>").format(_visible(text))
+            for text in (facts.found, facts.note, _unit(counts))
+            if text
+        ),
         svg_chart(whole),
         _what_happened(counts),
         "" if groups is None else _by_group(groups, groups if drawn is None else drawn),
@@ -322,16 +320,40 @@ def _headline(counts: pd.DataFrame, operation: str | None) -> str:
     """Count customers, not rows: a contact is one, however many rows it has."""
     if not counts["rows"].sum():
         return "The segment is empty: the frame had no rows, and nothing was sent."
+    customers, not_meant = _customers(counts), _is(counts, NO_LABEL)
     nobody = counts["reason"].isin(NO_CONTACT.values())
-    not_meant = counts["reason"].eq(NO_LABEL).fillna(value=False)
-    people = counts[~nobody & ~not_meant].groupby("status", observed=False)["contacts"].sum()
-    total, applied = int(people.sum()), int(people["applied"])
-    parts = [f"{int(people[s]):,} {s.replace('_', ' ')}" for s in STATUSES[1:] if people[s]]
-    for which, words in ((nobody, "without a usable id"), (not_meant, "in no segment")):
-        rows = int(counts.loc[which, "rows"].sum())
-        parts += [f"{rows:,} row{'s' * (rows != 1)} {words}"] if rows else []
-    told = _share_told(applied, total, operation, is_known=not people["unknown"])
+    known = customers[~nobody & ~not_meant].groupby(counts["status"], observed=False).sum()
+    parts = [f"{int(known[s]):,} {s.replace('_', ' ')}" for s in STATUSES[1:] if known[s]]
+    for which, words in ((nobody, "without a contact"), (not_meant, "in no segment")):
+        parts += [f"{customers[which].sum():,} {words}"] if which.any() else []
+    total = int(customers[~not_meant].sum())
+    told = _share_told(int(known["applied"]), total, operation, is_known=not known["unknown"])
     return f"{'; '.join([told, ', '.join(parts)] if parts else [told])}."
+
+
+def _customers(counts: pd.DataFrame) -> pd.Series[int]:
+    """Count a summary's contacts, and each row without one."""
+    return counts["contacts"].where(counts["contacts"] != 0, counts["rows"])
+
+
+def _is(counts: pd.DataFrame, reason: str) -> pd.Series[bool]:
+    return counts["reason"].eq(reason).fillna(value=False).astype(bool)
+
+
+def _people_told(counts: pd.DataFrame) -> dict[str, str]:
+    """Count the customers; the rows where they are not as many."""
+    customers = int(_customers(counts)[~_is(counts, NO_LABEL)].sum())
+    rows = int(counts["rows"].sum())
+    told = {"Customers": f"{customers:,}"}
+    return told if rows == customers else told | {"Rows": f"{rows:,}"}
+
+
+def _unit(counts: pd.DataFrame) -> str:
+    """Say what is counted, where it is not plain."""
+    rows, customers = counts["rows"], _customers(counts)
+    nobody = counts["reason"].isin(NO_CONTACT.values()).any()
+    told = ["A customer with several rows counts once."] if (rows != customers).any() else []
+    return " ".join(told + ["A row without a contact counts as one customer."] * bool(nobody))
 
 
 def _counted(counts: pd.DataFrame, facts: RunFacts) -> str:
@@ -362,15 +384,14 @@ def _label_told(facts: RunFacts) -> str | None:
     return facts.label_name or facts.label_id
 
 
-def _facts(facts: RunFacts, rows: int, contacts: int) -> Markup:
+def _facts(facts: RunFacts, people: dict[str, str]) -> Markup:
     when = facts.started.strftime("%Y-%m-%d %H:%M %Z").strip() if facts.started else None
     entries: dict[str, Any] = {
         "Label": _label_told(facts),
         "Operation": facts.operation,
         "When": when,
         "Run": facts.run_id,
-        "Rows": f"{rows:,}",
-        "Contacts": f"{contacts:,}",
+        **people,
         "Requests": None if facts.requests is None else f"{facts.requests:,}",
     }
     cells = (
@@ -402,23 +423,24 @@ def _number(text: str) -> Markup:
 
 def _what_happened(counts: pd.DataFrame) -> Markup:
     rows = []
-    reasons = counts["reason"].fillna("").tolist()
-    for line, reason in zip(counts.to_dict("records"), reasons, strict=True):
+    reasons, customers = counts["reason"].fillna("").tolist(), _customers(counts)
+    are_rows_told = (counts["rows"] != customers).any()
+    for line, reason, number in zip(counts.to_dict("records"), reasons, customers, strict=True):
         status = str(line["status"])
         words = reason_for(status, reason)
         code = Markup("<br><code>{}</code>").format(_visible(reason)) if reason else ""
         rows.append(
             [
                 Markup('<span class="{0}">●</span> {0}{1}').format(status, code),
-                _number(f"{line['rows']:,}"),
-                _number(f"{line['contacts']:,}"),
-                _number(f"{line['share']:.1%}"),
+                _number(f"{number:,}"),
+                _number("–" if pd.isna(line["share"]) else f"{line['share']:.1%}"),
+                *([_number(f"{line['rows']:,}")] if are_rows_told else []),
                 _visible(words.meaning),
                 _visible(words.action),
             ]
         )
-    head = ["Status and reason", "Rows", "Contacts", "Share", "What it means", "What to do"]
-    return _table("What happened to the rows", head, rows)
+    head = ["Status and reason", "Customers", "Share", *["Rows"] * bool(are_rows_told)]
+    return _table("What happened", [*head, "What it means", "What to do"], rows)
 
 
 def _by_group(groups: Bars, drawn: Bars) -> Markup:
@@ -436,9 +458,9 @@ def _by_group(groups: Bars, drawn: Bars) -> Markup:
         for i, (name, applied) in enumerate(zip(groups.names, groups.counts[:, 0], strict=True))
     ]
     by = _visible(groups.by)
-    head = [by, "Rows", *(STATUSES[n] for n in shown), "Applied share"]
+    head = [by, "Customers", *(STATUSES[n] for n in shown), "Applied share"]
     title = Markup("<h3>By {}</h3>").format(by)
-    return title + svg_chart(drawn) + _table(f"Rows by {by} and status", head, rows)
+    return title + svg_chart(drawn) + _table(f"Customers by {by} and status", head, rows)
 
 
 def not_applied(

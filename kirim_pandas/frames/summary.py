@@ -15,7 +15,7 @@ from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.columns import Place, check_label, check_names, find_place, grouped, listed
 from kirim_pandas.frames.ids import NO_CONTACT
 from kirim_pandas.frames.pairing import Source, checked_source, pair, result_column
-from kirim_pandas.frames.reasons import REASONS, reason_for
+from kirim_pandas.frames.reasons import NO_LABEL, REASONS, reason_for
 from kirim_pandas.frames.results import STATUS_DTYPE, STATUSES
 from kirim_pandas.frames.shapes import described, name_of
 
@@ -25,6 +25,7 @@ __all__ = [
     "Grouping",
     "checked_result",
     "compare",
+    "customers_by",
     "groupings",
     "is_outcome",
     "people",
@@ -81,6 +82,11 @@ class Counted:
 
     rows: NDArray[np.int64]
     contacts: NDArray[np.int64]
+
+    @property
+    def customers(self) -> NDArray[np.int64]:
+        """Contacts, and each row that means none."""
+        return np.where(self.contacts == 0, self.rows, self.contacts)
 
 
 def checked_result(result: pd.DataFrame) -> None:
@@ -271,7 +277,9 @@ def summary(
     DataFrame
         One row per combination that occurs, statuses in their fixed order, with a RangeIndex:
         the columns of `by`; status (category), reason (string); rows (int64), contacts (int64,
-        distinct ids), share (float64, 0 to 1, of the rows of the group).
+        distinct ids), share (float64, 0 to 1, of the customers of the group; missing for the
+        reason ``no_label``, of those who were not meant).  A customer is a contact, however many
+        rows it has; a row without a contact counts as one.
 
     Raises
     ------
@@ -285,22 +293,19 @@ def summary(
     ...                        "status": ["applied", "skipped", "skipped", "not_sent"],
     ...                        "reason": [None, "cross_org", "cross_org", "missing_id"]})
     >>> summary(result)
-         status      reason  rows  contacts  share
-    0   applied        <NA>     1         1   0.25
-    1   skipped   cross_org     2         1   0.50
-    2  not_sent  missing_id     1         0   0.25
+         status      reason  rows  contacts     share
+    0   applied        <NA>     1         1  0.333333
+    1   skipped   cross_org     2         1  0.333333
+    2  not_sent  missing_id     1         0  0.333333
     """
-    status = statuses_of(result)
+    checked_result(result)
     # Every count is by status and reason anyway, and shares are of the other groups.
     groups = groupings(result, [key for key in _keys(by) if not is_outcome(key)], data)
-    reason_codes, reasons = _reason_codes(result_column(result, "reason"))
     keys = [f"g{i}" for i in range(len(groups))]
-    table = pd.DataFrame(
-        {key: group.codes for key, group in zip(keys, groups, strict=True)}
-        | {"status": status, "reason": reason_codes}
-    )
-    sizes = _sizes(table, result, counted)
-    totals = sizes.groupby(keys)["rows"].transform("sum") if keys else sizes["rows"].sum()
+    codes = {key: group.codes for key, group in zip(keys, groups, strict=True)}
+    sizes, reasons = _sizes(codes, result, counted)
+    meant = sizes["customers"].where(_is_meant(sizes, reasons))
+    totals = meant.groupby([sizes[key] for key in keys]).transform("sum") if keys else meant.sum()
     return pd.DataFrame(
         {
             group.name: group.values.take(sizes[key].to_numpy())
@@ -310,23 +315,55 @@ def summary(
             "status": pd.Categorical.from_codes(sizes["status"].to_numpy(), dtype=STATUS_DTYPE),
             "reason": reasons.take(sizes["reason"].to_numpy(), allow_fill=True),
             "rows": sizes["rows"].astype(np.int64),
-            "contacts": sizes["contacts"].fillna(0).astype(np.int64),
-            "share": (sizes["rows"] / totals).astype(np.float64),
+            "contacts": sizes["contacts"].astype(np.int64),
+            "share": (meant / totals).astype(np.float64),
         }
     )
 
 
-def _sizes(table: pd.DataFrame, result: pd.DataFrame, counted: Counted | None) -> pd.DataFrame:
-    """Count rows and contacts by all columns of the table."""
+def customers_by(
+    codes: dict[str, NDArray[np.int64]], result: pd.DataFrame, counted: Counted | None
+) -> pd.DataFrame:
+    """Count the customers who were meant, by status, reason and codes.
+
+    Parameters
+    ----------
+    codes
+        Names, and a number for each row of the result.
+    result, counted
+        As for `summary`.
+
+    Returns
+    -------
+    DataFrame
+        A row per combination that occurs: the names of `codes` and ``customers`` (int64).
+    """
+    sizes, reasons = _sizes(codes, result, counted)
+    return sizes.loc[_is_meant(sizes, reasons), [*codes, "customers"]]
+
+
+def _is_meant(sizes: pd.DataFrame, reasons: Any) -> NDArray[np.bool_]:
+    return (sizes["reason"] != list(reasons).index(NO_LABEL)).to_numpy(dtype=bool)
+
+
+def _sizes(
+    codes: dict[str, NDArray[np.int64]], result: pd.DataFrame, counted: Counted | None
+) -> tuple[pd.DataFrame, Any]:
+    """Count rows, contacts and customers by codes, status and reason; and what the reasons are."""
+    reason, reasons = _reason_codes(result_column(result, "reason"))
+    table = pd.DataFrame(codes | {"status": statuses_of(result), "reason": reason})
     names = list(table)
     if counted is not None:
-        sums = table.assign(rows=counted.rows, contacts=counted.contacts).groupby(names)
-        return sums[["rows", "contacts"]].sum().reset_index()
+        table = table.assign(
+            rows=counted.rows, contacts=counted.contacts, customers=counted.customers
+        )
+        return table.groupby(names).sum().reset_index(), reasons
     table = table.assign(contact=_contact_codes(result))
-    sizes = table.groupby(names).size().rename("rows").reset_index()
-    distinct = table[table["contact"] >= 0].drop_duplicates()
-    contacts = distinct.groupby(names).size().rename("contacts")
-    return sizes.merge(contacts.reset_index(), how="left")
+    table = table.assign(rows=1, contacts=table["contact"] >= 0, customers=1)
+    first = ~table.duplicated([*names, "contact"])
+    table["contacts"] &= first
+    table["customers"] = np.where(table["contact"] < 0, 1, first)
+    return table.drop(columns="contact").groupby(names).sum().reset_index(), reasons
 
 
 def _contact_codes(result: pd.DataFrame) -> NDArray[np.int64]:

@@ -140,7 +140,7 @@ class Ending:
         without = int(self.frame["reason"].isin(_WITHOUT_CONTACT).sum())
         if rows == sum(contacts_by_status(self.frame).values()):
             return ""
-        unusable = f", {without:,} of them without a usable id" if without else ""
+        unusable = f", {without:,} of them without a contact" if without else ""
         return f"{many(rows, 'row')}{unusable}"
 
     def _messages(self) -> list[str]:

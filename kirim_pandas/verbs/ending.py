@@ -24,7 +24,7 @@ SO_FAR = {
     "undetermined": "sent, but who of them was skipped is not known yet",
     "no_reply": "sent without an answer, so perhaps {done}",
     "stopped": "not sent",
-    "no_contact": "without a usable id",
+    "no_contact": "without a contact",
 }
 """Status, or the reason where it says more, in words for a message."""
 

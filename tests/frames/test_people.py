@@ -112,8 +112,7 @@ def test_rows_without_a_label_are_not_missed(frame: pd.DataFrame, result: pd.Dat
     result.loc["y", ["status", "reason"]] = ["not_sent", "no_label"]
     told = report(result, people=True, columns=["name"], data=frame)
     assert told.headline == (
-        "1 of 2 customers (50.0%) are done; 1 skipped, 1 row without a usable id, 1 row in no "
-        "segment."
+        "1 of 3 customers (33.3%) are done; 1 skipped, 1 without a contact, 1 in no segment."
     )
     assert "3 of 3 rows that are not applied" in told.fragment
     assert not_applied(result, data=frame)["name"].tolist() == ["b", "c", "e"]

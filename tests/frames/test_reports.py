@@ -68,12 +68,12 @@ def test_summary_counts_rows_and_contacts(result: pd.DataFrame) -> None:
     """One line per status and reason that occurs, in fixed order, with rows, contacts, share."""
     counts = summary(result)
     assert lines(counts) == [
-        ["applied", None, 2, 2, 0.25],
-        ["skipped", "cross_org", 1, 1, 0.125],
-        ["skipped", "team_mismatch", 2, 1, 0.25],
-        ["failed", "contact_gone", 1, 1, 0.125],
-        ["unknown", "no_reply", 1, 1, 0.125],
-        ["not_sent", "missing_id", 1, 0, 0.125],
+        ["applied", None, 2, 2, 2 / 7],
+        ["skipped", "cross_org", 1, 1, 1 / 7],
+        ["skipped", "team_mismatch", 2, 1, 1 / 7],
+        ["failed", "contact_gone", 1, 1, 1 / 7],
+        ["unknown", "no_reply", 1, 1, 1 / 7],
+        ["not_sent", "missing_id", 1, 0, 1 / 7],
     ]
     assert list(counts.columns) == ["status", "reason", "rows", "contacts", "share"]
     kinds = ["category", "string", "int64", "int64", "float64"]
@@ -115,7 +115,7 @@ def test_every_way_to_say_by_is_the_same(result: pd.DataFrame, data: pd.DataFram
 def test_by_reaches_index_and_result(result: pd.DataFrame, data: pd.DataFrame) -> None:
     """An index level, or a column of the result, may be what to group by."""
     assert summary(result, "row")["row"].unique().tolist() == [0, 1, 2, 3]
-    assert bars(result, "reason").names[0] == "team_mismatch"
+    assert bars(result, "reason").names[0] == "(missing)"  # the applied
 
 
 def test_shares_are_of_the_groups_not_of_the_outcomes(
@@ -286,8 +286,8 @@ def test_bars_by_size_and_the_rest_together(result: pd.DataFrame) -> None:
     """Groups come largest first; beyond the limit the small ones share one bar."""
     drawn = bars(result, np.array(list("aaabbcde")), max_bars=3)
     assert drawn.names == ["a", "b", "other 3 groups"]
-    assert drawn.counts.sum(axis=1).tolist() == [3, 2, 3]
-    assert drawn.counts.sum() == len(result)
+    assert drawn.counts.sum(axis=1).tolist() == [2, 2, 3]  # ctc_2 stands in two rows of a
+    assert drawn.counts.sum() == result["contact_id"].nunique() + 1  # one row has none
 
 
 @pytest.mark.parametrize("groups", [1, 40])
@@ -428,8 +428,10 @@ def test_report_tells_everything(result: pd.DataFrame, data: pd.DataFrame, tmp_p
         "2026-03-04 05:06 UTC",
         "run_7",
         "1,234",
-        "At least 2 of 6 customers are known to have the label; "
-        "2 skipped, 1 failed, 1 unknown, 1 row without a usable id.",
+        "At least 2 of 7 customers are known to have the label; "
+        "2 skipped, 1 failed, 1 unknown, 1 without a contact.",
+        "Customers 7 Rows 8",
+        "A customer with several rows counts once. A row without a contact counts as one customer.",
         REASONS["team_mismatch"].meaning,
         REASONS["no_reply"].action,
         "contact_gone",
@@ -481,12 +483,39 @@ def test_report_style_is_scoped(result: pd.DataFrame) -> None:
     assert "not_sent" in svg_chart(bars(result))
 
 
+def test_a_report_counts_in_one_unit(result: pd.DataFrame) -> None:
+    """Sentence, bars, tables, plot and summary count customers; rows are told where they differ."""
+    repeated = pd.concat([result[result["status"] == "applied"]] * 5 + [result]).reset_index()
+    repeated.loc[len(repeated)] = [9, "ctc_9", "not_sent", "no_label"]
+    unknown = repeated["status"] == "unknown"
+    repeated.loc[unknown, ["status", "reason"]] = ["applied", None]
+    told = report(repeated, by="row")
+    assert told.headline == (
+        "3 of 7 customers (42.9%) are done; 2 skipped, 1 failed, 1 without a contact, 1 in no "
+        "segment."
+    )
+    assert "all customers: 3 applied (42.9%)" in told.fragment
+    assert "share of rows" not in told.fragment.lower()
+    text = _Page(told.html).text.split()
+    assert " ".join(text).count("3 42.9% 13 The wanted state holds") == 1  # 13 rows
+    assert "Customers 7 Rows 19" in " ".join(text)
+    assert "1 – 1 " in " ".join(text)  # nobody expected the one of no segment to be done
+    assert plot(repeated).patches[0].get_width() == pytest.approx(3 / 7)
+    shares = summary(repeated)["share"]
+    assert shares.iloc[0] == pytest.approx(3 / 7)
+    assert shares.sum() == pytest.approx(1)
+    assert shares.isna().tolist() == [False] * 5 + [True]
+    plain = report(result[result["reason"].isna()])
+    assert "Rows" not in _Page(plain.html).text
+    assert "counts" not in _Page(plain.html).text
+
+
 def test_report_needs_no_facts(result: pd.DataFrame) -> None:
     """A bare result frame has a report too, with the run id it carries."""
     told = report(result)
     assert "run_7" in told.html
     assert "None" not in told.html
-    assert "At least 2 of 6 customers are known" in repr(told)  # one is unknown
+    assert "At least 2 of 7 customers are known" in repr(told)  # one is unknown
 
 
 # -- saving -------------------------------------------------------------------------------

@@ -195,8 +195,8 @@ def test_people_are_counted_not_rows(box):
     contacts = result.drop_duplicates("contact_id")
     applied = int((contacts["status"] == "applied").sum())
     assert f"{applied:,} applied" in job.ending.text
-    assert "The frame has 12,502 rows, 2 of them without a usable id." in job.ending.text
-    assert "12,000 contacts in 12,502 rows, 2 of them without a usable id." in job.ending.html
+    assert "The frame has 12,502 rows, 2 of them without a contact." in job.ending.text
+    assert "12,000 contacts in 12,502 rows, 2 of them without a contact." in job.ending.html
 
 
 def test_errors_are_raised_where_somebody_waits(contacts, start):

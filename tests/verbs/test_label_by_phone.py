@@ -68,7 +68,7 @@ def test_reports_and_names_go_with_it(frame, vip, box):
     assert people["why"].nunique() == people["what_to_do"].nunique() == len(REASONS)
     assert result.kirim.summary(by="city")["rows"].sum() == len(frame)
     unsent = (result["status"] == "not_sent").sum()
-    assert f"{unsent} rows without a usable id" in result.kirim.report().headline
+    assert f"{unsent} without a contact" in result.kirim.report().headline
 
 
 def test_emails_do_as_well(frame, vip, box):

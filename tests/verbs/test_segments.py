@@ -631,9 +631,10 @@ def test_a_report_on_segments(box, labels, monkeypatch):
     assert away.fragment == here.fragment
     assert "not known here" not in away.fragment
     assert away.title == f"Labels {labels['a']}, {labels['b']} attached to contacts"
-    for reason in ("applied", "skipped: team_mismatch", "not_sent: no_label"):
+    for reason in ("applied", "skipped: team_mismatch"):
         assert f">{reason}</text>" in away.fragment
-    assert 'aria-label="Share of rows by reason, by city"' in away.fragment
+    assert ">not_sent: no_label</text>" not in away.fragment  # they were not meant
+    assert 'aria-label="Share of customers by reason, by city"' in away.fragment
     with pytest.raises(kp.InvalidInputError, match="'status' or 'reason'"):
         result.kirim.report(split="city")
     with pytest.raises(kp.InvalidInputError, match="tells several label_id, label"):
