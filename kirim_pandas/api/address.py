@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 from kirim_pandas.errors import ConfigurationError
@@ -30,6 +30,10 @@ class Address:
         given = {name: value for name, value in query.items() if value is not None}
         return f"{self.base_url}{number}{path}" + (f"?{urlencode(given)}" if given else "")
 
+    def at(self, phone_number_id: object) -> Address:
+        """Give the address whose paths name another connected number."""
+        return replace(self, phone_number_id=_read_number(phone_number_id))
+
 
 def read_address(
     base_url: object, phone_number_id: object = None, *, allow_http: bool = False
@@ -54,8 +58,14 @@ def read_address(
 
 
 def _read_number(phone_number_id: object) -> str | None:
+    if phone_number_id is None:
+        return None
+    if not isinstance(phone_number_id, str) and not hasattr(phone_number_id, "__index__"):
+        raise ConfigurationError(
+            f"phone_number_id: found {type(phone_number_id).__name__}, expected a text of digits"
+        )
     write = str.__str__ if isinstance(phone_number_id, str) else str
-    number = "" if phone_number_id is None else write(phone_number_id).strip()
+    number = write(phone_number_id).strip()
     if number and not _PHONE_NUMBER_ID.fullmatch(number):
         raise ConfigurationError(
             f"phone_number_id is not usable: found {len(number)} characters, expected 6 to 20 "

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import asdict
 from itertools import chain
 from typing import Any, NoReturn, Self, TypeVar
 from uuid import uuid4
@@ -36,6 +36,7 @@ from kirim_pandas.errors import (
     InvalidInputError,
     KirimError,
     ProtocolError,
+    ShortTraceback,
 )
 
 __all__ = ["Client", "Timeouts"]
@@ -101,30 +102,33 @@ class Client:
         allow_http: bool = False,
         ca_bundle: str | os.PathLike[str] | None = None,
     ) -> None:
-        secret = read_key(api_key)
-        api_key = None  # a traceback from here on may show the locals of this frame
-        if isinstance(secret, str):
-            raise ConfigurationError(secret)
-        if unusual := key_warning(secret):
-            warn_unlocated(unusual)
-        _check_settings(share, max_tries, patience_seconds)
-        self._secret = secret
-        self._address = read_address(
-            _setting(base_url, "KIRIM_BASE_URL", DEFAULT_BASE_URL),
-            _setting(phone_number_id, "KIRIM_PHONE_NUMBER_ID"),
-            allow_http=allow_http,
-        )
-        transport = Transport(self._address, secret, timeouts or Timeouts(), ca_bundle)
-        self._gate = shared_gate(self._address.base_url, secret)
-        self._caller = Caller(
-            transport.send,
-            self._gate,
-            secret,
-            self._address.host,
-            int(max_tries),
-            float(patience_seconds),
-            float(share),
-        )
+        with ShortTraceback():
+            secret = read_key(api_key)
+            api_key = None  # a traceback from here on may show the locals of this frame
+            if isinstance(secret, str):
+                raise ConfigurationError(secret)
+            if unusual := key_warning(secret):
+                warn_unlocated(unusual)
+            _check_settings(share, max_tries, patience_seconds)
+            _check_kinds(timeouts=timeouts, allow_http=allow_http, ca_bundle=ca_bundle)
+            self._secret = secret
+            self._address = read_address(
+                _setting(base_url, "KIRIM_BASE_URL", DEFAULT_BASE_URL),
+                _setting(phone_number_id, "KIRIM_PHONE_NUMBER_ID"),
+                allow_http=bool(allow_http),
+            )
+            times = Timeouts() if timeouts is None else timeouts
+            transport = Transport(self._address, secret, times, ca_bundle)
+            self._gate = shared_gate(self._address.base_url, secret)
+            self._caller = Caller(
+                transport.send,
+                self._gate,
+                secret,
+                self._address.host,
+                int(max_tries),
+                float(patience_seconds),
+                float(share),
+            )
 
     def __repr__(self) -> str:
         address = getattr(self, "_address", None)  # absent in the traceback of a failed __init__
@@ -206,6 +210,7 @@ class Client:
         """Return what tells, in the journal, whether a run goes on under the same key."""
         return self._secret.mark(run_id)
 
+    @ShortTraceback()
     def bulk_label(
         self,
         contact_ids: Iterable[str] | CheckedIds,
@@ -256,7 +261,7 @@ class Client:
         if isinstance(contact_ids, CheckedIds):
             ids = contact_ids
         else:
-            ids = [contact_ids] if isinstance(contact_ids, str) else list(contact_ids)
+            ids = [contact_ids] if isinstance(contact_ids, str) else _listed(contact_ids)
         request = protocol.bulk_label_request(
             self._address, ids, label_id=label_id, operation=operation, repeats=repeats
         )
@@ -282,6 +287,7 @@ class Client:
             )
         return _given(outcome)
 
+    @ShortTraceback()
     def me(self) -> Me:
         """Ask whose key this is and what its plan allows; costs one read.
 
@@ -301,6 +307,7 @@ class Client:
                 self._gate.organization = Organization(self._secret.clean(me.organization_id), name)
         return me
 
+    @ShortTraceback()
     def label(self, label_id: str) -> Label:
         """Ask for one label.
 
@@ -316,8 +323,9 @@ class Client:
 
     def labels(self) -> Iterator[Label]:
         """Go through the organisation's labels, a page of 100 at a time as needed."""
-        return (Label.read(item, self._secret) for item in self._items("/labels"))
+        return _Shortly(Label.read(item, self._secret) for item in self._items("/labels"))
 
+    @ShortTraceback()
     def create_label(
         self, name: str, *, color: str | None = None, team_id: str | None = None
     ) -> Label:
@@ -358,6 +366,7 @@ class Client:
             )
         )
 
+    @ShortTraceback()
     def contacts(self, *, search: str | None = None, phone: str | None = None) -> Iterator[Contact]:
         """Go through the organisation's contacts, a page of 100 at a time as needed.
 
@@ -369,8 +378,9 @@ class Client:
             An exact number in the form +628…
         """
         pages = self.contact_pages(search=search, phone=phone)
-        return chain.from_iterable(page for page, _ in pages)
+        return _Shortly(chain.from_iterable(page for page, _ in pages))
 
+    @ShortTraceback()
     def contact_pages(
         self,
         *,
@@ -384,13 +394,16 @@ class Client:
         """
         protocol.check_filters(search, phone)
         pages = self._pages("/contacts", stop, search=search, phone=phone)
-        return (([Contact.read(item, self._secret) for item in page], more) for page, more in pages)
+        return _Shortly(
+            ([Contact.read(item, self._secret) for item in page], more) for page, more in pages
+        )
 
+    @ShortTraceback()
     def at_number(self, phone_number_id: str) -> Client:
         """Return a client like this one whose contact paths name another connected number."""
         twin = object.__new__(Client)
         twin.__dict__.update(self.__dict__)
-        twin._address = replace(self._address, phone_number_id=phone_number_id)
+        twin._address = self._address.at(phone_number_id)
         return twin
 
     @property
@@ -400,13 +413,16 @@ class Client:
 
     def accounts(self) -> Iterator[Account]:
         """Go through the organisation's connected numbers."""
-        return (Account.read(item, self._secret) for item in self._items("/accounts"))
+        return _Shortly(Account.read(item, self._secret) for item in self._items("/accounts"))
 
+    @ShortTraceback()
     def answer(self, path: str, **query: str | int | None) -> Answer:
         """Read a path, such as ``/me``, and give the JSON as it came; costs one read.
 
         Nothing of it is checked or cleaned: it is for looking at, not for showing.
         """
+        if not isinstance(path, str) or not path.startswith("/"):
+            raise InvalidInputError(f"path: found {type(path).__name__}, expected one like /me")
         return self._read(path, lambda answer: answer, query)
 
     def _read(
@@ -448,6 +464,17 @@ class Client:
                     f"{size / 2**20:,.0f} MiB, expected at most {most_pages:,} pages and "
                     f"{most_bytes / 2**20:,.0f} MiB; the items before this can be used"
                 )
+
+
+class _Shortly(Iterator[T]):
+    """Goes through a list; its errors are as short as those of a call."""
+
+    def __init__(self, items: Iterator[T]) -> None:
+        self._items = items
+
+    @ShortTraceback()
+    def __next__(self) -> T:
+        return next(self._items)
 
 
 def _given(outcome: T | KirimError) -> T:
@@ -495,6 +522,34 @@ def _check_settings(share: object, max_tries: object, patience_seconds: object) 
             f"found {told}; expected a share above 0 to 1, at least one try, and no negative "
             "patience"
         )
+
+
+def _check_kinds(**given: object) -> None:
+    """Refuse a setting of another kind than is taken."""
+    for name, value in given.items():
+        kinds, expected = _KINDS[name]
+        is_flag = type(value).__name__ in ("bool", "bool_")  # NumPy's have these names
+        if not (is_flag if kinds is bool else isinstance(value, kinds)):
+            raise ConfigurationError(f"{name}: found {type(value).__name__}, expected {expected}")
+    for field, value in asdict(given["timeouts"] or Timeouts()).items():  # type: ignore[call-overload]  # looked at above
+        if not isinstance(value, (int, float)) or not value > 0:
+            raise ConfigurationError(f"timeouts: {field} is no number of seconds above 0")
+
+
+_KINDS: dict[str, tuple[Any, str]] = {
+    "timeouts": (Timeouts | None, "kirim_pandas.api.client.Timeouts, or None"),
+    "allow_http": (bool, "True or False"),
+    "ca_bundle": (str | os.PathLike | None, "the path of a file, or None"),
+}
+
+
+def _listed(contact_ids: Iterable[str]) -> list[str]:
+    try:
+        return list(contact_ids)
+    except TypeError:
+        raise InvalidInputError(
+            f"contact ids: found {type(contact_ids).__name__}, expected a list of texts"
+        ) from None
 
 
 def _number_told(value: object) -> object:

@@ -65,6 +65,7 @@ MAX_CURSOR_CHARACTERS = 16 * 1024
 """Three times as long when it is quoted, it still fits an address of 64 KiB."""
 
 _CONTACT = re.compile(r"ctc_[0-9A-HJKMNP-TV-Z]{26}")  # says: Crockford base32, upper case
+_LIKE_A_KEY = re.compile(r"k(dv|c)_(live|test)_")
 _LABEL = re.compile(r"lbl_[0-9A-HJKMNP-TV-Z]{26}")
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")  # says: up to 255 characters
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
@@ -217,7 +218,7 @@ def _id_problems(contact_ids: Sequence[str], repeats: bool) -> list[str]:
     bad = [i for i in contact_ids if not isinstance(i, str) or not _CONTACT.fullmatch(i)]
     if bad:
         problems.append(
-            f"contact ids: {len(bad):,} are malformed, the first is {_shown(bad[0])}; expected "
+            f"contact ids: {len(bad):,} are malformed, the first is {_kind(bad[0])}; expected "
             "ctc_ and 26 upper-case letters and digits"
         )
     elif not repeats and len(set(contact_ids)) < len(contact_ids):
@@ -278,6 +279,9 @@ def check_filters(search: str | None, phone: str | None) -> None:
     InvalidInputError
         `search` has not 1 to 200 characters, or one of the two cannot be sent.
     """
+    for name, value in (("search", search), ("phone", phone)):
+        if not isinstance(value, str | None):
+            raise InvalidInputError(f"{name}: found {type(value).__name__}, expected a text")
     if search is not None and not 1 <= len(search) <= MAX_SEARCH_CHARACTERS:
         raise InvalidInputError(
             f"search: found {len(search)} characters, expected 1 to {MAX_SEARCH_CHARACTERS}"
@@ -297,7 +301,16 @@ def is_usable_key(text: object) -> bool:
     return isinstance(text, str) and _IDEMPOTENCY_KEY.fullmatch(text) is not None
 
 
+def _kind(value: object) -> str:
+    """Say what a value is and not what it says: it may be a customer's name or number."""
+    if isinstance(value, str):
+        return f"a text of {len(value)} characters"
+    return f"a {type(value).__name__}"
+
+
 def _shown(value: object) -> str:
+    if isinstance(value, str) and _LIKE_A_KEY.search(value):
+        return "what looks like a key"
     plain = value is None or isinstance(value, str)
     text = ascii(value) if plain else f"a {type(value).__name__}"
     return text if len(text) <= 40 else text[:37] + "…'"

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kirim_pandas.errors import ShortTraceback
 from kirim_pandas.sandbox.switches import Switches
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ IN_PROGRESS_WAIT_SECONDS = 30.0
 _LAZY = {"Faults": "faults", "Sandbox": "box", "messy": "people", "sample_contacts": "people"}
 
 
+@ShortTraceback()
 def start(
     contacts: int | pd.DataFrame = 5000,
     *,
@@ -81,7 +83,7 @@ def start(
 
     Raises
     ------
-    ValueError
+    InvalidInputError
         An argument or the frame is not usable.
     OSError
         The port is taken.
@@ -100,8 +102,8 @@ def start(
         seed=seed,
         write_per_minute=write_per_minute,
         read_per_minute=read_per_minute,
-        switches=switches or Switches(),
-        faults=faults or Faults(),
+        switches=Switches() if switches is None else switches,
+        faults=Faults() if faults is None else faults,
         port=port,
         phone_number_id=phone_number_id,
         skipped_share=skipped_share,

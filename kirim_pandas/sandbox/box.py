@@ -6,12 +6,12 @@ import json
 import os
 import secrets
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 import pandas as pd
 
-from kirim_pandas.errors import InvalidInputError
+from kirim_pandas.errors import InvalidInputError, ShortTraceback
 from kirim_pandas.sandbox import tables
 from kirim_pandas.sandbox.clock import Clock
 from kirim_pandas.sandbox.faults import Faults
@@ -21,7 +21,7 @@ from kirim_pandas.sandbox.people import sample_contacts
 from kirim_pandas.sandbox.server import Server
 from kirim_pandas.sandbox.service import Key, Service
 from kirim_pandas.sandbox.store import Label, Store
-from kirim_pandas.sandbox.switches import Switches
+from kirim_pandas.sandbox.switches import Switches, check, is_number, is_whole
 
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
@@ -49,6 +49,8 @@ class Sandbox:
         skipped_share: float | None,
         in_progress_wait_seconds: float,
     ) -> None:
+        given = dict(locals())
+        check({name: (given[name], *_SETTINGS[name]) for name in _SETTINGS})
         self._given_number = phone_number_id
         self._seed = seed
         self._organization_id = tables.derive_id("org_", seed, "own")
@@ -121,7 +123,8 @@ class Sandbox:
         elsewhere = rule == "optional" and "KIRIM_PHONE_NUMBER_ID" in os.environ
         if self._given_number or rule == "required" or elsewhere:
             settings.setdefault("phone_number_id", self.phone_number_id)
-        return Client(**{"api_key": self.api_key, "base_url": self.base_url, **settings})
+        with ShortTraceback():
+            return Client(**{"api_key": self.api_key, "base_url": self.base_url, **settings})
 
     # The truth
 
@@ -140,15 +143,19 @@ class Sandbox:
         """The connected numbers: phone_number_id, phone_number, name, team_id, team."""
         return tables.accounts(self._store)
 
+    @ShortTraceback()
     def team_id(self, team: str) -> str:
         """Give the id of a team, which the service shows in place of its name."""
+        _check_text(team=team)
         found = self.accounts.set_index("team")["team_id"]
         if team not in found.index:
-            raise KeyError(f"no team {team!r}; see .accounts")
+            raise InvalidInputError("there is no such team; see .accounts")
         return str(found[team])
 
+    @ShortTraceback()
     def members(self, label_id: str) -> set[str]:
         """Tell which contacts carry a label, as a set of contact ids."""
+        self._label(label_id)
         rows = self._store.rows(
             "SELECT contact_id FROM attached JOIN contact ON contact = contact.number"
             " JOIN label ON label = label.number WHERE label_id = ?",
@@ -156,6 +163,7 @@ class Sandbox:
         )
         return {contact_id for (contact_id,) in rows}
 
+    @ShortTraceback()
     def outcome(self, label_id: str) -> pd.Series[str]:
         """Tell what a call for a label would do to each contact now.
 
@@ -182,14 +190,17 @@ class Sandbox:
 
     # Changing the world
 
+    @ShortTraceback()
     def move_contact(self, contact: str | int, team: str) -> None:
         """Give a contact (id, or row in `contacts`) to another team, and to its number."""
+        self.team_id(team)
         self._change(
             "UPDATE contact SET team = ?, account = (SELECT number FROM account WHERE team = ?),"
             " updated_at = strftime('%Y-%m-%dT%H:%M:%fZ') WHERE contact_id = ?",
-            *(team, team, self._id(contact)),
+            *(str(team), str(team), self._id(contact)),
         )
 
+    @ShortTraceback()
     def delete_contact(self, contact: str | int) -> None:
         """Delete a contact (id, or row in `contacts`), and its labels with it."""
         contact_id = self._id(contact)
@@ -201,16 +212,19 @@ class Sandbox:
             )
             self._change("DELETE FROM contact WHERE contact_id = ?", contact_id)
 
+    @ShortTraceback()
     def delete_label(self, label: str | int = 0) -> None:
         """Delete a label (id, or row in `labels`); nobody carries it any more."""
-        label_id = self.labels["id"].iloc[label] if isinstance(label, int) else label
+        label_id = _of_row(self.labels["id"], "label", label)
         number = self._label(label_id).number
         with self._store.transaction():
             self._store.rows("DELETE FROM attached WHERE label = ?", (number,))
             self._store.rows("DELETE FROM label WHERE number = ?", (number,))
 
+    @ShortTraceback()
     def set_members(self, label_id: str, contact_ids: list[str]) -> None:
         """Let exactly these contacts carry a label, as if it had been so before."""
+        _check_texts(contact_ids)
         number = self._label(label_id).number
         with self._store.transaction():
             self._store.rows("DELETE FROM attached WHERE label = ?", (number,))
@@ -250,10 +264,12 @@ class Sandbox:
             self._api_key = token
         return token
 
+    @ShortTraceback()
     def set_write_per_minute(self, write_per_minute: int) -> None:
         """Change the limit of writes, as a change of plan does."""
         self._limits.set_per_minute("writes", write_per_minute)
 
+    @ShortTraceback()
     def advance_clock(self, seconds: float) -> None:
         """Move the sandbox's clock forward: buckets fill, keys grow old."""
         self._clock.advance(seconds)
@@ -289,14 +305,9 @@ class Sandbox:
         """Put the contacts into the store, and give them as an analyst would have them."""
         if isinstance(contacts, pd.DataFrame):
             if skipped_share is not None:
-                raise ValueError("skipped_share is for sample contacts; a frame has its own")
+                raise InvalidInputError("skipped_share is for sample contacts; a frame has its own")
             self._put_in(contacts)
             return contacts.copy()
-        if not isinstance(contacts, int | np.integer) or contacts < 0:
-            raise InvalidInputError(
-                f"contacts: found {type(contacts).__name__}, expected how many (0 or more), or a "
-                "DataFrame with contact_id and team."
-            )
         made = sample_contacts(int(contacts), seed=self._seed, skipped_share=skipped_share)
         self._put_in(made)
         # Who is foreign is for the analyst to find out.
@@ -329,17 +340,70 @@ class Sandbox:
         return Server(port, service, faults, self._on_event)
 
     def _label(self, label_id: str) -> Label:
-        label = self._store.find_label(label_id, self._organization_id)
+        _check_text(label_id=label_id)
+        label = self._store.find_label(str(label_id), self._organization_id)
         if label is None:
-            raise KeyError(f"no label {label_id!r}; see .labels")
+            raise InvalidInputError("there is no such label; see .labels")
         return label
 
     def _id(self, contact: str | int) -> str:
-        return self._contacts["contact_id"].iloc[contact] if isinstance(contact, int) else contact
+        return _of_row(self._contacts["contact_id"], "contact", contact)
 
     def _change(self, statement: str, *values: Any) -> None:
         if not self._store.rows(statement + " RETURNING 1", values):
-            raise KeyError(f"no contact {values[-1]!r}; see .contacts")
+            raise InvalidInputError("there is no such contact; see .contacts")
 
     def _on_event(self, name: str, *values: Any) -> None:
         getattr(self, name)(*values)
+
+
+def _check_text(**given: object) -> None:
+    check({k: (v, lambda value: isinstance(value, str), "a text") for k, v in given.items()})
+
+
+def _check_texts(given: Any) -> None:
+    def are_texts(values: Any) -> bool:
+        is_list = isinstance(values, (list, tuple, set, pd.Series, pd.Index))
+        return is_list and all(isinstance(value, str) for value in values)
+
+    check({"contact_ids": (given, are_texts, "a list of texts")})
+
+
+def _of_row(ids: pd.Series[str], name: str, given: object) -> str:
+    """Read an id, or the id in a row."""
+
+    def is_one(value: Any) -> bool:
+        return isinstance(value, str) or is_whole(value, -len(ids), len(ids) - 1)
+
+    check({name: (given, is_one, f"an id, or one of {len(ids):,} rows")})
+    return str(given) if isinstance(given, str) else str(ids.iloc[given])  # type: ignore[call-overload]  # a whole number
+
+
+_SETTINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "contacts": (
+        lambda value: isinstance(value, pd.DataFrame) or is_whole(value, 0),
+        "how many (0 or more), or a DataFrame with contact_id and team",
+    ),
+    "seed": (lambda value: is_whole(value, 0), "a whole number, 0 or more"),
+    "write_per_minute": (
+        lambda value: is_number(value, 1, 1e12),
+        "a limit of at least 1 a minute",
+    ),
+    "read_per_minute": (lambda value: is_number(value, 1, 1e12), "a limit of at least 1 a minute"),
+    "switches": (lambda value: isinstance(value, Switches), "kirim_pandas.sandbox.Switches"),
+    "faults": (lambda value: isinstance(value, Faults), "kirim_pandas.sandbox.Faults"),
+    "port": (lambda value: is_whole(value, 0, 65_535), "0 for a free one, or up to 65535"),
+    "phone_number_id": (
+        lambda value: value is None or isinstance(value, str),
+        "a text of digits, or None",
+    ),
+    "skipped_share": (
+        lambda value: value is None or is_number(value, 0, 1),
+        "a share between 0 and 1, or None",
+    ),
+    "in_progress_wait_seconds": (
+        lambda value: is_number(value, 0, 86_400),
+        "seconds, 0 or more",
+    ),
+}
+"""What each setting of a sandbox may be, and that in words."""

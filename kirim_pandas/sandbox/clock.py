@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from kirim_pandas.sandbox.switches import check, is_number
+
 __all__ = ["Clock"]
 
 
@@ -37,6 +39,6 @@ class Clock:
         seconds
             How far; not negative.
         """
-        if seconds < 0:
-            raise ValueError(f"seconds={seconds!r}: a clock only goes forward")
-        self._moved_ns += round(seconds * 1e9)
+        forward = "0 or more: a clock only goes forward"
+        check({"seconds": (seconds, lambda value: is_number(value, 0, 1e9), forward)})
+        self._moved_ns += round(float(seconds) * 1e9)

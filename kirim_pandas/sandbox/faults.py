@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
+from kirim_pandas.errors import InvalidInputError, ShortTraceback
 from kirim_pandas.sandbox.messages import Refusal, Reply
 
 __all__ = ["EVENTS", "FAULTS", "Chosen", "Fault", "Faults"]
@@ -229,18 +230,25 @@ class Faults:
     clock_skew_seconds: float = 0.0
     seed: int = 0
 
+    @ShortTraceback()
     def __post_init__(self) -> None:
         scripted = [s if isinstance(s, str) else s[0] for s in self.script.values()]
         for name in (*self.rates, *self.values, *scripted):
             if name not in FAULTS:
-                raise ValueError(f"no fault is called {name!r}; there are: {', '.join(FAULTS)}")
+                raise InvalidInputError(
+                    f"no fault is called {name!r}; there are: {', '.join(FAULTS)}"
+                )
         for number in self.events:
             for name, *_ in self.events_before(number):
                 if name not in EVENTS:
-                    raise ValueError(f"no event is called {name!r}; there are: {', '.join(EVENTS)}")
+                    raise InvalidInputError(
+                        f"no event is called {name!r}; there are: {', '.join(EVENTS)}"
+                    )
         total = sum(self.rates.values())
         if min(self.rates.values(), default=0) < 0 or total > 1:
-            raise ValueError(f"rates add up to {total}; expected probabilities, at most 1 in all")
+            raise InvalidInputError(
+                f"rates add up to {total}; expected probabilities, at most 1 in all"
+            )
 
     def choose(self, call_number: int, key: str, try_number: int) -> Chosen | None:
         """Decide what befalls one try.

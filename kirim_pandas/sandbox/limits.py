@@ -7,6 +7,7 @@ from typing import Literal
 
 from kirim_pandas.sandbox.clock import Clock
 from kirim_pandas.sandbox.messages import Refusal
+from kirim_pandas.sandbox.switches import check, is_number
 
 __all__ = ["Bucket", "Kind", "Limits"]
 
@@ -180,5 +181,4 @@ class Limits:
 
 
 def _check(per_minute: int) -> None:
-    if per_minute < 1:
-        raise ValueError(f"found a limit of {per_minute} a minute; expected at least 1")
+    check({"limit": (per_minute, lambda value: is_number(value, 1), "at least 1 a minute")})

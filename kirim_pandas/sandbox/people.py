@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kirim_pandas.errors import ShortTraceback
 from kirim_pandas.sandbox.messages import CROCKFORD, ID_LENGTH
+from kirim_pandas.sandbox.switches import check, is_number, is_whole
 
 __all__ = ["LABELS", "messy", "sample_contacts"]
 
@@ -68,6 +70,7 @@ TODAY = pd.Timestamp("2026-06-30")
 """A fixed day, so that the same seed gives the same frame next year."""
 
 
+@ShortTraceback()
 def sample_contacts(
     count: int, *, seed: int = 0, skipped_share: float | None = None
 ) -> pd.DataFrame:
@@ -90,6 +93,17 @@ def sample_contacts(
         (rupiah, float), last_seen (date), organization (``own`` or ``foreign``), email (text, or
         None for one in five).
     """
+    check(
+        {
+            "count": (count, lambda value: is_whole(value, 0), "how many, 0 or more"),
+            "seed": (seed, lambda value: is_whole(value, 0), "a whole number, 0 or more"),
+            "skipped_share": (
+                skipped_share,
+                lambda value: value is None or is_number(value, 0, 1),
+                "a share between 0 and 1, or None",
+            ),
+        }
+    )
     random = np.random.default_rng(seed)
     source = random.choice(len(SOURCES), size=count, p=SOURCES["share"])
     chance = _shifted(SOURCES["skipped"].to_numpy(), SOURCES["share"].to_numpy(), skipped_share)
@@ -114,6 +128,11 @@ def sample_contacts(
     return frame.assign(email=_emails(random, frame["name"]))
 
 
+def _has_ids(frame: object) -> bool:
+    return isinstance(frame, pd.DataFrame) and "contact_id" in frame
+
+
+@ShortTraceback()
 def messy(
     frame: pd.DataFrame,
     *,
@@ -145,6 +164,19 @@ def messy(
     DataFrame
         ``(1 + duplicates)`` times as many rows in another order, with a fresh index.
     """
+    shares = {
+        "duplicates": duplicates,
+        "blanks": blanks,
+        "malformed": malformed,
+        "white_space": white_space,
+    }
+    check(
+        {
+            "frame": (frame, _has_ids, "a DataFrame with a column contact_id"),
+            "seed": (seed, lambda value: is_whole(value, 0), "a whole number, 0 or more"),
+        }
+        | {k: (v, lambda value: is_number(value, 0, 1), "0 to 1") for k, v in shares.items()}
+    )
     random = np.random.default_rng(seed)
     again = random.choice(len(frame), size=round(len(frame) * duplicates), replace=False)
     order = random.permutation(np.concatenate([np.arange(len(frame)), again]).astype("int64"))
@@ -170,8 +202,6 @@ def _shifted(
     """Move chances up or down together (on the logit scale) to a wanted mean."""
     if wanted is None:
         return chance
-    if not 0 <= wanted <= 1:
-        raise ValueError(f"skipped_share={wanted!r} is not between 0 and 1")
     if wanted in (0, 1):
         return np.full_like(chance, wanted)
     low, high = -50.0, 50.0

@@ -6,8 +6,14 @@ promises under every combination does not depend on a guess.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from math import inf
 from typing import Any, Literal, get_args, get_type_hints
+
+import numpy as np
+
+from kirim_pandas.errors import InvalidInputError, ShortTraceback
 
 __all__ = ["Switches", "check_choices", "choices"]
 
@@ -66,6 +72,7 @@ class Switches:
     account_shown: Literal["always", "sometimes", "never"] = "always"
     phone_number_path: Literal["optional", "required", "refused"] = "optional"
 
+    @ShortTraceback()
     def __post_init__(self) -> None:
         check_choices(self)
 
@@ -80,9 +87,46 @@ def choices(settings: type[Switches]) -> dict[str, tuple[Any, ...]]:
     return allowed
 
 
+def is_number(value: Any, least: float, most: float = inf) -> bool:
+    """Whether it is a number, of Python or NumPy, in a range."""
+    return (
+        isinstance(value, (int, float, np.integer, np.floating))
+        and not isinstance(value, bool)
+        and bool(least <= value <= most)
+    )
+
+
+def is_whole(value: Any, least: float, most: float = inf) -> bool:
+    """Whether it is a whole number in a range."""
+    return isinstance(value, (int, np.integer)) and is_number(value, least, most)
+
+
+def check(given: dict[str, tuple[Any, Callable[[Any], bool], str]]) -> None:
+    """Raise one ``InvalidInputError`` for all values that are not usable.
+
+    Parameters
+    ----------
+    given
+        By name: the value, what tells whether it is usable, and in words what is.
+    """
+    told = [
+        f"{name}: found {_found(value)}, expected {expected}."
+        for name, (value, is_usable, expected) in given.items()
+        if not is_usable(value)
+    ]
+    if told:
+        raise InvalidInputError("\n".join(told))
+
+
+def _found(value: object) -> str:
+    return repr(value) if type(value) in (int, float, bool) else type(value).__name__
+
+
 def check_choices(settings: Switches) -> None:
-    """Raise ``ValueError`` where a field has a value that is not among its choices."""
+    """Raise ``InvalidInputError`` where a field has a value that is not among its choices."""
     for name, values in choices(type(settings)).items():
         found = getattr(settings, name)
-        if found not in values:
-            raise ValueError(f"{name}={found!r} is not one of {', '.join(map(repr, values))}")
+        if not isinstance(found, (str, bool)) or found not in values:
+            raise InvalidInputError(
+                f"{name}={found!r} is not one of {', '.join(map(repr, values))}"
+            )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.sandbox.messages import make_id
 from kirim_pandas.sandbox.people import LABELS
 from kirim_pandas.sandbox.store import OUTCOMES, Label, Store
@@ -90,12 +91,14 @@ def fill(
     """
     missing = {"contact_id", "team"} - set(frame.columns)
     if missing:
-        raise ValueError(f"contacts lacks {sorted(missing)}; found {list(frame.columns)[:10]}")
+        raise InvalidInputError(
+            f"contacts lacks {sorted(missing)}; found {list(frame.columns)[:10]}"
+        )
     told = _told_to_the_service(frame, seed)
     table = told.reindex(columns=CONTACT_COLUMNS).astype(object)
     table = table.where(table.notna(), None)
     if table["contact_id"].isna().any() or table["contact_id"].duplicated().any():
-        raise ValueError("contacts has missing or repeated ids; expected each contact once")
+        raise InvalidInputError("contacts has missing or repeated ids; expected each contact once")
     organizations = {
         name: derive_id("org_", seed, name or "own") for name in table["organization"].unique()
     }

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kirim_pandas import sandbox
+from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.sandbox import Faults, Switches
 from kirim_pandas.sandbox.limits import Bucket
 
@@ -532,9 +533,9 @@ def test_world_can_be_changed(few):
         box.delete_label(label_id)
         assert label(box, [ids["a"]], label_id=label_id).status == 404
         assert label_id not in set(box.labels["id"])
-        with pytest.raises(KeyError):
+        with pytest.raises(InvalidInputError):
             box.outcome(label_id)
-        with pytest.raises(KeyError):
+        with pytest.raises(InvalidInputError):
             box.move_contact(UNKNOWN, "Care")
 
 
@@ -608,12 +609,30 @@ def test_a_taken_port_is_an_error(few):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"write_per_minute": 0}, {"skipped_share": 0.5}, {"contacts": -1}]
+    "settings",
+    [
+        {"write_per_minute": 0},
+        {"read_per_minute": "60"},
+        {"skipped_share": 0.5},
+        {"skipped_share": 2, "contacts": 5},
+        {"contacts": -1},
+        {"contacts": True},
+        {"contacts": pd.NA},
+        {"seed": -1},
+        {"seed": "one"},
+        {"port": 70_000},
+        {"port": None},
+        {"phone_number_id": 5},
+        {"switches": "all"},
+        {"faults": {"cut": 1}},
+        {"in_progress_wait_seconds": -1},
+    ],
 )
 def test_unusable_settings_are_refused(few, settings):
-    """Settings that make no sense raise before anything is served."""
-    with pytest.raises(ValueError, match=r"expected|sample|negative"):
+    """Settings that make no sense raise before anything is served, and say which."""
+    with pytest.raises(InvalidInputError, match=rf"{next(iter(settings))}\b") as told:
         sandbox.start(**{"contacts": few[0], **settings})
+    assert len(told.traceback) == 1  # the caller's line
 
 
 def test_client_is_set_up(box, monkeypatch):

@@ -1,6 +1,7 @@
 """Every public verb and method refuses what it cannot use, before it sends anything."""
 
 from decimal import Decimal
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -186,6 +187,53 @@ def test_every_argument_of_every_verb_is_checked_at_the_door(world, verb, argume
         assert world[0].api_key not in str(told.value), name
         assert "itself failed" not in str(told.value), name
     assert len(world[0].requests()) == before
+
+
+def test_client_and_sandbox_refuse_what_they_cannot_use(world):
+    """Their settings and arguments are checked as those of the verbs are; nothing is sent."""
+    box, client, label, *_ = world
+    ids, before = box.contacts["contact_id"].tolist()[:2], len(box.requests())
+    calls = {
+        **{
+            name: lambda wrong, name=name: kp.Client("kdv_live_" + "x" * 24, **{name: wrong})
+            for name in ("base_url", "phone_number_id", "timeouts", "allow_http", "ca_bundle")
+        },
+        "api_key": kp.Client,
+        "bulk_label ids": lambda wrong: client.bulk_label(wrong, label, "attach"),
+        "bulk_label label": lambda wrong: client.bulk_label(ids, wrong, "attach"),
+        "bulk_label operation": lambda wrong: client.bulk_label(ids, label, wrong),
+        "label": client.label,
+        "create_label": client.create_label,
+        "search": lambda wrong: client.contacts(search=wrong),
+        "phone": lambda wrong: client.contacts(phone=wrong),
+        "at_number": client.at_number,
+        "answer": client.answer,
+        "outcome": box.outcome,
+        "members": box.members,
+        "team_id": box.team_id,
+        "move_contact": lambda wrong: box.move_contact(0, wrong),
+        "delete_contact": box.delete_contact,
+        "delete_label": box.delete_label,
+        "set_members": lambda wrong: box.set_members(label, wrong),
+        "set_write_per_minute": box.set_write_per_minute,
+        "advance_clock": box.advance_clock,
+        "messy": kp.sandbox.messy,
+        "sample_contacts": kp.sandbox.sample_contacts,
+    }
+    for (name, call), (kind, foreign) in product(calls.items(), FOREIGN.items()):
+        if (name, kind) == ("bulk_label ids", "list of lists"):
+            continue  # ids that are no text are told one by one
+        if name == "set_members" and kind in ("Series", "Index", "set", "dict"):
+            continue  # these are lists of texts
+        with pytest.raises(kp.KirimError) as told:
+            call(foreign)
+        assert SECRET not in str(told.value), (name, kind)
+    for key in ("kdv_live_" + "x" * 24, "kc_live_" + "x" * 24):
+        for name in ("bulk_label ids", "bulk_label label", "bulk_label operation", "outcome"):
+            with pytest.raises(kp.KirimError) as told:
+                calls[name](key)
+            assert "xxx" not in str(told.value), name
+    assert len(box.requests()) == before
 
 
 def test_almost_plain_arguments_of_look_ups_are_taken(world):
