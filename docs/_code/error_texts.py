@@ -29,7 +29,10 @@ SHOWN_ONLY = {
 """Parts whose words are no errors: what is shown of a run, and the sandbox."""
 
 
-RAISED_ONLY = {"frames.reports", "sandbox.box"}
+RAISED_ONLY = {
+    "frames.reports",
+    *(f"sandbox.{part}" for part in ("box", "faults", "switches", "tables")),
+}
 """Parts whose words are mostly those of a page, or of a rehearsal: only what is raised counts."""
 
 

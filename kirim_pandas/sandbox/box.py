@@ -155,11 +155,11 @@ class Sandbox:
     @ShortTraceback()
     def members(self, label_id: str) -> set[str]:
         """Tell which contacts carry a label, as a set of contact ids."""
-        self._label(label_id)
+        _check_text(label_id=label_id)
         rows = self._store.rows(
             "SELECT contact_id FROM attached JOIN contact ON contact = contact.number"
             " JOIN label ON label = label.number WHERE label_id = ?",
-            (label_id,),
+            (str(label_id),),
         )
         return {contact_id for (contact_id,) in rows}
 
@@ -193,7 +193,7 @@ class Sandbox:
     @ShortTraceback()
     def move_contact(self, contact: str | int, team: str) -> None:
         """Give a contact (id, or row in `contacts`) to another team, and to its number."""
-        self.team_id(team)
+        _check_text(team=team)
         self._change(
             "UPDATE contact SET team = ?, account = (SELECT number FROM account WHERE team = ?),"
             " updated_at = strftime('%Y-%m-%dT%H:%M:%fZ') WHERE contact_id = ?",
