@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from kirim_pandas.verbs.door import ShortTraceback
 
@@ -12,7 +12,6 @@ from kirim_pandas.verbs.door import ShortTraceback
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
     from pathlib import Path
-    from typing import Unpack
 
     import pandas as pd
 
@@ -21,27 +20,26 @@ if TYPE_CHECKING:
         Hint,
         JournalChoice,
         LabelJob,
-        LabelOptions,
         Leavers,
         Pandas,
         Plan,
         ProgressChoice,
         Resolve,
-        ResumeOptions,
-        SegmentOptions,
         SegmentsPlan,
-        SyncOptions,
     )
 
 __all__ = ["KirimAccessor", "with_signature_of"]
 
-Verb = TypeVar("Verb", bound=Callable[..., Any])
+Taken = ParamSpec("Taken")
+Given = TypeVar("Given")
 
 
-def with_signature_of(documented: Callable[..., Any], *, but: str = "") -> Callable[[Verb], Verb]:
-    """Let help and completion show the arguments of another verb, which are passed on."""
+def with_signature_of(
+    documented: Callable[Concatenate[Any, Taken], Any], *, but: str = ""
+) -> Callable[[Callable[..., Given]], Callable[Concatenate[Any, Taken], Given]]:
+    """Let help, completion and type checkers know the arguments of another verb as this one's."""
 
-    def shown(verb: Verb) -> Verb:
+    def shown(verb: Callable[..., Given]) -> Callable[Concatenate[Any, Taken], Given]:
         told = inspect.signature(documented)
         kept = [argument for name, argument in told.parameters.items() if name != but]
         returned = inspect.signature(verb).return_annotation
@@ -158,25 +156,11 @@ class KirimAccessor:
         ['contact_id', 'status', 'reason', 'evidence', 'batch']
         """
         from kirim_pandas.verbs import labeling, order
+        from kirim_pandas.verbs.arguments import LabelArguments
 
         with ShortTraceback():
-            ordered = order.prepare(
-                self._obj,
-                label_id,
-                op,
-                id_column=id_column,
-                phone=phone,
-                email=email,
-                team_id=team_id,
-                hint=hint,
-                reads=reads,
-                resolve=resolve,
-                max_requests=max_requests,
-                client=client,
-                journal=journal,
-                progress=progress,
-            )
-            return labeling.bulk_label(ordered, progress=progress)
+            asked = LabelArguments.of(locals())
+            return labeling.bulk_label(order.prepare(self._obj, asked), progress=asked.progress)
 
     def label_segments(
         self,
@@ -260,27 +244,12 @@ class KirimAccessor:
         >>> result["label_id"].value_counts().tolist()
         [40, 20]
         """
-        from kirim_pandas.verbs.segments.labeling import Asked, prepare
+        from kirim_pandas.verbs.arguments import SegmentsArguments
+        from kirim_pandas.verbs.segments.labeling import prepare
 
         with ShortTraceback():
-            asked = Asked(
-                by,
-                labels,
-                op,
-                exclusive,
-                create,
-                id_column,
-                phone,
-                email,
-                team_id,
-                hint,
-                reads,
-                resolve,
-                max_requests,
-                client,
-                journal,
-            )
-            return prepare(self._obj, asked, progress).carry_out(progress)
+            asked = SegmentsArguments.of(locals())
+            return prepare(self._obj, asked).carry_out(asked.progress)
 
     def sync_label(
         self,
@@ -358,35 +327,15 @@ class KirimAccessor:
         >>> december["change"].value_counts().tolist()
         [19, 10, 0]
         """
-        from kirim_pandas.verbs.segments.syncing import Asked, prepare
+        from kirim_pandas.verbs.arguments import SyncArguments
+        from kirim_pandas.verbs.segments.syncing import prepare
 
         with ShortTraceback():
-            asked = Asked(
-                label,
-                members,
-                since,
-                leavers,
-                id_column,
-                phone,
-                email,
-                team_id,
-                hint,
-                reads,
-                resolve,
-                max_requests,
-                client,
-                journal,
-            )
-            return prepare(self._obj, asked, progress).carry_out(progress)
+            asked = SyncArguments.of(locals())
+            return prepare(self._obj, asked).carry_out(asked.progress)
 
     @with_signature_of(label_segments, but="progress")
-    def label_segments_job(
-        self,
-        by: Any,
-        labels: Mapping[Any, str] | str | None = None,
-        op: str = "attach",
-        **options: Unpack[SegmentOptions],
-    ) -> LabelJob:
+    def label_segments_job(self, *arguments: Any, **options: Any) -> LabelJob:
         """Do what :meth:`label_segments` does in the background: the cell returns at once.
 
         Parameters
@@ -419,14 +368,16 @@ class KirimAccessor:
         >>> result["label_id"].value_counts().tolist()
         [30, 30]
         """
+        from kirim_pandas.verbs.arguments import SegmentsArguments
         from kirim_pandas.verbs.segments.jobs import series_job
-        from kirim_pandas.verbs.segments.labeling import Asked, prepare
+        from kirim_pandas.verbs.segments.labeling import prepare
 
         with ShortTraceback():
-            return series_job(prepare(self._obj, Asked(by, labels, op, **options), True).begun())
+            asked = SegmentsArguments(*arguments, **options)
+            return series_job(prepare(self._obj, asked).begun())
 
     @with_signature_of(sync_label, but="progress")
-    def sync_label_job(self, label: str, members: Any, **options: Unpack[SyncOptions]) -> LabelJob:
+    def sync_label_job(self, *arguments: Any, **options: Any) -> LabelJob:
         """Do what :meth:`sync_label` does in the background: the cell returns at once.
 
         Parameters
@@ -455,14 +406,16 @@ class KirimAccessor:
         >>> result["change"].value_counts().tolist()
         [20, 0, 0]
         """
+        from kirim_pandas.verbs.arguments import SyncArguments
         from kirim_pandas.verbs.segments.jobs import series_job
-        from kirim_pandas.verbs.segments.syncing import Asked, prepare
+        from kirim_pandas.verbs.segments.syncing import prepare
 
         with ShortTraceback():
-            return series_job(prepare(self._obj, Asked(label, members, **options), True).begun())
+            asked = SyncArguments(*arguments, **options)
+            return series_job(prepare(self._obj, asked).begun())
 
     @with_signature_of(bulk_label, but="progress")
-    def bulk_label_job(self, label_id: str, op: str, **options: Unpack[LabelOptions]) -> LabelJob:
+    def bulk_label_job(self, *arguments: Any, **options: Any) -> LabelJob:
         """Do what :meth:`bulk_label` does in the background: the cell returns at once.
 
         Everything is checked first, here.  In a notebook the job shows itself: a bar, the counts
@@ -509,19 +462,14 @@ class KirimAccessor:
         (True, 'finished', 60)
         """
         from kirim_pandas.verbs import background, order
+        from kirim_pandas.verbs.arguments import LabelArguments
 
         with ShortTraceback():
-            return background.bulk_label_job(order.prepare(self._obj, label_id, op, **options))
+            asked = LabelArguments(*arguments, **options)
+            return background.bulk_label_job(order.prepare(self._obj, asked))
 
     @with_signature_of(bulk_label)
-    def plan(
-        self,
-        label_id: str,
-        op: str,
-        *,
-        progress: ProgressChoice = True,  # noqa: ARG002 - the same arguments as bulk_label
-        **options: Unpack[LabelOptions],
-    ) -> Plan:
+    def plan(self, *arguments: Any, **options: Any) -> Plan:
         """Tell what :meth:`bulk_label` would do and cost; labels nobody.
 
         Nothing is sent but the reads that a label's name and look-ups by phone or e-mail need;
@@ -556,20 +504,14 @@ class KirimAccessor:
         (2500, 3)
         """
         from kirim_pandas.verbs import labeling, order
+        from kirim_pandas.verbs.arguments import LabelArguments
 
         with ShortTraceback():
-            return labeling.plan(order.prepare(self._obj, label_id, op, **options))
+            asked = LabelArguments(*arguments, **options)
+            return labeling.plan(order.prepare(self._obj, asked))
 
     @with_signature_of(label_segments)
-    def plan_segments(
-        self,
-        by: Any,
-        labels: Mapping[Any, str] | str | None = None,
-        op: str = "attach",
-        *,
-        progress: ProgressChoice = True,
-        **options: Unpack[SegmentOptions],
-    ) -> SegmentsPlan:
+    def plan_segments(self, *arguments: Any, **options: Any) -> SegmentsPlan:
         """Tell what :meth:`label_segments` would do and cost; labels nobody, and makes no label.
 
         Parameters
@@ -603,21 +545,15 @@ class KirimAccessor:
         >>> plan.labels["operation"].tolist(), plan.labels["contacts"].tolist(), plan.batches
         (['attach', 'attach', 'detach', 'detach'], [20, 40, 40, 20], 4)
         """
-        from kirim_pandas.verbs.segments.labeling import Asked, prepare
+        from kirim_pandas.verbs.arguments import SegmentsArguments
+        from kirim_pandas.verbs.segments.labeling import prepare
         from kirim_pandas.verbs.segments.planning import planned
 
         with ShortTraceback():
-            return planned(prepare(self._obj, Asked(by, labels, op, **options), progress))
+            return planned(prepare(self._obj, SegmentsArguments(*arguments, **options)))
 
     @with_signature_of(sync_label)
-    def plan_sync(
-        self,
-        label: str,
-        members: Any,
-        *,
-        progress: ProgressChoice = True,
-        **options: Unpack[SyncOptions],
-    ) -> SegmentsPlan:
+    def plan_sync(self, *arguments: Any, **options: Any) -> SegmentsPlan:
         """Tell what :meth:`sync_label` would do and cost; labels nobody.
 
         Parameters
@@ -649,11 +585,12 @@ class KirimAccessor:
         >>> plan.labels["contacts"].tolist()
         [20, 40]
         """
+        from kirim_pandas.verbs.arguments import SyncArguments
         from kirim_pandas.verbs.segments.planning import planned
-        from kirim_pandas.verbs.segments.syncing import Asked, prepare
+        from kirim_pandas.verbs.segments.syncing import prepare
 
         with ShortTraceback():
-            return planned(prepare(self._obj, Asked(label, members, **options), progress))
+            return planned(prepare(self._obj, SyncArguments(*arguments, **options)))
 
     @ShortTraceback()
     def match_contacts(
@@ -795,7 +732,7 @@ class KirimAccessor:
             return resumed(asked, progress)
 
     @with_signature_of(resume, but="progress")
-    def resume_job(self, run_id: str, **options: Unpack[ResumeOptions]) -> LabelJob:
+    def resume_job(self, *arguments: Any, **options: Any) -> LabelJob:
         """Do what :meth:`resume` does in the background: the cell returns at once.
 
         Parameters
@@ -830,4 +767,4 @@ class KirimAccessor:
         from kirim_pandas.verbs.segments.jobs import resumed_job
 
         with ShortTraceback():
-            return resumed_job(Resumption(self._obj, run_id, **options))
+            return resumed_job(Resumption(self._obj, *arguments, **options))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any
 
 from kirim_pandas.accessor import KirimAccessor, with_signature_of
 from kirim_pandas.verbs.door import ShortTraceback
@@ -15,14 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from kirim_pandas.frames.reports import Report
-    from kirim_pandas.verbs.arguments import (
-        Client,
-        LabelOptions,
-        Plan,
-        ProgressChoice,
-        Resolve,
-        SegmentOptions,
-    )
+    from kirim_pandas.verbs.arguments import Client, Plan, ProgressChoice, Resolve
 
 __all__ = ["KirimDaskAccessor", "KirimDaskFrameAccessor"]
 
@@ -41,14 +34,7 @@ class KirimDaskAccessor:
         return self._obj.to_frame(name=self._obj.name or "contact_id")
 
     @with_signature_of(KirimAccessor.bulk_label)
-    def bulk_label(
-        self,
-        label_id: str,
-        op: str,
-        *,
-        progress: ProgressChoice = True,
-        **options: Unpack[LabelOptions],
-    ) -> dd.DataFrame:
+    def bulk_label(self, *arguments: Any, **options: Any) -> dd.DataFrame:
         """Attach a label to the contacts of these rows, or detach it, and tell what became of each.
 
         The workers read the ids, judge them and keep each once; this process sends them, as
@@ -90,22 +76,13 @@ class KirimDaskAccessor:
         np.True_
         """
         from kirim_pandas.dask import verbs
+        from kirim_pandas.verbs.arguments import LabelArguments
 
         with ShortTraceback():
-            return verbs.bulk_label(
-                self._frame, label_id, op, progress=progress, options=dict(options)
-            )
+            return verbs.bulk_label(self._frame, LabelArguments(*arguments, **options))
 
     @with_signature_of(KirimAccessor.label_segments)
-    def label_segments(
-        self,
-        by: Any,
-        labels: Any = None,
-        op: str = "attach",
-        *,
-        progress: ProgressChoice = True,
-        **options: Unpack[SegmentOptions],
-    ) -> dd.DataFrame:
+    def label_segments(self, *arguments: Any, **options: Any) -> dd.DataFrame:
         """Give each segment of these rows its label, in one call.
 
         Parameters
@@ -140,13 +117,13 @@ class KirimDaskAccessor:
         2
         """
         from kirim_pandas.dask import verbs
-        from kirim_pandas.verbs.segments.labeling import Asked
+        from kirim_pandas.verbs.arguments import SegmentsArguments
 
         with ShortTraceback():
-            return verbs.label_segments(self._frame, Asked(by, labels, op, **options), progress)
+            return verbs.label_segments(self._frame, SegmentsArguments(*arguments, **options))
 
     @with_signature_of(KirimAccessor.plan)
-    def plan(self, label_id: str, op: str, **options: Any) -> Plan:
+    def plan(self, *arguments: Any, **options: Any) -> Plan:
         """Tell what :meth:`bulk_label` would do and cost; labels nobody.
 
         Parameters
@@ -174,9 +151,10 @@ class KirimDaskAccessor:
         (2500, 3)
         """
         from kirim_pandas.dask import verbs
+        from kirim_pandas.verbs.arguments import LabelArguments
 
         with ShortTraceback():
-            return verbs.plan(self._frame, label_id, op, options)
+            return verbs.plan(self._frame, LabelArguments(*arguments, **options))
 
     @with_signature_of(KirimAccessor.match_contacts)
     def match_contacts(

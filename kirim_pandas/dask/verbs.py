@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,14 +37,19 @@ from kirim_pandas.verbs.lookups import matching
 from kirim_pandas.verbs.reporting import known_facts
 from kirim_pandas.verbs.resuming import Resumption
 from kirim_pandas.verbs.segments import labeling as segments
-from kirim_pandas.verbs.segments.labeling import Asked, asked_problems
+from kirim_pandas.verbs.segments.labeling import asked_problems
 from kirim_pandas.verbs.segments.prepared import nothing_known
 from kirim_pandas.verbs.segments.whole import check_whole, resumed
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
 
-    from kirim_pandas.verbs.arguments import Hint, ProgressChoice
+    from kirim_pandas.verbs.arguments import (
+        Hint,
+        LabelArguments,
+        ProgressChoice,
+        SegmentsArguments,
+    )
 
 __all__ = [
     "bulk_label",
@@ -57,19 +62,17 @@ __all__ = [
 ]
 
 
-def bulk_label(
-    ddf: dd.DataFrame, label_id: str, op: str, *, progress: ProgressChoice, options: dict[str, Any]
-) -> dd.DataFrame:
+def bulk_label(ddf: dd.DataFrame, asked: LabelArguments) -> dd.DataFrame:
     """Label the contacts of a Dask DataFrame; documented at ``ddf.kirim.bulk_label``."""
-    contacts, ordered = _prepared(ddf, label_id, op, options | {"progress": progress})
+    contacts, ordered = _prepared(ddf, asked)
     return contacts.carried_out(
-        lambda: labeling.bulk_label(ordered, progress=progress), _nobody(), own=contacts.own
+        lambda: labeling.bulk_label(ordered, progress=asked.progress), _nobody(), own=contacts.own
     )
 
 
-def plan(ddf: dd.DataFrame, label_id: str, op: str, options: dict[str, Any]) -> Plan:
+def plan(ddf: dd.DataFrame, asked: LabelArguments) -> Plan:
     """Reckon what a run would cost; documented at ``ddf.kirim.plan``."""
-    contacts, ordered = _prepared(ddf, label_id, op, options)
+    contacts, ordered = _prepared(ddf, asked)
     assert ordered.ids is not None  # an order made from a frame
     seen, found = contacts.seen, labeling.plan(ordered)
     told = ordered.ids.unusable  # of contacts, and where they were looked up of what for
@@ -90,23 +93,24 @@ def plan(ddf: dd.DataFrame, label_id: str, op: str, options: dict[str, Any]) -> 
     )
 
 
-def label_segments(ddf: dd.DataFrame, asked: Asked, progress: ProgressChoice) -> dd.DataFrame:
+def label_segments(ddf: dd.DataFrame, asked: SegmentsArguments) -> dd.DataFrame:
     """Give each segment its label; documented at ``ddf.kirim.label_segments``."""
     ddf, by = _with_segment(ddf, asked.by)
-    hint, columns = plain(asked.hint), _columns(vars(asked))
-    problems = asked_problems(replace(asked, by=by), plain(progress))
+    problems = asked_problems(replace(asked, by=by))
     try:
-        order.Rows(ddf._meta, *columns, hint=hint)
+        order.Rows(ddf._meta, *asked.columns, hint=asked.hint)
         find_place(ddf._meta, by, argument="by")
     except InvalidInputError as error:
         problems.append(str(error))
     refuse(problems)
-    beside = _beside(hint, plain(asked.resolve))
+    beside = _beside(asked.hint, asked.resolve)
     beside = None if beside is None else tuple(dict.fromkeys([*beside, by]))
-    contacts = read(ddf, replace(_sought(*columns, beside), segment=by))
+    contacts = read(ddf, replace(_sought(*asked.columns, beside), segment=by))
     asked = replace(asked, by=by, **contacts.named)
-    known = segments.prepare(contacts.once.frame, asked, progress)
-    return contacts.carried_out(lambda: known.carry_out(progress), _nobody(), own=contacts.own)
+    known = segments.prepare(contacts.once.frame, asked)
+    return contacts.carried_out(
+        lambda: known.carry_out(asked.progress), _nobody(), own=contacts.own
+    )
 
 
 def match_contacts(
@@ -162,23 +166,11 @@ def report(
     return reports.written(facts, counts, bars(table, counted=counted), groups)
 
 
-def _prepared(
-    ddf: dd.DataFrame, label_id: str, op: str, options: dict[str, Any]
-) -> tuple[Read, order.Order]:
+def _prepared(ddf: dd.DataFrame, asked: LabelArguments) -> tuple[Read, order.Order]:
     """Check all arguments, let the workers read, and make the order of what they have read."""
-    order.prepare(ddf._meta, label_id, op, **options)  # of no rows: tells all that is wrong
-    hint, resolve = plain(options.get("hint", "auto")), plain(options.get("resolve", "rows"))
-    contacts = read(ddf, _sought(*_columns(options), _beside(hint, resolve)))
-    return contacts, order.prepare(contacts.once.frame, label_id, op, **options | contacts.named)
-
-
-def _columns(options: Mapping[str, Any]) -> tuple[Hashable, Hashable, Hashable]:
-    """Take the names of the columns that say which contact a row means."""
-    return (
-        plain(options.get("id_column")),
-        plain(options.get("phone")),
-        plain(options.get("email")),
-    )
+    order.prepare(ddf._meta, asked)  # of no rows: tells all that is wrong
+    contacts = read(ddf, _sought(*asked.columns, _beside(asked.hint, asked.resolve)))
+    return contacts, order.prepare(contacts.once.frame, replace(asked, **contacts.named))
 
 
 def _with_segment(ddf: dd.DataFrame, by: Any) -> tuple[dd.DataFrame, Hashable]:

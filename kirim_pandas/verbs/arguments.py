@@ -1,12 +1,15 @@
-"""The types of what the verbs take and give."""
+"""What the verbs take and give: their arguments, each declared once, and the types of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import pandas as pd
+
+from kirim_pandas.verbs.door import plain
 
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
@@ -24,8 +27,10 @@ __all__ = [
     "Client",
     "Hint",
     "JournalChoice",
+    "LabelArguments",
     "LabelJob",
     "LabelOptions",
+    "Labels",
     "Leavers",
     "Pandas",
     "Panel",
@@ -33,66 +38,76 @@ __all__ = [
     "ProgressChoice",
     "Report",
     "Resolve",
-    "ResumeOptions",
-    "SegmentOptions",
+    "SegmentsArguments",
     "SegmentsPlan",
     "Split",
-    "SyncOptions",
+    "SyncArguments",
 ]
 
 Pandas: TypeAlias = "pd.DataFrame | pd.Series[Any] | pd.Index[Any]"
+Labels: TypeAlias = Mapping[Any, str] | str | None
 Hint: TypeAlias = Hashable | list[Hashable] | None
 Leavers: TypeAlias = Literal["detach"] | None
 ProgressChoice: TypeAlias = "bool | Callable[[Progress], object]"
 JournalChoice: TypeAlias = str | Path | Literal[False] | None
 
 
-class LabelOptions(TypedDict, total=False):
-    """What ``bulk_label``, ``bulk_label_job`` and ``plan`` take beside label and operation."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LabelOptions:
+    """What every verb that labels takes, beside whom to give what; made plain, but for data."""
 
-    id_column: Hashable | None
-    phone: Hashable | None
-    email: Hashable | None
-    team_id: str | None
-    hint: Hint
-    reads: bool
-    resolve: Resolve
-    max_requests: int | None
-    client: Client | None
-    journal: JournalChoice
+    id_column: Hashable | None = None
+    phone: Hashable | None = None
+    email: Hashable | None = None
+    team_id: str | None = None
+    hint: Hint = "auto"
+    reads: bool = True
+    resolve: Resolve = "rows"
+    max_requests: int | None = None
+    client: Client | None = None
+    progress: ProgressChoice = True
+    journal: JournalChoice = None
 
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            if one.name not in ("by", "members"):  # these are data
+                object.__setattr__(self, one.name, plain(getattr(self, one.name)))
 
-class ResumeOptions(TypedDict, total=False):
-    """What ``df.kirim.resume_job`` takes beside the run."""
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Self:
+        """Take them from the ``locals()`` of the documented verb, where they stand once more."""
+        return cls(**{one.name: given[one.name] for one in fields(cls)})
 
-    id_column: Hashable | None
-    phone: Hashable | None
-    email: Hashable | None
-    resolve: Resolve | None
-    max_requests: int | None
-    client: Client | None
-    journal: str | Path | None
-
-
-class SegmentOptions(LabelOptions, total=False):
-    """What ``label_segments`` takes beside segments, labels and operation."""
-
-    exclusive: bool
-    create: bool
+    @property
+    def columns(self) -> tuple[Hashable | None, Hashable | None, Hashable | None]:
+        """What says which contact a row means: ids, phone numbers, e-mail addresses."""
+        return self.id_column, self.phone, self.email
 
 
-class SyncOptions(TypedDict, total=False):
-    """What ``sync_label`` takes beside label and members."""
+@dataclass(frozen=True, eq=False)
+class LabelArguments(LabelOptions):
+    """The arguments of ``df.kirim.bulk_label``, which has the words for them."""
 
-    since: str | None
-    leavers: Leavers
-    id_column: Hashable | None
-    phone: Hashable | None
-    email: Hashable | None
-    team_id: str | None
-    hint: Hint
-    reads: bool
-    resolve: Resolve
-    max_requests: int | None
-    client: Client | None
-    journal: str | Path | None
+    label_id: str
+    op: str
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentsArguments(LabelOptions):
+    """The arguments of ``df.kirim.label_segments``."""
+
+    by: Any
+    labels: Labels = None
+    op: str = "attach"
+    exclusive: bool = field(default=False, kw_only=True)
+    create: bool = field(default=False, kw_only=True)
+
+
+@dataclass(frozen=True, eq=False)
+class SyncArguments(LabelOptions):
+    """The arguments of ``df.kirim.sync_label``."""
+
+    label: str
+    members: Any
+    since: str | None = field(default=None, kw_only=True)
+    leavers: Leavers = field(default=None, kw_only=True)

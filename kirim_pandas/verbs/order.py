@@ -16,7 +16,7 @@ from kirim_pandas.frames.ids import ContactIds, collect_ids, collect_matched
 from kirim_pandas.frames.pairing import keep
 from kirim_pandas.guesses.columns import Column
 from kirim_pandas.journal.files import located
-from kirim_pandas.run.spec import Job, Resolve
+from kirim_pandas.run.spec import Job
 from kirim_pandas.verbs.door import (
     client_problems,
     flag_problems,
@@ -31,7 +31,13 @@ from kirim_pandas.verbs.lookups.label_names import name_problems, resolved
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
     from kirim_pandas.run.calls import PastCall
-    from kirim_pandas.verbs.arguments import Hint, JournalChoice, Pandas, ProgressChoice
+    from kirim_pandas.verbs.arguments import (
+        Hint,
+        JournalChoice,
+        LabelArguments,
+        LabelOptions,
+        Pandas,
+    )
     from kirim_pandas.verbs.lookups.matching import Found, Question
 
 __all__ = [
@@ -43,6 +49,7 @@ __all__ = [
     "option_problems",
     "prepare",
     "ready",
+    "usual_problems",
 ]
 
 RESOLVE = ("rows", "batches")
@@ -117,72 +124,42 @@ class Order:
         return f'df.kirim.resume("{self.run_id}"{self.ids.how})'
 
 
-def prepare(
-    obj: Pandas,
-    label_id: str,
-    op: str,
-    *,
-    id_column: Hashable | None = None,
-    phone: Hashable | None = None,
-    email: Hashable | None = None,
-    team_id: str | None = None,
-    hint: Hint = "auto",
-    reads: bool = True,
-    resolve: Resolve = "rows",
-    max_requests: int | None = None,
-    client: Client | None = None,
-    journal: JournalChoice = None,
-    progress: ProgressChoice = True,
-) -> Order:
+def prepare(obj: Pandas, asked: LabelArguments) -> Order:
     """Check all arguments and the frame; labels nobody, and reads only for names and look-ups.
-
-    Parameters
-    ----------
-    obj
-        The contacts.
-    label_id, op, id_column, phone, email, team_id, hint, reads, resolve, max_requests, client, \
-    journal, progress
-        As for ``df.kirim.bulk_label``.
 
     Raises
     ------
     InvalidInputError
         All that is wrong, a line each.
     """
-    label_id, op, team_id = plain(label_id), plain(op), plain(team_id)
-    journal, resolve = plain(journal), plain(resolve)
     problems = [
-        *name_problems(label_id, team_id),
-        *operation_problems(op),
-        *option_problems(resolve, max_requests),
-        *flag_problems(reads=reads),
-        *client_problems(client),
-        *journal_problems(journal),
-        *progress_problems(plain(progress)),
+        *name_problems(asked.label_id, asked.team_id),
+        *operation_problems(asked.op),
+        *usual_problems(asked),
     ]
-    hint = plain(hint)
     try:
-        rows = Rows(obj, plain(id_column), plain(phone), plain(email), hint=hint)
+        rows = Rows(obj, *asked.columns, hint=asked.hint)
     except InvalidInputError as error:
         problems.append(str(error))
     refuse(problems)
-    label_name = None
+    client, journal = asked.client, asked.journal
+    label_id, label_name = asked.label_id, None
     if rows.has_contacts:  # else nobody is labeled, and no key is needed
-        label_id, label_name = resolved(label_id, team_id, client, rows.known_ids)
-    ids = rows.ids(client, progress=progress is True)
+        label_id, label_name = resolved(label_id, asked.team_id, client, rows.known_ids)
+    ids = rows.ids(client, progress=asked.progress is True)
     return Order(
         run_id=new_run_id(),
         label_id=label_id,
-        operation=op,
+        operation=asked.op,
         contact_ids=ids.ids,
         job=Job(
             ids.contacts,
             groups=ids.groups,
-            columns=columns_of(obj, ids, hint) if resolve == "rows" else (),
-            resolve=resolve,
-            max_requests=plain(max_requests),
+            columns=columns_of(obj, ids, asked.hint) if asked.resolve == "rows" else (),
+            resolve=asked.resolve,
+            max_requests=asked.max_requests,
         ),
-        reads=plain(reads),
+        reads=asked.reads,
         ids=ids,
         source=obj,
         client=client,
@@ -290,6 +267,17 @@ def ready(order: Order, *, sends: bool = True) -> Order:
     if client is None and sends and order.contact_ids:
         client = session.current_client()
     return replace(order, client=client, source=order.ids and keep(order.source, order.ids))
+
+
+def usual_problems(asked: LabelOptions, *, kept: bool = False, **flags: object) -> list[str]:
+    """Tell what is wrong with the options that all verbs have; `kept`: a journal is needed."""
+    return [
+        *option_problems(asked.resolve, asked.max_requests),
+        *flag_problems(**flags, reads=asked.reads),
+        *client_problems(asked.client),
+        *journal_problems(asked.journal, needed=kept),
+        *progress_problems(asked.progress),
+    ]
 
 
 def option_problems(resolve: object, max_requests: object) -> list[str]:

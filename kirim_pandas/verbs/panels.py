@@ -21,6 +21,7 @@ from kirim_pandas.notebook.panel import Choices, Panel
 from kirim_pandas.notebook.panel_segments import SegmentChoices
 from kirim_pandas.notebook.panel_view import PanelWidgets
 from kirim_pandas.verbs import background, labeling, reporting
+from kirim_pandas.verbs.arguments import LabelArguments, SegmentsArguments
 from kirim_pandas.verbs.door import client_problems, journal_problems, plain, refuse
 from kirim_pandas.verbs.order import Order, prepare
 from kirim_pandas.verbs.segments import jobs
@@ -101,8 +102,7 @@ class _OneLabel(_Tasks):
     def _order(self, chosen: Choices) -> Order:
         if chosen.label is None:
             raise InvalidInputError("Choose a label first.")
-        order = prepare(
-            self._frame,
+        asked = LabelArguments(
             chosen.label.id,
             chosen.operation,
             id_column=chosen.id_column,
@@ -111,7 +111,7 @@ class _OneLabel(_Tasks):
             client=self._service.client(),
             journal=self._journal,
         )
-        return replace(order, label_name=chosen.label.name)
+        return replace(prepare(self._frame, asked), label_name=chosen.label.name)
 
 
 class _Segments(_Tasks):
@@ -128,16 +128,17 @@ class _Segments(_Tasks):
 
     def _prepared(self, chosen: SegmentChoices) -> Prepared:
         labels = {value: label.id for value, label in chosen.labels}
-        asked = segments.Asked(
+        asked = SegmentsArguments(
             chosen.column,
             labels,
             exclusive=chosen.exclusive,
             id_column=chosen.id_column,
             phone=chosen.phone,
             client=self._service.client(),
+            progress=False,
             journal=self._journal,
         )
-        prepared = segments.prepare(self._frame, asked, progress=False)
+        prepared = segments.prepare(self._frame, asked)
         names = {label.id: label.name for _, label in chosen.labels}
         orders = [replace(one, label_name=names[one.label_id]) for one in prepared.orders]
         return replace(prepared, orders=orders)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -19,63 +19,22 @@ from kirim_pandas.frames.columns import listed
 from kirim_pandas.frames.ids import ContactIds
 from kirim_pandas.frames.pairing import keep
 from kirim_pandas.frames.shapes import hidden
-from kirim_pandas.verbs.door import (
-    client_problems,
-    flag_problems,
-    journal_problems,
-    plain,
-    progress_problems,
-    refuse,
-    shown,
-    used_client,
-)
+from kirim_pandas.verbs.door import refuse, shown, used_client
 from kirim_pandas.verbs.earlier_runs import labels_known
 from kirim_pandas.verbs.lookups.label_names import absent, folded, name_problems, resolved
-from kirim_pandas.verbs.order import Order, Rows, columns_of, option_problems
+from kirim_pandas.verbs.order import Order, Rows, columns_of, usual_problems
 from kirim_pandas.verbs.segments.layouts import layout_of
-from kirim_pandas.verbs.segments.mapping import Labels, Segments, segments_of
-from kirim_pandas.verbs.segments.prepared import (
-    Prepared,
-    frame_of_rows,
-    order_of,
-)
+from kirim_pandas.verbs.segments.mapping import Segments, segments_of
+from kirim_pandas.verbs.segments.prepared import Prepared, frame_of_rows, order_of
 
 if TYPE_CHECKING:
     from kirim_pandas.journal.records import Layout
-    from kirim_pandas.verbs.arguments import (
-        Client,
-        Hint,
-        JournalChoice,
-        Pandas,
-        ProgressChoice,
-        Resolve,
-    )
+    from kirim_pandas.verbs.arguments import Client, Pandas, Resolve, SegmentsArguments
 
-__all__ = ["Asked", "Wanted", "asked_problems", "prepare"]
+__all__ = ["Wanted", "asked_problems", "prepare"]
 
 MOST_CHARACTERS = 50
 """Of the name of a label. [kirim-api: POST /labels]"""
-
-
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """The arguments of ``df.kirim.label_segments``."""
-
-    by: Any
-    labels: Labels = None
-    op: str = "attach"
-    exclusive: bool = False
-    create: bool = False
-    id_column: Hashable | None = None
-    phone: Hashable | None = None
-    email: Hashable | None = None
-    team_id: str | None = None
-    hint: Hint = "auto"
-    reads: bool = True
-    resolve: Resolve = "rows"
-    max_requests: int | None = None
-    client: Client | None = None
-    journal: JournalChoice = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,20 +77,17 @@ class Wanted:
         return max(1, len(self.label_ids))
 
 
-def prepare(obj: Pandas, asked: Asked, progress: ProgressChoice) -> Prepared:
+def prepare(obj: Pandas, asked: SegmentsArguments) -> Prepared:
     """Check all that is asked; labels nobody, and reads only for names and look-ups."""
-    names = ("op", "exclusive", "create", "team_id", "resolve")
-    asked = replace(asked, **{name: plain(getattr(asked, name)) for name in names})
-    progress = plain(progress)
-    contacts, found = _checked(obj, asked, progress)
+    contacts, found = _checked(obj, asked)
     if not contacts.has_contacts or not found.labels:
-        ids = contacts.ids(asked.client, progress=progress is True)
+        ids = contacts.ids(asked.client, progress=asked.progress is True)
         nobody = Wanted(ids, np.full(ids.rows, -1), [], asked.op)
         return Prepared([], nobody.arrange, ids.rows, asked.journal, ids=ids)
     client = used_client(asked.client)
     new = _new(found.labels, asked, client) if asked.create else {}
     named = _named(found.labels, new, contacts, asked, client)
-    ids = contacts.ids(client, progress=progress is True)
+    ids = contacts.ids(client, progress=asked.progress is True)
     rows = _wanted(ids, found, named, asked)
     _refuse_several(rows, asked)
     return Prepared(
@@ -145,7 +101,7 @@ def prepare(obj: Pandas, asked: Asked, progress: ProgressChoice) -> Prepared:
         new=tuple(dict.fromkeys(new.values())),
         team_id=asked.team_id,
         reads=asked.reads,
-        max_requests=plain(asked.max_requests),
+        max_requests=asked.max_requests,
         names=asked.resolve == "rows",
         layout=_layout(rows, asked),
         ids=ids,
@@ -153,7 +109,7 @@ def prepare(obj: Pandas, asked: Asked, progress: ProgressChoice) -> Prepared:
     )
 
 
-def _layout(rows: Wanted, asked: Asked) -> Layout:
+def _layout(rows: Wanted, asked: SegmentsArguments) -> Layout:
     unsent = np.ones(rows.ids.contacts, dtype=np.bool_)
     unsent[rows.pairs[0]] = False
     if asked.exclusive:  # whoever has no label is sent to lose it
@@ -161,7 +117,7 @@ def _layout(rows: Wanted, asked: Asked) -> Layout:
     return layout_of(rows.ids, unsent, rows.op, rows.label_ids, rows.codes)
 
 
-def _new(labels: list[str], asked: Asked, client: Client) -> dict[str, str]:
+def _new(labels: list[str], asked: SegmentsArguments, client: Client) -> dict[str, str]:
     """Find the labels that are to be made, by what they were called; one a name, however written.
 
     Raises
@@ -184,7 +140,7 @@ def _new(labels: list[str], asked: Asked, client: Client) -> dict[str, str]:
 
 
 def _named(
-    labels: list[str], new: dict[str, str], contacts: Rows, asked: Asked, client: Client
+    labels: list[str], new: dict[str, str], contacts: Rows, asked: SegmentsArguments, client: Client
 ) -> dict[str, tuple[str, str | None]]:
     """Find the id and the name of each label; one that is still to be made has its name as id."""
     known, problems = {}, []
@@ -203,12 +159,11 @@ def _named(
 # -- checks --------------------------------------------------------------------------------
 
 
-def _checked(obj: Pandas, asked: Asked, progress: object) -> tuple[Rows, Segments]:
+def _checked(obj: Pandas, asked: SegmentsArguments) -> tuple[Rows, Segments]:
     """Check all arguments and the frame, and tell all that is wrong at once."""
-    problems = asked_problems(asked, progress)
-    columns = (plain(asked.id_column), plain(asked.phone), plain(asked.email))
+    problems = asked_problems(asked)
     try:
-        contacts = Rows(obj, *columns, hint=plain(asked.hint))
+        contacts = Rows(obj, *asked.columns, hint=asked.hint)
         found = segments_of(obj, asked.by, asked.labels)
     except InvalidInputError as error:
         raise InvalidInputError("\n".join([*problems, str(error)])) from None
@@ -218,7 +173,7 @@ def _checked(obj: Pandas, asked: Asked, progress: object) -> tuple[Rows, Segment
     return contacts, found
 
 
-def asked_problems(asked: Asked, progress: object) -> list[str]:
+def asked_problems(asked: SegmentsArguments) -> list[str]:
     """Tell what is wrong with the arguments, whatever the frame holds, a sentence each."""
     both = (
         'exclusive=True was found with op="detach", expected "attach": each label is attached to '
@@ -226,11 +181,7 @@ def asked_problems(asked: Asked, progress: object) -> list[str]:
     )
     return [
         *operation_problems(asked.op),
-        *option_problems(asked.resolve, asked.max_requests),
-        *flag_problems(exclusive=asked.exclusive, create=asked.create, reads=asked.reads),
-        *client_problems(asked.client),
-        *journal_problems(asked.journal),
-        *progress_problems(progress),
+        *usual_problems(asked, exclusive=asked.exclusive, create=asked.create),
         *[both] * (asked.exclusive is True and shown(asked.op) == "'detach'"),
     ]
 
@@ -240,7 +191,7 @@ def _names_told(names: Iterable[str]) -> str:
     return listed([hidden(name) or name for name in names])
 
 
-def _length_problems(labels: list[str], asked: Asked) -> list[str]:
+def _length_problems(labels: list[str], asked: SegmentsArguments) -> list[str]:
     """Tell which labels cannot be made."""
     long = [shown(name) for name in labels if len(name) > MOST_CHARACTERS]
     told = f"labels: a label has at most {MOST_CHARACTERS} characters, more have {listed(long)}."
@@ -248,7 +199,10 @@ def _length_problems(labels: list[str], asked: Asked) -> list[str]:
 
 
 def _wanted(
-    ids: ContactIds, found: Segments, named: dict[str, tuple[str, str | None]], asked: Asked
+    ids: ContactIds,
+    found: Segments,
+    named: dict[str, tuple[str, str | None]],
+    asked: SegmentsArguments,
 ) -> Wanted:
     """Take two names of one label as one."""
     label_ids = [named[name][0] for name in found.labels]
@@ -257,7 +211,7 @@ def _wanted(
     return Wanted(ids, place[found.codes], different, asked.op)
 
 
-def _refuse_several(rows: Wanted, asked: Asked) -> None:
+def _refuse_several(rows: Wanted, asked: SegmentsArguments) -> None:
     """Refuse a contact of two segments, unless it may carry both labels."""
     if asked.op == "attach" and not asked.exclusive:
         return
@@ -275,7 +229,7 @@ def _notes(
     found: Segments,
     named: dict[str, tuple[str, str | None]],
     new: dict[str, str],
-    asked: Asked,
+    asked: SegmentsArguments,
     client: Client,
 ) -> list[str]:
     """Say what an analyst may not expect, a sentence each, before anything is sent."""
@@ -295,7 +249,9 @@ def _notes(
     return [line for line, holds in lines.items() if holds]
 
 
-def _told(rows: Wanted, named: dict[str, tuple[str, str | None]], asked: Asked) -> list[str]:
+def _told(
+    rows: Wanted, named: dict[str, tuple[str, str | None]], asked: SegmentsArguments
+) -> list[str]:
     """Say what a plan tells beside the notes, a sentence each."""
     contacts, _labels = rows.pairs
     several = len(np.unique(contacts[1:][contacts[1:] == contacts[:-1]]))
@@ -316,11 +272,15 @@ def _told(rows: Wanted, named: dict[str, tuple[str, str | None]], asked: Asked) 
 
 
 def _orders(
-    obj: Pandas, rows: Wanted, names: dict[str, str | None], asked: Asked, client: Client
+    obj: Pandas,
+    rows: Wanted,
+    names: dict[str, str | None],
+    asked: SegmentsArguments,
+    client: Client,
 ) -> list[Order]:
     """Make the runs: each label to its segment, then, where it is exclusive, from the others."""
     contacts, labels = rows.pairs
-    columns = columns_of(obj, rows.ids, plain(asked.hint)) if asked.resolve == "rows" else ()
+    columns = columns_of(obj, rows.ids, asked.hint) if asked.resolve == "rows" else ()
     everybody = np.arange(rows.ids.contacts)
     halves: list[tuple[str, Resolve]] = [(asked.op, asked.resolve), ("detach", "batches")]
     orders = []

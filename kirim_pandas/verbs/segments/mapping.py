@@ -16,11 +16,9 @@ from kirim_pandas.frames.shapes import described
 from kirim_pandas.verbs.door import plain, shown
 
 if TYPE_CHECKING:
-    from kirim_pandas.verbs.arguments import Pandas
+    from kirim_pandas.verbs.arguments import Labels, Pandas
 
-__all__ = ["Labels", "Segments", "members_of", "segments_of"]
-
-Labels = Mapping[Any, str] | str | None
+__all__ = ["Segments", "members_of", "segments_of"]
 
 
 @dataclass(frozen=True, eq=False)

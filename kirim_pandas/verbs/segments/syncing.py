@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -21,19 +20,10 @@ from kirim_pandas.journal import records
 from kirim_pandas.journal.files import located
 from kirim_pandas.journal.records import GONE, KEPT, STAYS, TAKEN, Stayed
 from kirim_pandas.run.spec import Job
-from kirim_pandas.verbs.door import (
-    client_problems,
-    flag_problems,
-    journal_problems,
-    plain,
-    progress_problems,
-    refuse,
-    shown,
-    used_client,
-)
+from kirim_pandas.verbs.door import refuse, shown, used_client
 from kirim_pandas.verbs.labeling import record_of
 from kirim_pandas.verbs.lookups.label_names import name_problems, resolved
-from kirim_pandas.verbs.order import Order, Rows, columns_of, new_run_id, option_problems
+from kirim_pandas.verbs.order import Order, Rows, columns_of, new_run_id, usual_problems
 from kirim_pandas.verbs.segments.changes import (
     CHANGE_DTYPE,
     ENTERED,
@@ -44,40 +34,16 @@ from kirim_pandas.verbs.segments.changes import (
 )
 from kirim_pandas.verbs.segments.layouts import layout_of
 from kirim_pandas.verbs.segments.mapping import members_of
-from kirim_pandas.verbs.segments.prepared import (
-    Prepared,
-    frame_of_rows,
-    order_of,
-)
+from kirim_pandas.verbs.segments.prepared import Prepared, frame_of_rows, order_of
 from kirim_pandas.verbs.segments.standing import Standing, outcomes_of, standing
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from kirim_pandas.journal.store import RunRecord
-    from kirim_pandas.verbs.arguments import Client, Hint, Leavers, Pandas, ProgressChoice, Resolve
+    from kirim_pandas.verbs.arguments import Client, Leavers, Pandas, Resolve, SyncArguments
 
-__all__ = ["Asked", "Synced", "longer_source", "prepare", "with_more"]
-
-
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """The arguments of ``df.kirim.sync_label``."""
-
-    label: str
-    members: Any
-    since: str | None = None
-    leavers: Leavers = None
-    id_column: Hashable | None = None
-    phone: Hashable | None = None
-    email: Hashable | None = None
-    team_id: str | None = None
-    hint: Hint = "auto"
-    reads: bool = True
-    resolve: Resolve = "rows"
-    max_requests: int | None = None
-    client: Client | None = None
-    journal: str | Path | None = None
+__all__ = ["Synced", "longer_source", "prepare", "with_more"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,21 +75,12 @@ class Synced:
         return frame
 
 
-def prepare(obj: Pandas, asked: Asked, progress: ProgressChoice) -> Prepared:
+def prepare(obj: Pandas, asked: SyncArguments) -> Prepared:
     """Check all that is asked; labels nobody, and reads only for names and look-ups."""
-    asked = replace(
-        asked,
-        label=plain(asked.label),
-        since=plain(asked.since),
-        leavers=plain(asked.leavers),
-        team_id=plain(asked.team_id),
-        resolve=plain(asked.resolve),
-    )
-    progress = plain(progress)
-    contacts, members = _checked(obj, asked, progress)
+    contacts, members = _checked(obj, asked)
     client = used_client(asked.client)
     label = resolved(asked.label, asked.team_id, client, contacts.known_ids)
-    ids = contacts.ids(client, progress=progress is True)
+    ids = contacts.ids(client, progress=asked.progress is True)
     is_member = _members(ids, members)
     record = _label(label, client)
     before = _before(record, ids, asked.since, located(asked.journal or None))
@@ -137,7 +94,7 @@ def prepare(obj: Pandas, asked: Asked, progress: ProgressChoice) -> Prepared:
         client,
         source=source and longer_source(source, plan.ids),
         reads=asked.reads,
-        max_requests=plain(asked.max_requests),
+        max_requests=asked.max_requests,
         names=asked.resolve == "rows",
         stayed=plan.stayed,
         notes=tuple(_notes(before)),
@@ -148,12 +105,11 @@ def prepare(obj: Pandas, asked: Asked, progress: ProgressChoice) -> Prepared:
     )
 
 
-def _checked(obj: Pandas, asked: Asked, progress: object) -> tuple[Rows, NDArray[np.bool_]]:
+def _checked(obj: Pandas, asked: SyncArguments) -> tuple[Rows, NDArray[np.bool_]]:
     """Check all arguments and the frame, and tell all that is wrong at once."""
-    problems = _option_problems(asked, progress)
-    columns = (plain(asked.id_column), plain(asked.phone), plain(asked.email))
+    problems = _option_problems(asked)
     try:
-        contacts = Rows(obj, *columns, hint=plain(asked.hint))
+        contacts = Rows(obj, *asked.columns, hint=asked.hint)
         members = members_of(obj, asked.members)
     except InvalidInputError as error:
         raise InvalidInputError("\n".join([*problems, str(error)])) from None
@@ -166,15 +122,11 @@ def _checked(obj: Pandas, asked: Asked, progress: object) -> tuple[Rows, NDArray
     return contacts, members
 
 
-def _option_problems(asked: Asked, progress: object) -> list[str]:
+def _option_problems(asked: SyncArguments) -> list[str]:
     since, leavers = asked.since, asked.leavers
     problems = [
         *name_problems(asked.label, asked.team_id),
-        *option_problems(asked.resolve, asked.max_requests),
-        *flag_problems(reads=asked.reads),
-        *client_problems(asked.client),
-        *journal_problems(asked.journal, needed=True),
-        *progress_problems(progress),
+        *usual_problems(asked, kept=True),
     ]
     if not isinstance(since, str | None):
         problems.append(f"since: found {shown(since)}, expected 'last', a run id, or None.")
@@ -370,10 +322,10 @@ def _carried(plan: _Plan, label: tuple[str, str | None]) -> pd.DataFrame:
 
 
 def _orders(
-    plan: _Plan, obj: Pandas, asked: Asked, label: tuple[str, str | None], client: Client
+    plan: _Plan, obj: Pandas, asked: SyncArguments, label: tuple[str, str | None], client: Client
 ) -> list[Order]:
     """Make the runs: to those who entered, then from those who left."""
-    hint = plain(asked.hint) if asked.resolve == "rows" else None
+    hint = asked.hint if asked.resolve == "rows" else None
     columns = columns_of(obj, plan.in_frame, hint)
     halves: tuple[tuple[NDArray[np.bool_], str, Resolve, tuple[Column, ...]], ...] = (
         (plan.enters, "attach", asked.resolve, columns),
