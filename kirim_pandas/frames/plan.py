@@ -420,9 +420,13 @@ def plan_runs(
     )
 
 
-def least_probes(contacts: int, batch_size: int = MAX_CONTACTS_PER_CALL) -> int:
+def least_probes(
+    contacts: int, batch_size: int = MAX_CONTACTS_PER_CALL, hint_values: int = 0
+) -> int:
     """Reckon the probes that name the skipped where a column or the connected number decides."""
-    return ceil(contacts / batch_size) + PROBES_OF_A_PATTERN
+    # What decides has two values at least: of those skipped and the others.
+    by_value = PROBES_PER_HINT_VALUE * max(2, hint_values)
+    return max(by_value, ceil(contacts / batch_size) + PROBES_OF_A_PATTERN)
 
 
 def hint_values_of(groups: NDArray[np.int64] | None) -> int:
@@ -454,9 +458,7 @@ def _expected(
     """Reckon the requests of a run: without a hint, and with one that decides the skips."""
     asks = run.contacts > 0 and run.asks and share > 0
     probes = ceil(requests_for(run.contacts, share)) if asks else 0
-    # A hint that decides the skips has two values at least: of those skipped and the others.
-    by_value = PROBES_PER_HINT_VALUE * max(2, run.hint_values)
-    explained = max(by_value, least_probes(run.contacts, run.batch_size))
+    explained = least_probes(run.contacts, run.batch_size, run.hint_values)
     return run.batches + probes, run.batches + min(probes, explained)
 
 

@@ -84,7 +84,7 @@ def test_a_whole_run(terminal):
         "960 applied, 40 skipped, request 1 of about 2",
         "so far, under 1 s left",
         "waiting: rate limit of 60 requests a minute",
-        "the skipped among 1,000 contacts takes about 4 more requests where a column",
+        "the skipped among 1,000 contacts takes about 6 more requests where a column",
         "decides it, up to about 40 (under a minute at 60 a minute) where nothing does.",
         "finding the skipped:",
         "600 of 1,000 settled",
