@@ -1,8 +1,9 @@
 """What pages of the site take from the code, written into their files as well.
 
 The reference and the pages on errors are also read as plain files, where no docstring is filled in.
-So tables of names and reasons, and the body of each ``error-texts``, stand in the files:
-``python docs/_code/as_text.py`` writes them again after a change; tests/test_site.py tells when.
+So tables of names and reasons stand in the files: ``python docs/_code/as_text.py`` writes them
+again after a change; tests/test_site.py tells when.  Texts of errors change so often
+that the files only say where they are.
 On the site, a link such as ``verbs.md#df.kirim.plan`` leads to the docstring itself.
 """
 
@@ -10,8 +11,6 @@ import inspect
 import pkgutil
 import re
 from pathlib import Path
-
-import error_texts
 
 from kirim_pandas.dask.accessor import KirimDaskFrameAccessor
 from kirim_pandas.frame_accessor import KirimFrameAccessor
@@ -68,10 +67,9 @@ def reasons() -> str:
 
 
 def texts(match: re.Match[str]) -> str:
-    """Write a directive of error texts with its texts, one a line."""
-    listed = [text for module in match[1].split() for text in error_texts.texts_of(module)]
-    lines = [" ".join(text.split()) for text in listed]
-    return "\n".join([f"```{{error-texts}} {match[1]}", *lines, "```"])
+    """Write a directive of error texts, and for who reads the file what the site has there."""
+    places = ", ".join(f"kirim_pandas/{module.replace('.', '/')}.py" for module in match[1].split())
+    return f"```{{error-texts}} {match[1]}\nThe site lists all texts of {places} here.\n```"
 
 
 def refreshed(page: str) -> str:

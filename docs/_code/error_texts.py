@@ -108,7 +108,7 @@ def setup(app):
     from docutils.parsers.rst import Directive
 
     class ErrorTexts(Directive):
-        has_content = True  # the same texts, for who reads the file; the code decides
+        has_content = True  # a word for who reads the file
         required_arguments = 1
         optional_arguments = 99
 
