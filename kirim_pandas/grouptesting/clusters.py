@@ -17,37 +17,23 @@ from __future__ import annotations
 from bisect import insort_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
-from typing import Any
+from math import log2
+from operator import add, itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kirim_pandas.grouptesting.designs import Contradiction
-from kirim_pandas.grouptesting.local_search import climb, spread_of
-from kirim_pandas.grouptesting.outcomes import MAX_CONTACTS_PER_CALL, Positions
+from kirim_pandas.grouptesting.hypotheses import Floats, Hypotheses, climb, log2_choose, ways
+from kirim_pandas.grouptesting.outcomes import Positions
 
 __all__ = ["Cluster", "Node", "log2_choose"]
-
-Floats = NDArray[np.float64]
 
 _MAX_CELLS = 160
 """More cells make large tables and tell nothing more."""
 
 _MAX_FAILURES = 4
 """Cells in a row that are too dear to cut, after which no more are tried."""
-
-_LOG2_FACTORIALS: Floats = np.concatenate(
-    [[0.0], np.cumsum(np.log2(np.arange(1, 2 * MAX_CONTACTS_PER_CALL + 1)))]
-)
-
-
-def log2_choose(
-    size: NDArray[np.integer[Any]] | int, part: NDArray[np.integer[Any]] | int
-) -> Floats:
-    """Return the bits it takes to name `part` contacts among `size`."""
-    table = _LOG2_FACTORIALS
-    return np.asarray(table[size] - table[part] - table[np.subtract(size, part)])
 
 
 @dataclass(slots=True, eq=False)
@@ -100,9 +86,8 @@ class Cluster:
         self.lows: tuple[int, ...] = ()
         self.highs: tuple[int, ...] = ()
         self.information = 0.0
-        # For each kind: hypotheses (cells, hypotheses), and their probabilities (hypotheses,).
-        self._hypotheses = [np.zeros((0, 1), dtype=np.int16) for _ in range(kind_count)]
-        self._odds = [np.ones(1) for _ in range(kind_count)]
+        self._kinds: dict[int, Hypotheses] = {}  # of the kinds that are counted, in order
+        self._totals = [0] * kind_count
         self._cell_bits: list[float] = []
         self.size = 0
 
@@ -113,12 +98,23 @@ class Cluster:
     @property
     def bits(self) -> float:
         """Bits that are missing until every contact is named."""
-        return sum(self._cell_bits) + sum(float(np.log2(len(odds))) for odds in self._odds)
+        return sum(self._cell_bits) + sum(log2(len(kind)) for kind in self._kinds.values())
 
     @property
     def hypothesis_counts(self) -> list[int]:
         """Number of open hypotheses in each kind."""
-        return [len(odds) for odds in self._odds]
+        return [self._hypotheses(kind) for kind in range(len(self._totals))]
+
+    def _hypotheses(self, kind: int) -> int:
+        return len(self._kinds[kind]) if kind in self._kinds else 1
+
+    def _count(self, counts: Sequence[int]) -> None:
+        """Make a list of hypotheses for each kind that is counted from now on."""
+        for kind, count in enumerate(counts):
+            if count and kind not in self._kinds:
+                none = np.zeros((len(self.cells), 1), dtype=np.int16)
+                self._kinds[kind] = Hypotheses(none, np.ones(1))
+                self._kinds = dict(sorted(self._kinds.items()))
 
     def contacts(self) -> Positions:
         """Return all contacts."""
@@ -126,15 +122,13 @@ class Cluster:
 
     def merge(self, other: Cluster) -> None:
         """Take in all of another cluster; the hypotheses multiply."""
-        for kind, (mine, theirs) in enumerate(
-            zip(self._hypotheses, other._hypotheses, strict=True)
-        ):
-            first = np.repeat(np.arange(mine.shape[1]), theirs.shape[1])
-            second = np.tile(np.arange(theirs.shape[1]), mine.shape[1])
-            self._hypotheses[kind] = np.concatenate([mine[:, first], theirs[:, second]])
-            self._odds[kind] = self._odds[kind][first] * other._odds[kind][second]
+        self._count(other._totals)
+        other._count(self._totals)
+        for kind, mine in self._kinds.items():
+            mine.multiply(other._kinds[kind])
         self.cells += other.cells
         self.size += other.size
+        self._totals = list(map(add, self._totals, other._totals))
         self._cell_bits += other._cell_bits
         self.changed = True
 
@@ -155,36 +149,37 @@ class Cluster:
             The kinds of which anything in the queue is counted.
         """
         # More hypotheses never make a cell cheaper to cut: what is too much now stays so.
+        for kind in self._kinds.values():
+            kind.settle()
         cheap = np.flatnonzero(self._hypotheses_if_halved() <= max_hypotheses)
-        growing = list(map(_Growing, self._hypotheses, self._odds))
         order: list[tuple[float, int]] = []
         self._line_up(cheap[::-1].tolist(), order)
         place = failures = 0
         while len(self.cells) < _MAX_CELLS and failures < _MAX_FAILURES:
-            if self._is_full(growing, max_hypotheses, kinds):
+            if self._is_full(max_hypotheses, kinds):
                 place = len(queue)
             if place < len(queue) and (not order or queue[place].bits >= order[-1][0]):
-                if not self._has_room(growing, queue[place], max_hypotheses, max_size):
+                if not self._has_room(queue[place], max_hypotheses, max_size):
                     place += 1
                     continue
-                cell = self._add(growing, queue.pop(place))
-                self._halve(growing, cell)
+                cell = self._add(queue.pop(place))
+                self._halve(cell)
             elif not order:
                 break
-            elif not self._halve(growing, cell := order.pop()[1], max_hypotheses):
+            elif not self._halve(cell := order.pop()[1], max_hypotheses):
                 failures += 1
                 continue
             failures = 0
             self._line_up([cell, len(self.cells) - 1], order)
-        self._hypotheses = [kind.settled(len(self.cells)) for kind in growing]
-        self._odds = [kind.odds for kind in growing]
 
-    def _add(self, growing: Sequence[_Growing], node: Node) -> int:
+    def _add(self, node: Node) -> int:
         """Take in a node as one more cell, and return its number."""
+        self._count(node.counts)
         cell = len(self.cells)
         self.cells.append(node.positions)
-        for kind, count in zip(growing, node.counts, strict=True):
-            kind.add(cell, count)
+        for number, kind in self._kinds.items():
+            kind.add(node.counts[number])
+        self._totals = list(map(add, self._totals, node.counts))
         self._cell_bits.append(node.bits)
         self.size += node.size
         return cell
@@ -195,46 +190,40 @@ class Cluster:
             if self._cell_bits[cell] > 0:
                 insort_left(order, (self._cell_bits[cell], cell), key=itemgetter(0))
 
-    def _is_full(
-        self, growing: Sequence[_Growing], max_hypotheses: int, kinds: Sequence[int]
-    ) -> bool:
+    def _is_full(self, max_hypotheses: int, kinds: Sequence[int]) -> bool:
         """Whether no node fits any more: each at least doubles the hypotheses of some kind."""
-        least = min((len(growing[kind].odds) for kind in kinds), default=0)
+        least = min(map(self._hypotheses, kinds), default=0)
         return bool(self.cells) and least > max_hypotheses // 2
 
-    def _has_room(
-        self, growing: Sequence[_Growing], node: Node, max_hypotheses: int, max_size: int
-    ) -> bool:
+    def _has_room(self, node: Node, max_hypotheses: int, max_size: int) -> bool:
         """Whether a node may be taken in and halved; an empty cluster takes any."""
-        pairs = zip(growing, node.hypotheses_if_halved, strict=True)
+        pairs = zip(self.hypothesis_counts, node.hypotheses_if_halved, strict=True)
         return not self.cells or (
             self.size + node.size <= max_size
-            and all(len(kind.odds) * more <= max_hypotheses for kind, more in pairs)
+            and all(count * more <= max_hypotheses for count, more in pairs)
         )
 
     def choose(self, rng: np.random.Generator, probe_size: int, tries: int) -> None:
         """Find cells whose counts together tell most; sets the attributes."""
-        self._seek(rng, probe_size, tries, self._odds)
+        starts = rng.random((tries, len(self.cells))) < 0.5
+        self._seek(starts, probe_size, [kind.odds for kind in self._kinds.values()])
         if self.lows == self.highs:
             # One hypothesis is so likely that the spreads are rounded away, but none is dropped
             # for being unlikely: with even odds each cell has a spread.
-            even = [np.full(len(odds), 1.0 / len(odds)) for odds in self._odds]
-            self._seek(rng, probe_size, tries, even)
+            starts = rng.random((tries, len(self.cells))) < 0.5
+            even = [np.full(len(kind), 1.0 / len(kind)) for kind in self._kinds.values()]
+            self._seek(starts, probe_size, even)
         self.changed = False
 
-    def _seek(
-        self, rng: np.random.Generator, probe_size: int, tries: int, odds: Sequence[Floats]
-    ) -> None:
+    def _seek(self, starts: NDArray[np.bool_], probe_size: int, odds: Sequence[Floats]) -> None:
         """Find the cells as if the hypotheses had these odds."""
-        sizes = self._sizes
         spreads = [
-            spread_of(hypotheses, chances)
-            for hypotheses, chances in zip(self._hypotheses, odds, strict=True)
-            if len(chances) > 1
+            kind.spread(chances)
+            for kind, chances in zip(self._kinds.values(), odds, strict=True)
+            if len(kind) > 1
         ]
         self.information = -1.0
-        for _ in range(tries):
-            asked = climb(spreads, sizes, rng.random(len(sizes)) < 0.5, probe_size)
+        for asked in climb(spreads, self._sizes, starts, probe_size):
             information, lows, highs = self._answer_to(asked)
             if information > self.information:
                 self.information, self.asked = information, asked
@@ -244,14 +233,13 @@ class Cluster:
         self, asked: NDArray[np.bool_]
     ) -> tuple[float, tuple[int, ...], tuple[int, ...]]:
         """Return the bits that a question brings, and its least and greatest answers."""
-        information, lows, highs = 0.0, [], []
-        for hypotheses, odds in zip(self._hypotheses, self._odds, strict=True):
-            answers = hypotheses[asked].sum(axis=0, dtype=np.int64)
-            lows.append(int(answers.min()))
-            highs.append(int(answers.max()))
+        information, lows, highs = 0.0, [0] * len(self._totals), [0] * len(self._totals)
+        for number, kind in self._kinds.items():
+            answers = kind.sums(asked)
+            lows[number], highs[number] = int(answers.min()), int(answers.max())
             if len(answers) == 1:
                 continue
-            shares = np.bincount(answers - lows[-1], odds)
+            shares = np.bincount(answers - lows[number], kind.odds)
             shares = shares[shares > 0]
             information -= float(shares @ np.log2(shares))
         return information, tuple(lows), tuple(highs)
@@ -274,7 +262,7 @@ class Cluster:
 
     def totals(self) -> tuple[int, ...]:
         """Return the known counts of all cells together."""
-        return tuple(int(hypotheses[:, 0].sum(dtype=np.int64)) for hypotheses in self._hypotheses)
+        return tuple(self._totals)
 
     def tell(self, answers: tuple[int, ...]) -> list[Node]:
         """Strike out what contradicts the answer; return the cells whose counts are now known.
@@ -284,57 +272,59 @@ class Cluster:
         Contradiction
             If no hypothesis is left. The cluster is then of no further use.
         """
-        for kind, answer in enumerate(answers):
-            hypotheses = self._hypotheses[kind]
-            self._keep(kind, hypotheses[self.asked].sum(axis=0, dtype=np.int64) == answer)
+        for number, answer in enumerate(answers):
+            if number in self._kinds:
+                kind = self._kinds[number]
+                self._keep(kind, kind.sums(self.asked) == answer)
+            elif answer:
+                raise Contradiction
         self._exclude()
-        known = np.all(
-            [(hypotheses == hypotheses[:, :1]).all(axis=1) for hypotheses in self._hypotheses],
-            axis=0,
-        )
-        nodes = [
-            Node(
-                self.cells[cell],
-                tuple(int(hypotheses[cell, 0]) for hypotheses in self._hypotheses),
-            )
-            for cell in np.flatnonzero(known)
-        ]
-        self._hypotheses = [hypotheses[~known] for hypotheses in self._hypotheses]
-        self.cells = [cell for cell, gone in zip(self.cells, known, strict=True) if not gone]
-        self.size -= sum(node.size for node in nodes)
+        nodes = self._take_known()
         self._cell_bits = self._all_missing()
         self.changed = True
         return nodes
 
-    def _keep(self, kind: int, kept: NDArray[np.bool_]) -> None:
-        if kept.all():
-            return
-        odds = self._odds[kind][kept]
-        if not len(odds):
+    def _take_known(self) -> list[Node]:
+        """Take out the cells whose counts are known."""
+        known = np.ones(len(self.cells), dtype=np.bool_)
+        for kind in self._kinds.values():
+            known &= kind.known()
+        counts = np.zeros((len(self._totals), len(self.cells)), dtype=np.int64)
+        for number, kind in self._kinds.items():
+            counts[number] = kind.table()[:, 0]
+            kind.forget(known)
+        nodes = [
+            Node(self.cells[cell], tuple(counts[:, cell].tolist()))
+            for cell in np.flatnonzero(known)
+        ]
+        self._totals = counts[:, ~known].sum(axis=1).tolist()
+        self._kinds = {kind: held for kind, held in self._kinds.items() if self._totals[kind]}
+        self.cells = [cell for cell, gone in zip(self.cells, known, strict=True) if not gone]
+        self.size -= sum(node.size for node in nodes)
+        return nodes
+
+    def _keep(self, kind: Hypotheses, kept: NDArray[np.bool_]) -> None:
+        if not kind.keep(kept):
             raise Contradiction
-        self._hypotheses[kind] = self._hypotheses[kind][:, kept]
-        self._odds[kind] = odds / odds.sum()
 
     def _exclude(self) -> None:
         """Use that the kinds share the room: a cell full of one kind holds none of another."""
-        if sum(map(np.any, self._hypotheses)) < 2:
+        if len(self._kinds) < 2:
             return
         sizes = self._sizes
         before: list[int] = []
         while before != self.hypothesis_counts:
             before = self.hypothesis_counts
-            least = [hypotheses.min(axis=1) for hypotheses in self._hypotheses]
-            for kind, hypotheses in enumerate(self._hypotheses):
-                room = sizes - sum(low for other, low in enumerate(least) if other != kind)
-                self._keep(kind, (hypotheses <= room[:, np.newaxis]).all(axis=0))
+            least = {number: kind.table().min(axis=1) for number, kind in self._kinds.items()}
+            for number, kind in self._kinds.items():
+                room = sizes - sum(low for other, low in least.items() if other != number)
+                self._keep(kind, (kind.table() <= room[:, np.newaxis]).all(axis=0))
 
     def _all_missing(self) -> list[float]:
         """Return the expected missing bits of every cell."""
-        sizes = self._sizes[:, np.newaxis]
-        bits = np.zeros(len(sizes))
-        for hypotheses, odds in zip(self._hypotheses, self._odds, strict=True):
-            if hypotheses.any():
-                bits += (odds * log2_choose(sizes, hypotheses)).sum(axis=1)
+        bits = np.zeros(len(self.cells))
+        for kind in self._kinds.values():
+            bits += kind.missing(self._sizes)
         return bits.tolist()
 
     def _hypotheses_if_halved(self) -> NDArray[np.int64]:
@@ -342,28 +332,25 @@ class Cluster:
         sizes = self._sizes.astype(np.int16)[:, np.newaxis]
         left = sizes // 2
         after = [
-            _choices(hypotheses, left, sizes - left).sum(axis=1, dtype=np.int64)
-            for hypotheses in self._hypotheses
-            if hypotheses.any()
+            ways(kind.table(), left, sizes - left).sum(axis=1, dtype=np.int64)
+            for kind in self._kinds.values()
         ]
         return np.asarray(np.max(after, axis=0)) if after else np.ones(len(sizes), np.int64)
 
-    def _halve(
-        self, growing: Sequence[_Growing], cell: int, max_hypotheses: int | None = None
-    ) -> bool:
+    def _halve(self, cell: int, max_hypotheses: int | None = None) -> bool:
         """Cut a cell, unless that makes more hypotheses of some kind; tell whether it is cut."""
         positions = self.cells[cell]
         left = len(positions) // 2
         right = len(positions) - left
         choices = []
-        for kind in growing:
-            more = _choices(kind.row(cell), left, right)
+        for kind in self._kinds.values():
+            more = ways(kind.row(cell), left, right)
             if max_hypotheses is not None and len(more) < more.sum() > max_hypotheses:
                 return False
             choices.append(more)
-        other = len(self.cells)
         bits = [
-            kind.cut(cell, other, left, right, c) for kind, c in zip(growing, choices, strict=True)
+            kind.cut(cell, left, right, more)
+            for kind, more in zip(self._kinds.values(), choices, strict=True)
         ]
         self.changed = True
         self.cells[cell] = positions[:left]
@@ -371,102 +358,3 @@ class Cluster:
         self._cell_bits[cell], last = map(sum, zip(*bits, strict=True))
         self._cell_bits.append(last)
         return True
-
-
-class _Growing:
-    """The hypotheses of one kind while cells are cut; a row is brought up to date when it is used.
-
-    Each cut puts several hypotheses in the place of one. A row of an earlier time needs only be
-    told which of its places each hypothesis comes from.
-
-    Parameters
-    ----------
-    hypotheses
-        Counts, shape (cells, hypotheses).
-    odds
-        The probability of each hypothesis.
-    """
-
-    def __init__(self, hypotheses: NDArray[np.int16], odds: Floats) -> None:
-        self.odds = odds
-        self._first = hypotheses
-        self._origins: NDArray[np.int64] | None = None  # the places in `_first`
-        self._parents: list[NDArray[np.int64]] = []
-        self._rows: dict[int, tuple[int, NDArray[np.int16]]] = {}  # after so many cuts
-
-    def add(self, cell: int, count: int) -> None:
-        """Take in a cell of which the count is known."""
-        self._rows[cell] = (len(self._parents), np.full(len(self.odds), count, dtype=np.int16))
-
-    def row(self, cell: int) -> NDArray[np.int16]:
-        """Return the count of a cell in every hypothesis."""
-        if cell in self._rows:
-            cuts, row = self._rows[cell]
-            for parents in self._parents[cuts:]:
-                row = row[parents]
-        else:
-            row = self._first[cell]
-            row = row if self._origins is None else row[self._origins]
-        self._rows[cell] = (len(self._parents), row)
-        return row
-
-    def cut(
-        self, cell: int, other: int, left: int, right: int, choices: NDArray[np.int16]
-    ) -> tuple[float, float]:
-        """Let the count of a cell fall on two parts; return the bits missing in either.
-
-        Parameters
-        ----------
-        cell, other
-            The numbers of the first part, which is that of the cell, and of the second.
-        left, right
-            Contacts of the parts.
-        choices
-            In how many ways the count can fall on them, in every hypothesis.
-        """
-        totals = self.row(cell)
-        if not totals.any():
-            self._rows[other] = self._rows[cell]
-            return 0.0, 0.0
-        parents = np.repeat(np.arange(len(totals)), choices)
-        first = np.maximum(0, totals - right) - np.cumsum(choices) + choices
-        lefts = first[parents] + np.arange(len(parents))
-        rights = totals[parents] - lefts
-        told = log2_choose(left, lefts), log2_choose(right, rights)
-        ways = log2_choose(left + right, totals)[parents]
-        self.odds = self.odds[parents] * np.exp2(told[0] + told[1] - ways)
-        self._origins = parents if self._origins is None else self._origins[parents]
-        self._parents.append(parents)
-        for number, counts in ((cell, lefts), (other, rights)):
-            self._rows[number] = (len(self._parents), counts.astype(np.int16))
-        return float(self.odds @ told[0]), float(self.odds @ told[1])
-
-    def settled(self, cells: int) -> NDArray[np.int16]:
-        """Return the counts of so many cells, shape (cells, hypotheses)."""
-        if self._origins is None and len(self._first) == cells:
-            return self._first
-        settled = np.empty((cells, len(self.odds)), dtype=np.int16)
-        old = [cell for cell in range(len(self._first)) if cell not in self._rows]
-        settled[old] = (
-            self._first[old] if self._origins is None else self._first[old][:, self._origins]
-        )
-        cuts, origins = len(self._parents), np.arange(len(self.odds))
-        latest = sorted(self._rows.items(), key=_cuts_of, reverse=True)
-        for cell, (since, row) in latest:
-            for parents in reversed(self._parents[since:cuts]):
-                origins = parents[origins]
-            cuts = since
-            settled[cell] = row[origins]
-        return settled
-
-
-def _cuts_of(held: tuple[int, tuple[int, NDArray[np.int16]]]) -> int:
-    return held[1][0]
-
-
-def _choices(
-    totals: NDArray[np.int16], left: NDArray[np.int16] | int, right: NDArray[np.int16] | int
-) -> NDArray[np.int16]:
-    """Return in how many ways each total can fall on a left and a right part."""
-    ways: NDArray[np.int16] = np.minimum(totals, left) - np.maximum(0, totals - right) + 1
-    return ways

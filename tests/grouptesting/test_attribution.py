@@ -14,6 +14,7 @@ from kirim_pandas.grouptesting.attribution import (
     expected_probes_for,
 )
 from kirim_pandas.grouptesting.clusters import Cluster
+from kirim_pandas.grouptesting.hypotheses import Hypotheses
 from kirim_pandas.grouptesting.outcomes import Counts, Outcome, cut_batches
 
 
@@ -188,8 +189,8 @@ def test_a_hypothesis_that_is_nearly_sure_is_still_asked_about():
     """Spreads too small for floats end no search: some question tells the hypotheses apart."""
     cluster = Cluster(1)
     cluster.cells = [np.arange(500), np.arange(500, 1000)]
-    cluster._hypotheses = [np.array([[4, 5, 6], [4, 3, 2]], dtype=np.int16)]  # together always 8
-    cluster._odds = [np.array([1.0, 1e-17, 1e-18])]
+    counts = np.array([[4, 5, 6], [4, 3, 2]], dtype=np.int16)  # together always 8
+    cluster._kinds = {0: Hypotheses(counts, np.array([1.0, 1e-17, 1e-18]))}
     for seed in range(20):
         cluster.choose(np.random.default_rng(seed), 1000, 3)
         assert cluster.lows < cluster.highs
