@@ -49,7 +49,6 @@ __all__ = [
     "is_label_id",
     "is_usable_key",
     "maybe_applied",
-    "order_problems",
     "read_counts",
     "read_page",
     "read_reply",
@@ -153,11 +152,6 @@ def maybe_applied(status: int, code: str | None) -> bool:
     return code is None or status >= 500 or status == 408 or code in _OF_THE_KEY
 
 
-def order_problems(label_id: object, operation: object) -> list[str]:
-    """Tell what is wrong with a label id and an operation, a sentence each."""
-    return [*label_problems(label_id), *operation_problems(operation)]
-
-
 def label_problems(label_id: object) -> list[str]:
     """Tell what is wrong with a label id, if anything is."""
     if is_label_id(label_id):
@@ -191,7 +185,7 @@ def bulk_label_request(
         No id or more than 1000, a malformed id, a repeated one unless `repeats`, a malformed
         label id, another operation than attach and detach.
     """
-    problems = order_problems(label_id, operation)
+    problems = [*label_problems(label_id), *operation_problems(operation)]
     if not isinstance(contact_ids, CheckedIds):
         problems += _id_problems(contact_ids, repeats)
     if problems:

@@ -317,13 +317,16 @@ def _looks_like_phones(array: Any, named: bool) -> bool:
     held = held_by(array.dtype)
     if held is not None:  # a phone number that lost its zero is a number like any other
         return named and held == "numbers"
+    return shape_of(_first_values(array)) in PHONES
+
+
+def _first_values(array: Any) -> Any:
     array = readable(array)
-    return shape_of(array[np.flatnonzero(~np.asarray(pd.isna(array)))[:_LOOKED_AT]]) in PHONES
+    return array[np.flatnonzero(~np.asarray(pd.isna(array)))[:_LOOKED_AT]]
 
 
 def _looks_like_ids(array: Any) -> bool:
-    array = readable(array)
-    values = array[np.flatnonzero(~np.asarray(pd.isna(array)))[:_LOOKED_AT]]
+    values = _first_values(array)
     ids = sum(isinstance(v, str) and bool(CONTACT_ID.fullmatch(v.strip())) for v in values)
     return 0 < len(values) <= 2 * ids
 
@@ -335,12 +338,18 @@ def hint_columns(frame: pd.DataFrame) -> list[Hashable]:
 
 
 def _may_decide(array: Any) -> bool:
+    different, has_missing = _different(array)
+    values = different + has_missing
+    return 1 < values <= MAX_HINT_VALUES and values < max(len(array), 3)
+
+
+def _different(array: Any) -> tuple[int, bool]:
+    """Count the values, none where they cannot be told apart, and tell whether some are missing."""
     try:
         codes, distinct = codes_of(array)
     except TypeError:  # lists and the like
-        return False
-    values = len(distinct) + bool((codes < 0).any())
-    return 1 < values <= MAX_HINT_VALUES and values < max(len(codes), 3)
+        return 0, False
+    return len(distinct), bool((codes < 0).any())
 
 
 def segment_columns(frame: pd.DataFrame) -> list[Hashable]:
@@ -348,17 +357,9 @@ def segment_columns(frame: pd.DataFrame) -> list[Hashable]:
     found = {
         place.label: place.array
         for place in places_of(frame)
-        if place.label is not None and _has_few_values(place.array)
+        if place.label is not None and 0 < _different(place.array)[0] <= MAX_SEGMENTS
     }
     return list(found)
-
-
-def _has_few_values(array: Any) -> bool:
-    try:
-        _codes, distinct = codes_of(array)
-    except TypeError:  # lists and the like
-        return False
-    return 0 < len(distinct) <= MAX_SEGMENTS
 
 
 def values_in(frame: pd.DataFrame, label: Hashable) -> pd.Series[int]:

@@ -89,19 +89,10 @@ NO_CONTACT: Final = {
 }
 """Reasons of rows without a contact."""
 
+_NOBODY: Final = {"missing": MISSING, "not_found": NOT_FOUND, "ambiguous": AMBIGUOUS}
 UNMATCHED: Final = {
-    "phone": {
-        "missing": MISSING,
-        "not_found": NOT_FOUND,
-        "ambiguous": AMBIGUOUS,
-        "malformed": MALFORMED_PHONE,
-    },
-    "email": {
-        "missing": MISSING,
-        "not_found": NOT_FOUND,
-        "ambiguous": AMBIGUOUS,
-        "malformed": MALFORMED_EMAIL,
-    },
+    "phone": _NOBODY | {"malformed": MALFORMED_PHONE},
+    "email": _NOBODY | {"malformed": MALFORMED_EMAIL},
 }
 """What a look-up says of rows without a contact, by what was looked up."""
 

@@ -338,10 +338,7 @@ def plan_frame(
     batch_size: int = MAX_CONTACTS_PER_CALL,
     resolve: str = "rows",
     max_requests: int | None = None,
-    limit_is_known: bool = True,
-    label_id: str | None = None,
-    label_name: str | None = None,
-    operation: str | None = None,
+    **about: Any,
 ) -> Plan:
     """Work out what a run over these ids would cost.
 
@@ -360,10 +357,8 @@ def plan_frame(
         With ``"batches"`` no probes are reckoned.
     max_requests
         Cap on the requests; None for none.
-    limit_is_known
-        Whether the service has told its limit.
-    label_id, label_name, operation
-        Shown in the plan.
+    about
+        The other attributes of `Plan`.
 
     Returns
     -------
@@ -380,10 +375,7 @@ def plan_frame(
         write_per_minute=write_per_minute,
         resolve=resolve,
         max_requests=max_requests,
-        limit_is_known=limit_is_known,
-        label_id=label_id,
-        label_name=label_name,
-        operation=operation,
+        **about,
         **_found(ids),
     )
 
@@ -462,24 +454,16 @@ def _expected(
     return run.batches + probes, run.batches + min(probes, explained)
 
 
+_AS_FOUND: Final = (
+    *("rows", "contacts", "duplicates", "missing", "malformed", "stripped", "source"),
+    *("malformed_kinds", "hint", "looked_up", "reads", "not_found", "ambiguous"),
+)
+
+
 def _found(ids: ContactIds) -> dict[str, Any]:
-    """Give what was found in a frame, as a plan has it."""
-    return {
-        "rows": ids.rows,
-        "contacts": ids.contacts,
-        "duplicates": ids.duplicates,
-        "missing": ids.missing,
-        "malformed": ids.malformed,
-        "stripped": ids.stripped,
-        "source": ids.source,
-        "malformed_kinds": ids.malformed_kinds,
-        "hint": ids.hint,
-        "hint_values": hint_values_of(ids.groups),
-        "looked_up": ids.looked_up,
-        "reads": ids.reads,
-        "not_found": ids.not_found,
-        "ambiguous": ids.ambiguous,
-    }
+    """Give what was found in a frame, which a plan calls by the same names."""
+    found = {name: getattr(ids, name) for name in _AS_FOUND}
+    return found | {"hint_values": hint_values_of(ids.groups)}
 
 
 def minutes_for(requests: float, write_per_minute: float) -> float:

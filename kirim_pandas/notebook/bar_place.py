@@ -48,9 +48,6 @@ class BarPlace(Protocol):
     def close(self, text: str) -> None:
         """Leave the bar, with a last word where the run did not finish."""
 
-    def summarise(self, ending: Ending) -> None:
-        """Show, as an output of its own, what became of the contacts."""
-
 
 def place_for(facts: JobFacts) -> BarPlace:
     """Begin to draw where this code runs."""
@@ -84,10 +81,6 @@ class PagePlace:
         """Leave the heading, and a last word."""
         last = framed(Markup("<p>{}</p>").format(text)) if text else EMPTY
         self._show(last, running=False)
-
-    def summarise(self, ending: Ending) -> None:
-        """Show what became of the contacts."""
-        show_summary(ending)
 
     def _show(self, page: Markup, *, update: bool = True, running: bool = True) -> None:
         heading = heading_html(self._facts, running=running)
@@ -133,10 +126,6 @@ class LinePlace:
             self._bar.refresh()
         self._bar.close()
 
-    def summarise(self, ending: Ending) -> None:
-        """Show what became of the contacts."""
-        show_summary(ending)
-
     def _say_once(self, text: str) -> None:
         if text not in self._told:
             self._told.add(text)
@@ -170,13 +159,9 @@ class LogPlace:
         if text:
             self.say(text)
 
-    def summarise(self, ending: Ending) -> None:
-        """Show what became of the contacts."""
-        show_summary(ending)
-
 
 def show_summary(ending: Ending) -> None:
-    """Show what became of the contacts, to stay."""
+    """Show what became of the contacts, as an output of its own that stays."""
     show(ending.html, " ".join(ending.text.splitlines()))
 
 

@@ -21,8 +21,9 @@ from kirim_pandas.errors import InvalidInputError, KirimError, RunInterrupted, S
 from kirim_pandas.frames.shapes import expect
 from kirim_pandas.notebook.job_end import Ending
 from kirim_pandas.notebook.kernel import in_notebook, somebody_watches
+from kirim_pandas.notebook.series import SeriesTally
 from kirim_pandas.notebook.texts import JobFacts, state_text, time_left_text
-from kirim_pandas.run.events import Event, Listener
+from kirim_pandas.run.events import Listener
 from kirim_pandas.run.progress import Progress, Tally
 from kirim_pandas.run.stop import StopButton
 
@@ -38,17 +39,6 @@ HOW_TO_ASK = (
 
 Work: TypeAlias = Callable[[Listener, StopButton], pd.DataFrame]
 """``work(listener, stop)``: does the whole run in the thread that calls it."""
-
-
-class Counting(Protocol):
-    """What knows where a run stands, or several."""
-
-    @property
-    def progress(self) -> Progress:
-        """Where they stand now."""
-
-    def __call__(self, event: Event) -> None:
-        """Take one event."""
 
 
 class JobView(Protocol):
@@ -94,7 +84,7 @@ class LabelJob:
         resume: Callable[[], LabelJob] | None = None,
         requests_per_minute: Callable[[], float] = lambda: 60.0,
         notes: Sequence[str] = (),
-        tally: Counting | None = None,
+        tally: SeriesTally | None = None,
     ) -> None:
         self.facts = facts
         self.requests_per_minute = requests_per_minute
@@ -102,7 +92,7 @@ class LabelJob:
         self._work = work
         self._make_view = view
         self._resume = resume
-        self._tally = tally or Tally(facts.contacts)
+        self._tally: Tally | SeriesTally = tally or Tally(facts.contacts)
         self._stop = StopButton()
         self._result: pd.DataFrame | None = None
         self._error: BaseException | None = None

@@ -12,7 +12,7 @@ from datetime import datetime
 import pandas as pd
 
 from kirim_pandas.frames.plan import least_probes, minutes_for
-from kirim_pandas.notebook.bar_place import BarPlace, place_for
+from kirim_pandas.notebook.bar_place import BarPlace, place_for, show_summary
 from kirim_pandas.notebook.job_end import Ending
 from kirim_pandas.notebook.texts import JobFacts, StepShare, many
 from kirim_pandas.run.events import Event, PhaseStarted, RunEnded, Waiting
@@ -81,10 +81,9 @@ class ProgressBar:
 
     def summarise(self, result: pd.DataFrame) -> None:
         """Show what is still true when the notebook is opened again."""
-        now = datetime.now().astimezone()
-        ending = Ending(self._facts, result, None, self._tally.progress, now)
         if self._place is not None:
-            self._place.summarise(ending)
+            now = datetime.now().astimezone()
+            show_summary(Ending(self._facts, result, None, self._tally.progress, now))
 
     def close(self) -> None:
         """Close the bar, whatever happened; a second time does nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -18,10 +18,13 @@ from kirim_pandas.verbs.resuming import Resumption, taken_up
 
 if TYPE_CHECKING:
     from kirim_pandas.journal.writer import RunWriter
+    from kirim_pandas.notebook.job import Work
+    from kirim_pandas.notebook.texts import JobFacts
     from kirim_pandas.run.events import Listener
     from kirim_pandas.run.stop import StopButton
+    from kirim_pandas.verbs.arguments import Client
 
-__all__ = ["bulk_label_job", "resume_job", "start"]
+__all__ = ["bulk_label_job", "resume_job", "set_going", "start"]
 
 
 def bulk_label_job(order: Order) -> LabelJob:
@@ -56,21 +59,29 @@ def _set_going(
     opened: AbstractContextManager[tuple[Order, RunWriter | None]], notes: list[str]
 ) -> LabelJob:
     held = ExitStack()
+    order, writer = held.enter_context(opened)
+    return set_going(
+        held,
+        lambda listener, stop: carry_out(order, writer=writer, watchers=[listener], stop=stop),
+        facts_of(order),
+        client=order.client,
+        resume=None if writer is None else lambda: _go_on(order),
+        notes=notes,
+    )
+
+
+def set_going(
+    held: ExitStack, work: Work, facts: JobFacts, *, client: Client | None, **about: Any
+) -> LabelJob:
+    """Start a job that lets go of what is held when it ends, or cannot begin; shows nothing."""
+
+    def whole(listener: Listener, stop: StopButton) -> pd.DataFrame:
+        with held:
+            return work(listener, stop)
+
     try:
-        order, writer = held.enter_context(opened)
-
-        def work(listener: Listener, stop: StopButton) -> pd.DataFrame:
-            with held:
-                return carry_out(order, writer=writer, watchers=[listener], stop=stop)
-
-        job = LabelJob(
-            work,
-            facts_of(order),
-            view=JobDisplay,
-            resume=None if writer is None else lambda: _go_on(order),
-            requests_per_minute=lambda: pace(order.client),
-            notes=notes,
-        )
+        about |= {"view": JobDisplay, "requests_per_minute": lambda: pace(client)}
+        job = LabelJob(whole, facts, **about)
         job.start()
     except BaseException:  # such as no thread to be had
         held.close()

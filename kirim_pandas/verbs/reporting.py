@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
 from kirim_pandas import session
 from kirim_pandas.errors import InvalidInputError, KirimError
 from kirim_pandas.frames import reports
-from kirim_pandas.frames.charts import Split
 from kirim_pandas.frames.columns import listed
 from kirim_pandas.frames.pairing import Source, result_column
 from kirim_pandas.frames.reports import Report, RunFacts
@@ -151,28 +150,15 @@ def _which(run: RunFacts) -> str:
 
 
 def plot(
-    result: pd.DataFrame,
-    by: By = None,
-    *,
-    split: Split = "status",
-    data: Source | None = None,
-    ax: Axes | None = None,
+    result: pd.DataFrame, by: By = None, *, data: Source | None = None, **options: Any
 ) -> Axes:
     """Draw; documented at ``result.kirim.plot``."""
-    return reports.plot(result, by, split=split, data=_data(result, data), ax=ax)
+    return reports.plot(result, by, data=_data(result, data), **options)
 
 
-def people(
-    result: pd.DataFrame,
-    *,
-    status: str | list[str] | None = None,
-    reason: str | list[str] | None = None,
-    columns: list[Hashable] | None = None,
-    data: Source | None = None,
-) -> pd.DataFrame:
+def people(result: pd.DataFrame, *, data: Source | None = None, **options: Any) -> pd.DataFrame:
     """List who is meant; documented at ``result.kirim.people``."""
-    source = _data(result, data)
-    return reports.people(result, status=status, reason=reason, columns=columns, data=source)
+    return reports.people(result, data=_data(result, data), **options)
 
 
 def not_applied(result: pd.DataFrame) -> pd.DataFrame:
@@ -184,11 +170,10 @@ def report(
     result: pd.DataFrame,
     by: By = None,
     *,
-    split: Split = "status",
     data: Source | None = None,
     label_name: str | None = None,
     people: bool = False,
-    columns: list[Hashable] | None = None,
+    **options: Any,
 ) -> Report:
     """Write a report; documented at ``result.kirim.report``."""
     refuse(flag_problems(people=people))
@@ -196,9 +181,7 @@ def report(
     facts = run_of(result)
     facts = replace(facts, label_name=label_name or facts.label_name)
     source = _data(result, data)
-    return reports.report(
-        result, facts, by=by, split=split, data=source, people=people, columns=columns
-    )
+    return reports.report(result, facts, by=by, data=source, people=people, **options)
 
 
 def _data(result: pd.DataFrame, data: Source | None) -> Source | None:

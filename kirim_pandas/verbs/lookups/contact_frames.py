@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-__all__ = ["Metadata", "contacts_table", "times"]
+__all__ = ["Metadata", "contacts_table", "texts_of", "times"]
 
 Metadata: TypeAlias = Literal["dict", "columns"]
 
@@ -48,6 +48,13 @@ def contacts_table(contacts: Sequence[Any], metadata: Metadata = "dict") -> pd.D
     held = [contact.metadata for contact in contacts]
     columns |= {"metadata": _dicts(held)} if metadata == "dict" else _by_key(held)
     return pd.DataFrame(columns)
+
+
+def texts_of(items: Sequence[Any], *names: str) -> pd.DataFrame:
+    """Return these fields of what the service listed, as text."""
+    return pd.DataFrame(
+        {name: pd.array([getattr(item, name) for item in items], "string") for name in names}
+    )
 
 
 def _dicts(held: list[Mapping[str, Any] | None]) -> pd.Series[Any]:

@@ -18,7 +18,7 @@ from kirim_pandas.verbs.door import (
     shown,
     used_client,
 )
-from kirim_pandas.verbs.lookups.contact_frames import Metadata, contacts_table
+from kirim_pandas.verbs.lookups.contact_frames import Metadata, contacts_table, texts_of
 from kirim_pandas.verbs.lookups.listing import Listing, PageReader, reading_bar
 
 if TYPE_CHECKING:
@@ -137,10 +137,7 @@ def accounts(*, client: Client | None = None) -> pd.DataFrame:
     """
     with ShortTraceback():
         known = list(used_client(client).accounts())
-    columns = ("phone_number_id", "phone_number", "name", "status")
-    return pd.DataFrame(
-        {name: pd.array([getattr(one, name) for one in known], "string") for name in columns}
-    )
+    return texts_of(known, "phone_number_id", "phone_number", "name", "status")
 
 
 def _read(

@@ -9,7 +9,7 @@ import pandas as pd
 from kirim_pandas import session
 from kirim_pandas.errors import InvalidRequestError
 from kirim_pandas.verbs.door import ShortTraceback, plain, used_client
-from kirim_pandas.verbs.lookups.contact_frames import times
+from kirim_pandas.verbs.lookups.contact_frames import texts_of, times
 
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
@@ -47,10 +47,7 @@ def labels(*, client: Client | None = None) -> pd.DataFrame:
     """
     with ShortTraceback():
         known = session.read_labels(used_client(client))
-    columns = ("id", "name", "color", "team_id")
-    frame = pd.DataFrame(
-        {name: pd.array([getattr(label, name) for label in known], "string") for name in columns}
-    )
+    frame = texts_of(known, "id", "name", "color", "team_id")
     return frame.assign(created_at=times([label.created_at for label in known]))
 
 

@@ -7,23 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from kirim_pandas.notebook.job import LabelJob
-from kirim_pandas.notebook.job_view import JobDisplay
 from kirim_pandas.notebook.series import SeriesTally
 from kirim_pandas.verbs import background
 from kirim_pandas.verbs.door import ShortTraceback
-from kirim_pandas.verbs.labeling import pace
 from kirim_pandas.verbs.resuming import Resumption
 from kirim_pandas.verbs.segments.series import Series, runs_of
 from kirim_pandas.verbs.segments.undoing import undoing, undoing_series
 from kirim_pandas.verbs.segments.whole import unfinished
 
 if TYPE_CHECKING:
-    from kirim_pandas.run.events import Listener
     from kirim_pandas.run.spec import Resolve
-    from kirim_pandas.run.stop import StopButton
     from kirim_pandas.verbs.arguments import Client
 
 __all__ = ["resume_job", "resumed_job", "series_job", "start_series", "undo_job"]
@@ -41,32 +35,23 @@ def start_series(series: Series) -> LabelJob:
     notes: list[str] = []  # a warning of the job's thread would appear under whatever cell runs
     series = replace(series, warn=notes.append)
     facts = series.facts()
-    tally, held = SeriesTally(facts.contacts), ExitStack()
-
-    def work(_listener: Listener, stop: StopButton) -> pd.DataFrame:
-        with held:
-            return series.work(tally, stop)
+    tally = SeriesTally(facts.contacts)
 
     def again() -> LabelJob:
         runs = runs_of(series.series_id, series.journal)
         return start_series(replace(series, runs=runs, max_requests=None, _known={}))
 
+    held = ExitStack()
     held.enter_context(series.at_work())
-    try:
-        job = LabelJob(
-            work,
-            facts,
-            view=JobDisplay,
-            resume=again if series.is_kept else None,
-            requests_per_minute=lambda: pace(series.client),
-            notes=notes,
-            tally=tally,
-        )
-        job.start()
-    except BaseException:  # such as no thread to be had
-        held.close()
-        raise
-    return job
+    return background.set_going(
+        held,
+        lambda _listener, stop: series.work(tally, stop),
+        facts,
+        client=series.client,
+        resume=again if series.is_kept else None,
+        notes=notes,
+        tally=tally,
+    )
 
 
 def undo_job(

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from kirim_pandas.journal.locks import RunLock
     from kirim_pandas.journal.store import RecordState, RunRecord
     from kirim_pandas.journal.writer import RunWriter
-    from kirim_pandas.notebook.series import SeriesProgress, SeriesTally
+    from kirim_pandas.notebook.series import SeriesTally
     from kirim_pandas.notebook.texts import JobFacts
     from kirim_pandas.run.calls import PastCall
     from kirim_pandas.run.progress import RunState
@@ -183,8 +183,8 @@ class Series:
         further = self.resolve is not None  # also of what has finished without naming anybody
         return [record for record in self.runs if further or record.state != "finished"]
 
-    def work(self, shows: SeriesTally | None, stop: StopButton) -> pd.DataFrame:
-        """Carry out what has not finished; `shows`, if anything, is told how it goes."""
+    def work(self, shows: SeriesTally, stop: StopButton) -> pd.DataFrame:
+        """Carry out what has not finished; `shows` is told how it goes."""
         shown, left, allowed = _Shown(shows), self.left, self.max_requests
         state: RunState = "failed"
         cap = None
@@ -263,7 +263,7 @@ class Series:
             order = replace(order, series=self.series_id, reads=self.reads, journal=self.journal)
             order = order if order.past else _arranged(order, writer)
             order = replace(order, journal=self.journal if self.is_kept else False)
-            carry_out(order, writer=writer, watchers=shown.watchers, stop=stop)
+            carry_out(order, writer=writer, watchers=[shown], stop=stop)
         if self.max_requests is not None:
             self.max_requests = max(0, self.max_requests - self._requests(record) + made)
         return self._recalled(record)
@@ -330,11 +330,11 @@ class Series:
                 f"segment's: {listed}."
             )
 
-    def _shows(self, progress: ProgressChoice) -> SeriesProgress | None:
-        if progress is False or (callable(progress) and not self.left):
-            return None
-        from kirim_pandas.notebook.series import SeriesProgress
+    def _shows(self, progress: ProgressChoice) -> SeriesTally:
+        from kirim_pandas.notebook.series import SeriesProgress, SeriesTally
 
+        if progress is False or (callable(progress) and not self.left):
+            return SeriesTally(0)  # shows nothing
         callback = progress if callable(progress) else None
         return SeriesProgress(self.facts(), lambda: pace(self.client), callback)
 
@@ -380,33 +380,25 @@ def task_of(runs: Sequence[RunRecord], ending: str = "") -> str:
     return text[0].upper() + text[1:]
 
 
-class _Shown:
-    """What shows a series, if anything does; what it cannot draw ends nothing."""
+class _Shown(Watcher):
+    """What shows a series; what it cannot draw ends nothing."""
 
-    def __init__(self, shows: SeriesTally | None) -> None:
-        self._shows = [] if shows is None else [shows]
-        self.watchers = [Watcher(shows) for shows in self._shows]
+    def __init__(self, shows: SeriesTally) -> None:
+        super().__init__(shows)
+        self._series = shows
 
     def begin(self, sentence: str, contacts: int, later: int) -> None:
-        for watcher, shows in self._pairs:
-            watcher.attempt(shows.begin, sentence, contacts, later)
+        self.attempt(self._series.begin, sentence, contacts, later)
 
     def begin_again(self, sentence: str) -> None:
-        for watcher, shows in self._pairs:
-            watcher.attempt(shows.begin_again, sentence)
+        self.attempt(self._series.begin_again, sentence)
 
     def end(self, state: RunState, cap: tuple[int, int] | None) -> None:
         with suppress(KeyboardInterrupt):  # of a callback: all has ended
-            for watcher, shows in self._pairs:
-                watcher.attempt(shows.end, state, cap)
+            self.attempt(self._series.end, state, cap)
 
     def summarise(self, result: pd.DataFrame) -> None:
-        for watcher, shows in self._pairs:
-            watcher.attempt(shows.summarise, result)
-
-    @property
-    def _pairs(self) -> list[tuple[Watcher, SeriesTally]]:
-        return list(zip(self.watchers, self._shows, strict=True))
+        self.attempt(self._series.summarise, result)
 
 
 def _batches(record: RunRecord) -> int:
