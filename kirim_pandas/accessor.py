@@ -28,7 +28,6 @@ if TYPE_CHECKING:
         SegmentsPlan,
     )
 
-__all__ = ["KirimAccessor", "with_signature_of"]
 
 Taken = ParamSpec("Taken")
 Given = TypeVar("Given")

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from kirim_pandas.verbs.arguments import By, Client, JournalChoice, Panel, Report, Split
 
-__all__ = ["KirimFrameAccessor", "register"]
-
 
 class KirimFrameAccessor(KirimAccessor):
     """The same for a DataFrame, and reports where the frame is a result frame."""

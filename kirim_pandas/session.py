@@ -22,22 +22,6 @@ if TYPE_CHECKING:
     from kirim_pandas.frames.pairing import Kept
     from kirim_pandas.frames.reports import RunFacts
 
-__all__ = [
-    "Remembered",
-    "at_work",
-    "connect",
-    "current_client",
-    "disconnect",
-    "forget_labels",
-    "known_client",
-    "last_result",
-    "read_labels",
-    "recall",
-    "recent",
-    "remember",
-    "remembered_labels",
-    "somebody_is_there",
-]
 
 KEPT_RUNS = 8
 """Runs whose input frame is kept for reports."""

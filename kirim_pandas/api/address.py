@@ -9,8 +9,6 @@ from urllib.parse import SplitResult, urlencode, urlsplit
 
 from kirim_pandas.errors import ConfigurationError
 
-__all__ = ["DEFAULT_BASE_URL", "Address", "read_address"]
-
 DEFAULT_BASE_URL = "https://api-kckit.kirim.chat/v1"
 _PHONE_NUMBER_ID = re.compile(r"[0-9]{6,20}")  # says: Meta's id of a connected number
 

@@ -33,8 +33,6 @@ from kirim_pandas.api.retry import LIMITED, Again, CallStopped, Retries
 from kirim_pandas.api.secret import Secret, warn_unlocated
 from kirim_pandas.errors import ApiError, KirimError, RateLimitedError
 
-__all__ = ["Caller", "Exchange", "Gate", "OnWait", "shared_gate"]
-
 T = TypeVar("T")
 OnWait = Callable[[str, float], None]
 Exchange = Callable[[Request, str | None], Reply | KirimError]

@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Self
 
-__all__ = ["Alarm", "Deadline"]
-
 
 class _Watchdog:
     """Rings alarms that are not taken back in time: one daemon thread for the whole process.

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 from kirim_pandas.errors import TransportError
 
-__all__ = ["MEANINGS", "translated"]
-
 MEANINGS: dict[str, str] = {
     "ConnectError": "cannot connect to {host}{way}",
     "ConnectTimeout": "cannot connect to {host} in time{way}",

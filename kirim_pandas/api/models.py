@@ -14,21 +14,6 @@ from typing import Any, Self
 from kirim_pandas.api.secret import Secret
 from kirim_pandas.errors import ProtocolError
 
-__all__ = [
-    "Account",
-    "Answer",
-    "BulkLabelReply",
-    "CheckedIds",
-    "Contact",
-    "Label",
-    "Me",
-    "Organization",
-    "Reply",
-    "Request",
-    "Timeouts",
-    "not_understood",
-]
-
 ID_CHARACTERS = 100
 NAME_CHARACTERS = 300
 """Says: names of labels have up to 50 characters. Longer ones are taken, but not any length."""

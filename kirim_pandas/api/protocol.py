@@ -41,20 +41,6 @@ from kirim_pandas.errors import (
     ServerError,
 )
 
-__all__ = [
-    "MAX_REPLY_BYTES",
-    "bulk_label_request",
-    "check_filters",
-    "from_a_cache",
-    "is_label_id",
-    "is_usable_key",
-    "maybe_applied",
-    "read_counts",
-    "read_page",
-    "read_reply",
-    "read_request",
-]
-
 MAX_CONTACTS_PER_CALL = 1000
 """Says: at most 1000 contacts a call, in one transaction."""
 MAX_SEARCH_CHARACTERS = 200  # says

@@ -11,8 +11,6 @@ from urllib.request import getproxies, proxy_bypass
 
 from kirim_pandas.api.address import Address
 
-__all__ = ["odd_scheme", "proxy_for", "without_login"]
-
 _SCHEMES = ("http", "https", "socks5", "socks5h")
 _NAMELESS = "of HTTPS_PROXY"
 

@@ -20,8 +20,6 @@ from kirim_pandas.errors import (
     TransportError,
 )
 
-__all__ = ["LIMITED", "SLOWED", "Again", "CallStopped", "Retries", "parse_retry_after"]
-
 LIMITED = "rate limit reached (429)"
 SLOWED = "something on the way takes fewer requests than the plan has: going slower"
 

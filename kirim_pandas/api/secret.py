@@ -11,8 +11,6 @@ from collections.abc import Callable
 from typing import NoReturn
 from urllib.parse import unquote
 
-__all__ = ["MAX_FOREIGN_CHARACTERS", "Secret", "key_warning", "read_key", "warn_unlocated"]
-
 MAX_FOREIGN_CHARACTERS = 300
 """No message of ours quotes more than this of what a server said."""
 

@@ -33,7 +33,6 @@ from kirim_pandas.errors import ConfigurationError, KirimError, TransportError
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["HTTP_LOGGERS", "USER_AGENT", "Transport"]
 
 try:
     _VERSION = version("kirim-pandas")

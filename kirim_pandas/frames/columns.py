@@ -25,26 +25,6 @@ from kirim_pandas.frames.shapes import (
 )
 from kirim_pandas.frames.values import codes_of, readable
 
-__all__ = [
-    "MAX_HINT_VALUES",
-    "MAX_LISTED",
-    "MAX_SEGMENTS",
-    "IdChoice",
-    "Place",
-    "check_label",
-    "check_names",
-    "find_place",
-    "grouped",
-    "hint_columns",
-    "id_columns",
-    "listed",
-    "phone_columns",
-    "places_of",
-    "segment_columns",
-    "told_values",
-    "values_in",
-]
-
 MAX_LISTED = 10
 """Entries of a list in a message; more are counted, not shown."""
 

@@ -15,8 +15,6 @@ from kirim_pandas.errors import InvalidInputError, ShortTraceback
 from kirim_pandas.frames.shapes import described
 from kirim_pandas.frames.values import readable
 
-__all__ = ["place_of", "save_csv", "spreadsheet_safe"]
-
 _STARTS: Final = "[=+@＝＋－＠-]"
 """Characters that begin a formula (OWASP, "CSV Injection"), with the full-width forms that some
 programs fold."""

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from kirim_pandas.frames.ids import ContactIds
 from kirim_pandas.frames.shapes import CONTACT_ID
 
-__all__ = ["MOST_COLUMNS", "Feature", "columns_of", "features_of", "has_order", "may_explain"]
-
 MOST_NAMES = 64
 """A column of more different values than this is free text, unless its values have an order."""
 

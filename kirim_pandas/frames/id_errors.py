@@ -21,8 +21,6 @@ from kirim_pandas.frames.shapes import (
     told_shape,
 )
 
-__all__ = ["Found", "no_candidate", "no_id_among", "no_text_in", "several_candidates"]
-
 _CALLS_ITSELF_ID: Final = re.compile(r"(?i:(?:^|[\W_])id(?:$|[\W_])|contact|kontak)|[a-z]I[dD]$")
 """A label that promises ids: ``id``, ``contact_id``, ``CustomerId`` …"""
 

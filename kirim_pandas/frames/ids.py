@@ -53,24 +53,6 @@ from kirim_pandas.frames.shapes import (
 )
 from kirim_pandas.frames.values import MALFORMED_CODE, MISSING_CODE, Reading, read_ids, readable
 
-__all__ = [
-    "AMBIGUOUS",
-    "MALFORMED",
-    "MALFORMED_EMAIL",
-    "MALFORMED_PHONE",
-    "MISSING",
-    "NOT_FOUND",
-    "NO_CONTACT",
-    "UNMATCHED",
-    "USABLE",
-    "ContactIds",
-    "collect_ids",
-    "collect_matched",
-    "id_places",
-    "looked_at",
-    "told_usable",
-]
-
 USABLE: Final = 0
 MISSING: Final = 1
 MALFORMED: Final = 2

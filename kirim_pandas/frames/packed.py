@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from kirim_pandas.frames.shapes import ID_CHARACTERS, ID_LENGTH
 
-__all__ = ["PackedIds", "Words", "are_ids", "numbered"]
-
 Words: TypeAlias = NDArray[np.bytes_]
 """Ids as bytes, ``S30``."""
 

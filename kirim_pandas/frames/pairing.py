@@ -20,8 +20,6 @@ from kirim_pandas.frames.ids import ContactIds, id_places
 from kirim_pandas.frames.shapes import described
 from kirim_pandas.frames.values import codes_of, read_ids, readable
 
-__all__ = ["Kept", "Pairing", "Source", "checked_source", "keep", "pair", "result_column"]
-
 
 @dataclass(frozen=True, eq=False)
 class Kept:

@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.shapes import described, name_of
 
-__all__ = ["GIVEN", "MALFORMED", "MISSING", "check_country", "read_emails", "read_phones"]
-
 GIVEN: Final = 0
 MISSING: Final = 1
 MALFORMED: Final = 2

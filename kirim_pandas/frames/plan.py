@@ -16,18 +16,6 @@ from kirim_pandas.frames.ids import ContactIds
 from kirim_pandas.frames.shapes import Kind, printable, remedy_for
 from kirim_pandas.grouptesting.outcomes import MAX_CONTACTS_PER_CALL
 
-__all__ = [
-    "SKIP_SHARES",
-    "Plan",
-    "PlannedRun",
-    "SegmentsPlan",
-    "hint_values_of",
-    "least_probes",
-    "minutes_for",
-    "plan_frame",
-    "plan_runs",
-]
-
 SKIP_SHARES: Final = (0.0, 0.01, 0.05, 0.20)
 """Shares of skipped contacts a plan is worked out for."""
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["NO_LABEL", "REASONS", "STATUS_MEANINGS", "Reason", "reason_for"]
-
 NO_LABEL: Final = "no_label"
 """The reason of a row of which nothing was wanted."""
 

@@ -23,16 +23,6 @@ from numpy.typing import NDArray
 from kirim_pandas.frames.ids import NO_CONTACT, ContactIds
 from kirim_pandas.grouptesting.outcomes import SKIPS, Outcome, Outcomes
 
-__all__ = [
-    "EVIDENCE",
-    "EVIDENCE_DTYPE",
-    "RUN_ID_ATTR",
-    "STATUSES",
-    "STATUS_DTYPE",
-    "contacts_frame",
-    "result_frame",
-]
-
 STATUSES: Final = ("applied", "skipped", "failed", "unknown", "not_sent")
 EVIDENCE: Final = ("batch", "probe")
 STATUS_DTYPE: Final = pd.CategoricalDtype(list(STATUSES))

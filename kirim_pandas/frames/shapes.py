@@ -21,26 +21,6 @@ from pandas.api import types
 
 from kirim_pandas.errors import InvalidInputError
 
-__all__ = [
-    "CONTACT_ID",
-    "ID_CHARACTERS",
-    "ID_LENGTH",
-    "NOTHING",
-    "Kind",
-    "described",
-    "examples_of",
-    "held_by",
-    "hidden",
-    "kinds_of",
-    "name_of",
-    "printable",
-    "remedy_for",
-    "shape_of",
-    "shape_of_one",
-    "shorten",
-    "told_shape",
-]
-
 ID_CHARACTERS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 CONTACT_ID: Final = re.compile(rf"ctc_[{ID_CHARACTERS}]{{26}}")
 """A contact id, for ``fullmatch`` (``$`` would let a newline through).

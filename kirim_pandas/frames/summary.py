@@ -19,20 +19,6 @@ from kirim_pandas.frames.reasons import NO_LABEL, REASONS, reason_for
 from kirim_pandas.frames.results import STATUS_DTYPE, STATUSES
 from kirim_pandas.frames.shapes import described, name_of
 
-__all__ = [
-    "By",
-    "Counted",
-    "Grouping",
-    "checked_result",
-    "compare",
-    "customers_by",
-    "groupings",
-    "is_outcome",
-    "people",
-    "statuses_of",
-    "summary",
-]
-
 By: TypeAlias = Hashable | Any | list[Any]
 """A column name, an aligned Series or array, or a list of these."""
 

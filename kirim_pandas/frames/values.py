@@ -19,7 +19,6 @@ from kirim_pandas.frames.shapes import CONTACT_ID, ID_LENGTH
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["MALFORMED_CODE", "MISSING_CODE", "Reading", "codes_of", "read_ids", "readable"]
 
 MISSING_CODE: Final = -1
 MALFORMED_CODE: Final = -2

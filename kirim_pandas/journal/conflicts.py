@@ -16,8 +16,6 @@ from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.journal.locks import is_locked
 from kirim_pandas.journal.store import Journal, RunRecord
 
-__all__ = ["refuse_opposites", "refuse_undoing", "same_label"]
-
 DOING = {"attach": "attaching this label to", "detach": "detaching this label from"}
 DOES = {"attach": "attaches this label", "detach": "detaches this label"}
 HAS_DONE = {"attach": "attached it to", "detach": "detached it from"}

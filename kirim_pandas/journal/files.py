@@ -18,8 +18,6 @@ from urllib.parse import quote
 
 from kirim_pandas.errors import JournalError
 
-__all__ = ["APPLICATION_ID", "advice", "located", "look", "make", "overwrite", "shown"]
-
 APPLICATION_ID = 0x4B49524D  # "KIRM", so that no other SQLite file is taken for a journal
 
 ELSEWHERE = "Name another place with journal=… or KIRIM_JOURNAL"

@@ -15,8 +15,6 @@ from typing import Self
 from kirim_pandas.errors import JournalError
 from kirim_pandas.journal.files import advice, shown
 
-__all__ = ["RunLock", "is_locked", "network_file_system"]
-
 TRIES = 5
 PAUSE_SECONDS = 0.05
 """Somebody who only looks whether a run is at work holds its lock for a moment."""

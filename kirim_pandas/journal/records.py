@@ -16,34 +16,6 @@ from kirim_pandas.grouptesting.outcomes import Counts
 from kirim_pandas.run.calls import Call, CallState, PastCall, Reply
 from kirim_pandas.run.spec import Column
 
-__all__ = [
-    "AT_START",
-    "DamagedRow",
-    "Entry",
-    "Layout",
-    "RecordState",
-    "RunRecord",
-    "Stayed",
-    "added",
-    "call_row",
-    "checksum_of",
-    "columns_row",
-    "contacts_row",
-    "end_row",
-    "is_whole",
-    "layout_row",
-    "read_call",
-    "read_columns",
-    "read_contacts",
-    "read_layout",
-    "read_run",
-    "read_setting",
-    "read_stayed",
-    "run_row",
-    "setting_row",
-    "stayed_row",
-]
-
 RecordState: TypeAlias = Literal["open", "finished", "capped", "stopped", "failed"]
 Row: TypeAlias = tuple[Any, ...]
 

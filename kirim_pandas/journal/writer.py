@@ -28,8 +28,6 @@ from kirim_pandas.run.events import (
     Event,
 )
 
-__all__ = ["RunWriter", "lock_path"]
-
 RUN_ID = re.compile(r"[A-Za-z0-9_]{1,80}")
 
 MOST_UNWRITTEN = 8

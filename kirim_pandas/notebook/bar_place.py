@@ -27,8 +27,6 @@ from kirim_pandas.notebook.texts import (
 )
 from kirim_pandas.run.progress import Progress
 
-__all__ = ["BarPlace", "LinePlace", "LogPlace", "PagePlace", "place_for", "show_summary"]
-
 LEAST_BAR_COLUMNS = 10
 """A shorter bar shows nothing: on a narrow terminal the words give way."""
 

@@ -27,8 +27,6 @@ from kirim_pandas.run.events import Listener
 from kirim_pandas.run.progress import Progress, Tally
 from kirim_pandas.run.stop import StopButton
 
-__all__ = ["JobView", "LabelJob", "Work"]
-
 POLL_SECONDS = 0.05
 """How often a waiting call looks whether the run has ended."""
 

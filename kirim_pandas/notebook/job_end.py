@@ -24,8 +24,6 @@ from kirim_pandas.notebook.texts import (
 )
 from kirim_pandas.run.progress import Progress
 
-__all__ = ["Ending", "cap_note", "contacts_by_status"]
-
 _WITHOUT_CONTACT = tuple(NO_CONTACT.values())
 """Reasons of rows that mean no contact."""
 

@@ -42,8 +42,6 @@ from kirim_pandas.notebook.texts import (
     running_html,
 )
 
-__all__ = ["JobDisplay", "JobWidgets", "follow"]
-
 TICK_SECONDS = 0.1
 """Ten pictures a second: more cost the front end and please nobody."""
 

@@ -15,19 +15,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-__all__ = [
-    "Front",
-    "clicks_wait",
-    "columns",
-    "front_end",
-    "in_notebook",
-    "let_clicks_pass",
-    "publish",
-    "show",
-    "somebody_watches",
-    "wrapped",
-]
-
 _SUBSHELLS = "kernel subshells"
 """The name of the feature in a kernel's ``kernel_info`` (Jupyter's protocol 5.5 and later)."""
 

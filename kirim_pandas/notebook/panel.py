@@ -24,8 +24,6 @@ from kirim_pandas.notebook.panel_page import Page, PageBackend, Whom
 from kirim_pandas.notebook.panel_segments import SegmentChoices, SegmentsPage
 from kirim_pandas.notebook.texts import many
 
-__all__ = ["HOW_TO_USE", "Choices", "Panel", "PanelView"]
-
 HOW_TO_USE = (
     "Without its widgets the panel is used by its methods: .labels,\n"
     ".choose_label(name_or_id), .choose_operation('attach'), .choose_id_column(name),\n"

@@ -12,8 +12,6 @@ from kirim_pandas.frames.columns import check_label, listed
 from kirim_pandas.frames.shapes import expect, name_of
 from kirim_pandas.notebook.texts import team_shown
 
-__all__ = ["KnownLabels", "PanelLabel", "PanelService", "check_choice"]
-
 
 class PanelLabel(Protocol):
     """What the panel needs to know of a label."""

@@ -16,8 +16,6 @@ from kirim_pandas.notebook.job import LabelJob
 if TYPE_CHECKING:
     from kirim_pandas.frames.reports import Report
 
-__all__ = ["Page", "PageBackend", "PageView", "Planned", "Whom"]
-
 
 @dataclass(frozen=True)
 class Whom:

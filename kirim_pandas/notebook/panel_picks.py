@@ -14,8 +14,6 @@ from kirim_pandas.notebook.panel_segments import SegmentsPage
 from kirim_pandas.notebook.panel_steps import Attempts, button, layout, soft, titled
 from kirim_pandas.notebook.texts import EMPTY, framed, many, team_shown
 
-__all__ = ["LabelPicks", "SegmentPicks"]
-
 COLOURS: Final = {
     "gray": "#6b7280",
     "red": "#ef4444",

@@ -16,8 +16,6 @@ from kirim_pandas.notebook.panel_labels import KnownLabels, PanelLabel, check_ch
 from kirim_pandas.notebook.panel_page import Page, PageBackend, Whom
 from kirim_pandas.notebook.texts import many
 
-__all__ = ["SegmentChoices", "SegmentsPage"]
-
 
 @dataclass(frozen=True)
 class SegmentChoices(Whom):

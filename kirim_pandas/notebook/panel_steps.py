@@ -18,8 +18,6 @@ from kirim_pandas.notebook.kernel import publish
 from kirim_pandas.notebook.panel_page import Page, Planned
 from kirim_pandas.notebook.texts import EMPTY, framed, heading_html, kept, many, note_html
 
-__all__ = ["Attempts", "Picks", "StepsWidgets", "button", "layout", "soft", "titled"]
-
 ERROR: Final = Markup(
     '<p role="alert" style="border-left: 4px solid var(--jp-error-color1, #d32f2f); '
     'padding: 4px 10px; white-space: pre-wrap">{}</p>'

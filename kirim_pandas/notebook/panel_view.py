@@ -13,8 +13,6 @@ from kirim_pandas.notebook.panel_picks import LabelPicks, SegmentPicks
 from kirim_pandas.notebook.panel_steps import Attempts, StepsWidgets, layout, titled
 from kirim_pandas.notebook.texts import LIVE_CLASS, framed, many
 
-__all__ = ["PanelWidgets"]
-
 
 @dataclass(frozen=True)
 class LookUp:

@@ -18,8 +18,6 @@ from kirim_pandas.notebook.texts import JobFacts, StepShare, many
 from kirim_pandas.run.events import Event, PhaseStarted, RunEnded, Waiting
 from kirim_pandas.run.progress import Progress, Tally
 
-__all__ = ["ProgressBar", "ProgressCallback", "resolve_note"]
-
 REDRAW_SECONDS = 0.1
 """Each drawing is a message to a browser; a fast run has hundreds of events a second."""
 

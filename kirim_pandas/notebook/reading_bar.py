@@ -11,8 +11,6 @@ from markupsafe import Markup
 
 from kirim_pandas.notebook.kernel import Front, front_end, publish
 
-__all__ = ["ReadingBar"]
-
 REDRAW_SECONDS = 0.2
 QUIET_SECONDS = 0.7
 """What is over sooner is not worth a line."""

@@ -16,8 +16,6 @@ from kirim_pandas.notebook.texts import JobFacts, StepShare
 from kirim_pandas.run.events import Event, PhaseStarted, Waiting
 from kirim_pandas.run.progress import Progress, RunState, Tally
 
-__all__ = ["SeriesProgress", "SeriesTally"]
-
 
 class SeriesTally:
     """A listener of several runs, which it adds up to one progress.

@@ -16,28 +16,6 @@ from kirim_pandas.frames.charts import COLOURS
 from kirim_pandas.frames.plan import minutes_for
 from kirim_pandas.run.progress import Progress
 
-__all__ = [
-    "EMPTY",
-    "LIVE_CLASS",
-    "JobFacts",
-    "StepShare",
-    "bar_html",
-    "count_html",
-    "duration_text",
-    "framed",
-    "heading_html",
-    "kept",
-    "line_words",
-    "many",
-    "note_html",
-    "phase_text",
-    "running_html",
-    "start_text",
-    "state_text",
-    "team_shown",
-    "time_left_text",
-]
-
 EMPTY: Final = Markup("")
 
 # Scoped to .kirim-job; stands in every piece, since each must be readable alone.

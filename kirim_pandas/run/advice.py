@@ -18,8 +18,6 @@ from kirim_pandas.guesses.search import Finding, Guesser
 from kirim_pandas.run.calls import PastCall
 from kirim_pandas.run.events import ColumnsLearnt, Event, Waiting
 
-__all__ = ["Advice", "ColumnSource"]
-
 WORTH_PROBES = 12.0
 """Below so many probes that are still expected, nothing is read: the search is as quick."""
 

@@ -8,8 +8,6 @@ from typing import Literal, TypeAlias
 
 from kirim_pandas.grouptesting.outcomes import Counts, Positions
 
-__all__ = ["UNPLANNED", "Call", "CallState", "PastCall", "Phase", "Reply", "counted_in"]
-
 Phase: TypeAlias = Literal["apply", "resolve"]
 CallState: TypeAlias = Literal["sent", "stale", "answered", "refused", "unsent"]
 """``sent``: it may have been carried out, and its key brings the first reply.  ``stale``: so it

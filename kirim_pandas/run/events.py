@@ -15,24 +15,6 @@ from kirim_pandas.grouptesting.outcomes import Outcomes
 from kirim_pandas.guesses.columns import Column
 from kirim_pandas.run.calls import Call, Phase, Reply
 
-__all__ = [
-    "CallAnswered",
-    "CallLost",
-    "CallPlanned",
-    "CallRefused",
-    "CallUnsent",
-    "ColumnsLearnt",
-    "EndState",
-    "Event",
-    "Idle",
-    "Listener",
-    "PhaseStarted",
-    "RoundEnded",
-    "RunEnded",
-    "Waiting",
-]
-
-
 EndState: TypeAlias = Literal["finished", "capped", "stopped", "failed"]
 
 

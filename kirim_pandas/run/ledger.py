@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 from kirim_pandas.grouptesting.outcomes import Counts, Outcome, Outcomes, Positions
 from kirim_pandas.run.calls import Call
 
-__all__ = ["Ledger"]
-
 
 class Ledger:
     """What is known of each of `contact_count` contacts from the calls of the apply phase.

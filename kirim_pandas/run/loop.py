@@ -44,8 +44,6 @@ from kirim_pandas.run.side_by_side import ChooseWidth, least_width
 from kirim_pandas.run.spec import Job
 from kirim_pandas.run.stop import StopButton
 
-__all__ = ["Run"]
-
 GRACE_SECONDS = 10.0
 """How long a run that ends early waits for the replies of calls that are on the wire."""
 

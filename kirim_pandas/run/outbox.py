@@ -10,8 +10,6 @@ from kirim_pandas.grouptesting.outcomes import MAX_CONTACTS_PER_CALL, Positions,
 from kirim_pandas.run.calls import UNPLANNED, Call, PastCall, Phase
 from kirim_pandas.run.refusals import TOO_LARGE
 
-__all__ = ["Outbox"]
-
 
 class Outbox:
     """The calls that wait to be sent, in order.

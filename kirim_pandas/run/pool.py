@@ -15,8 +15,6 @@ from typing import TypeAlias
 from kirim_pandas.run.calls import Call, Reply
 from kirim_pandas.run.events import Waiting
 
-__all__ = ["CallPool", "Done", "SendCall"]
-
 SendCall: TypeAlias = Callable[[Call, Callable[[str, float], None], threading.Event], Reply]
 """``send(call, on_wait, stop)``: sends, waits and retries; returns the reply or raises."""
 

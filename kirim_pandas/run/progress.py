@@ -17,8 +17,6 @@ from kirim_pandas.run.events import (
     Waiting,
 )
 
-__all__ = ["Progress", "RunState", "Tally"]
-
 RunState: TypeAlias = Literal["running"] | EndState
 
 

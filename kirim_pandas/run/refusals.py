@@ -20,19 +20,6 @@ from kirim_pandas.errors import (
 from kirim_pandas.grouptesting.outcomes import Positions
 from kirim_pandas.run.calls import CallState
 
-__all__ = [
-    "LEAVES",
-    "TOO_LARGE",
-    "Failure",
-    "Said",
-    "explain_doubted_refusals",
-    "explain_many_refusals",
-    "explain_missing_label",
-    "explain_refused_probes",
-    "read_failure",
-    "split_refused",
-]
-
 TOO_LARGE = "http_413"
 """The code of a call that holds more contacts than the service takes, whatever it calls that."""
 

@@ -16,8 +16,6 @@ from kirim_pandas.run.ledger import Ledger
 from kirim_pandas.run.refusals import TOO_LARGE
 from kirim_pandas.run.rounds import ProbeRound
 
-__all__ = ["PastRounds", "recall_batches", "recall_probes"]
-
 ENOUGH_REFUSALS = 2
 """The first may be of a body that was cut; the second comes when others were answered."""
 

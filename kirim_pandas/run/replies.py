@@ -33,8 +33,6 @@ from kirim_pandas.run.refusals import (
 )
 from kirim_pandas.run.rounds import ProbeRound
 
-__all__ = ["MAX_REFUSED_CONTACTS", "MAX_REFUSED_PROBES", "Halt", "ReplyHandler"]
-
 MAX_REFUSED_CONTACTS = 20
 """More refused ids than this is a wrong column, not bad luck: the run ends."""
 

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from kirim_pandas.grouptesting.outcomes import Counts, Positions
 from kirim_pandas.run.calls import Call
 
-__all__ = ["ProbeRound", "RefusedProbes"]
-
 
 class ProbeRound:
     """The probes of one round, each asked in one call, or in parts where that is too large.

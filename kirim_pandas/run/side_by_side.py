@@ -8,16 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
-__all__ = [
-    "LEAST_IN_FLIGHT",
-    "MAX_IN_FLIGHT",
-    "ChooseWidth",
-    "Pace",
-    "least_width",
-    "quick_width",
-    "seconds_of",
-]
-
 LEAST_IN_FLIGHT, MAX_IN_FLIGHT = 8, 64
 """Calls under way together: as many as limit and latency ask for, within these bounds. 600 a
 minute at 0.8 s take 10, 6000 at 0.2 s take 24; more than 64 threads gain nothing."""

@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["StopButton", "stop_on_signals"]
-
 PATIENCE_PRESSES = 3
 """Whoever presses so often is stuck where nobody looks at the button: in a callback of theirs."""
 

@@ -21,8 +21,6 @@ from kirim_pandas.sandbox import (
 from kirim_pandas.sandbox.faults import EVENTS, FAULTS, Faults
 from kirim_pandas.sandbox.switches import Switches, choices
 
-__all__ = ["main"]
-
 QUESTIONS = {
     "applied": "what applied counts: contacts that passed, or labels that changed",
     "unknown_ids": "ids nobody has: counted as cross_org, not counted, or the call refused",

@@ -26,8 +26,6 @@ from kirim_pandas.sandbox.switches import Switches, check, is_number, is_whole
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
 
-__all__ = ["Sandbox"]
-
 
 class Sandbox:
     """A running rehearsal copy of the service; made by ``sandbox.start``.

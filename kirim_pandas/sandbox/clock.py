@@ -6,8 +6,6 @@ import time
 
 from kirim_pandas.sandbox.switches import check, is_number
 
-__all__ = ["Clock"]
-
 
 class Clock:
     """Time as the sandbox sees it: for buckets, the 24 hours of a key, and dates.

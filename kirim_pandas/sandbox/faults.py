@@ -15,8 +15,6 @@ from typing import Any, Literal, TypeAlias
 from kirim_pandas.errors import InvalidInputError, ShortTraceback
 from kirim_pandas.sandbox.messages import Refusal, Reply
 
-__all__ = ["EVENTS", "FAULTS", "Chosen", "Fault", "Faults"]
-
 Value: TypeAlias = Any
 Event: TypeAlias = str | tuple[Any, ...]
 

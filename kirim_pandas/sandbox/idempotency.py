@@ -11,8 +11,6 @@ from kirim_pandas.sandbox.clock import Clock
 from kirim_pandas.sandbox.messages import Refusal, Reply
 from kirim_pandas.sandbox.store import Store
 
-__all__ = ["Idempotency", "fingerprint_of"]
-
 KEPT_NS = 24 * 3600 * 10**9
 """A key is remembered for 24 hours (Kirim API docs, Idempotency)."""
 

@@ -9,8 +9,6 @@ from kirim_pandas.sandbox.clock import Clock
 from kirim_pandas.sandbox.messages import Refusal
 from kirim_pandas.sandbox.switches import check, is_number
 
-__all__ = ["Bucket", "Kind", "Limits"]
-
 Kind = Literal["reads", "writes"]
 
 PLANS = {(60, 600): "free", (600, 6000): "pro"}

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["CONTACT_ID", "LABEL_ID", "Refusal", "Reply", "Request", "make_id"]
-
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """The alphabet of the service's ids: no I, L, O, U, so that none is misread."""
 

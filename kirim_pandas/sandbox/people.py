@@ -14,8 +14,6 @@ from kirim_pandas.errors import ShortTraceback
 from kirim_pandas.sandbox.messages import CROCKFORD, ID_LENGTH
 from kirim_pandas.sandbox.switches import check, is_number, is_whole
 
-__all__ = ["LABELS", "messy", "sample_contacts"]
-
 LABELS = {
     "Sales": {"VIP": "amber", "Win-back": "violet", "Newsletter": "sky"},
     "Care": {"VIP": "amber", "Open complaint": "red"},

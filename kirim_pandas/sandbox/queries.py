@@ -14,8 +14,6 @@ from kirim_pandas.sandbox.messages import Refusal
 from kirim_pandas.sandbox.store import Store
 from kirim_pandas.sandbox.switches import Switches
 
-__all__ = ["Reader", "label_fields"]
-
 Json = dict[str, Any]
 
 DEFAULT_LIMIT = 25

@@ -21,8 +21,6 @@ from kirim_pandas.sandbox.messages import TYPES, Refusal, Reply, Request
 from kirim_pandas.sandbox.service import Service
 from kirim_pandas.sandbox.wire import SENDERS
 
-__all__ = ["Server"]
-
 MAX_BODY_BYTES = 1_000_000
 """Far more than 1000 ids need (33 kB)."""
 

@@ -19,8 +19,6 @@ from kirim_pandas.sandbox.store import BulkCounts, Label, Store
 from kirim_pandas.sandbox.switches import Switches
 from kirim_pandas.sandbox.validation import param_at, parse_json, read_bulk_call, read_new_label
 
-__all__ = ["Key", "Service"]
-
 ROUTE = re.compile(
     r"/v1(?:/(?P<number>\d{6,20}))?/(?:"
     r"(?P<bulk>contacts/bulk_label)|(?P<contacts>contacts)|contacts/(?P<contact>[^/]+)|"

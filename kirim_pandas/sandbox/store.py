@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from typing import Any, Literal
 
-__all__ = ["BulkCounts", "Label", "Store"]
-
 SCHEMA = """
 CREATE TABLE contact (
     number INTEGER PRIMARY KEY, contact_id TEXT NOT NULL UNIQUE,

@@ -15,8 +15,6 @@ import numpy as np
 
 from kirim_pandas.errors import InvalidInputError, ShortTraceback
 
-__all__ = ["Switches", "check_choices", "choices"]
-
 
 @dataclass(frozen=True)
 class Switches:

@@ -14,8 +14,6 @@ from kirim_pandas.sandbox.messages import make_id
 from kirim_pandas.sandbox.people import LABELS
 from kirim_pandas.sandbox.store import OUTCOMES, Label, Store
 
-__all__ = ["accounts", "derive_id", "fill", "labels", "outcome", "requests"]
-
 CONTACT_COLUMNS = [
     *("contact_id", "organization", "team", "name", "phone_number", "email"),
     *("metadata", "created_at", "updated_at", "account"),

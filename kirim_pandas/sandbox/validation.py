@@ -10,8 +10,6 @@ from typing import Any, Literal
 from kirim_pandas.sandbox.messages import CONTACT_ID, LABEL_ID, Refusal
 from kirim_pandas.sandbox.switches import Switches
 
-__all__ = ["BulkCall", "param_at", "parse_json", "read_bulk_call", "read_new_label"]
-
 MAX_CONTACTS = 1000
 """Most contacts in one call (Kirim API docs, Bulk label)."""
 

@@ -12,8 +12,6 @@ from typing import Any, Protocol
 
 from kirim_pandas.sandbox.messages import Reply
 
-__all__ = ["SENDERS", "Line", "head_of"]
-
 
 class Line(Protocol):
     """What a sender needs of a connection."""

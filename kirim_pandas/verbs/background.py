@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from kirim_pandas.run.stop import StopButton
     from kirim_pandas.verbs.arguments import Client
 
-__all__ = ["bulk_label_job", "resume_job", "set_going", "start"]
-
 
 def bulk_label_job(order: Order) -> LabelJob:
     """Start a run and show it; documented where people look, at ``df.kirim.bulk_label_job``."""

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from kirim_pandas.api.models import Label
     from kirim_pandas.journal.store import Journal, RunRecord
 
-__all__ = ["guessed", "labels_known", "with_earlier_runs"]
 
 MOST_RUNS = 30
 """Runs that are looked at, the newest first."""

@@ -15,7 +15,6 @@ from kirim_pandas.run.events import EndState, RunEnded
 if TYPE_CHECKING:
     from kirim_pandas.verbs.order import Order
 
-__all__ = ["Ending"]
 
 SO_FAR = {
     "applied": "applied",

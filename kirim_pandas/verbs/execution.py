@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from kirim_pandas.journal.writer import RunWriter
     from kirim_pandas.verbs.order import Order
 
-__all__ = ["Watcher", "execute", "frame_of", "has_work", "recalled", "sender", "warn_not_shown"]
 
 Told = TypeVarTuple("Told")
 

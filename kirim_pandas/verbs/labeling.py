@@ -31,18 +31,6 @@ if TYPE_CHECKING:
     from kirim_pandas.run.events import Listener
     from kirim_pandas.verbs.arguments import Client, ProgressChoice
 
-__all__ = [
-    "bulk_label",
-    "carry_out",
-    "facts_of",
-    "pace",
-    "plan",
-    "record_of",
-    "run_watched",
-    "warn",
-    "warn_of_nothing",
-    "written_down",
-]
 
 DOCUMENTED_WRITES_PER_MINUTE = 60
 """The free plan's; what is reckoned with before the service has told its limit."""

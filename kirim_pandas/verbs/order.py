@@ -40,17 +40,6 @@ if TYPE_CHECKING:
     )
     from kirim_pandas.verbs.lookups.matching import Found, Question
 
-__all__ = [
-    "Order",
-    "Rows",
-    "columns_of",
-    "is_auto",
-    "new_run_id",
-    "option_problems",
-    "prepare",
-    "ready",
-    "usual_problems",
-]
 
 RESOLVE = ("rows", "batches")
 

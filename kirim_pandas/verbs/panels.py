@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from kirim_pandas.api.models import Label
     from kirim_pandas.verbs.arguments import JournalChoice
 
-__all__ = ["panel"]
-
 
 def panel(frame: pd.DataFrame, client: Client | None, journal: JournalChoice) -> Panel:
     """Make a panel; documented where people look, at ``df.kirim.panel``."""

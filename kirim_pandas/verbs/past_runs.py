@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from kirim_pandas.journal.store import Journal, RunRecord
     from kirim_pandas.run.calls import PastCall
 
-__all__ = ["calls", "forget", "keep_history", "runs"]
-
 
 def runs(*, split_series: bool = False, journal: str | Path | None = None) -> pd.DataFrame:
     """List the runs in the journal, newest first.

@@ -32,16 +32,6 @@ if TYPE_CHECKING:
 
     from kirim_pandas.journal.store import Journal
 
-__all__ = [
-    "compare",
-    "known_facts",
-    "not_applied",
-    "people",
-    "plot",
-    "report",
-    "run_of",
-    "summary",
-]
 
 Named = TypeVar("Named")
 

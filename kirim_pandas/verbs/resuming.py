@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from kirim_pandas.run.calls import PastCall
     from kirim_pandas.verbs.arguments import Client, Pandas, ProgressChoice
 
-__all__ = ["Recalled", "Resumption", "check_same_place", "go_on", "recall", "taken_up"]
-
 
 @dataclass(frozen=True, eq=False)
 class Resumption:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
     from kirim_pandas.api.models import Answer, BulkLabelReply
 
-__all__ = ["check"]
 
 MOST_CONTACTS: Final = 10
 """Contacts that may be touched to answer the open questions."""

@@ -9,8 +9,6 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-__all__ = ["Metadata", "contacts_table", "texts_of", "times"]
-
 Metadata: TypeAlias = Literal["dict", "columns"]
 
 _TEXTS = {

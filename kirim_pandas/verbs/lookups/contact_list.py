@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
     from kirim_pandas.api.models import Contact
 
-__all__ = ["ContactListSource"]
 
 LEAST_PAGES = 5
 """After so many pages the length of the list is estimated."""

@@ -24,8 +24,6 @@ from kirim_pandas.verbs.lookups.listing import Listing, PageReader, reading_bar
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
 
-__all__ = ["accounts", "contacts"]
-
 
 def contacts(
     *,

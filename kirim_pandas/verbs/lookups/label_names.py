@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from kirim_pandas.api.models import Label
     from kirim_pandas.verbs.arguments import Client
 
-__all__ = ["absent", "folded", "is_name", "name_problems", "resolved"]
 
 _LISTED = 10
 """Labels that a message lists."""

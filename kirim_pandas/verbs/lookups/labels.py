@@ -14,8 +14,6 @@ from kirim_pandas.verbs.lookups.contact_frames import texts_of, times
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
 
-__all__ = ["create_label", "labels"]
-
 
 def labels(*, client: Client | None = None) -> pd.DataFrame:
     """List the labels of the organisation that calls work on.

@@ -21,15 +21,6 @@ if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
     from kirim_pandas.api.models import Contact
 
-__all__ = [
-    "MAX_AGE_SECONDS",
-    "Listing",
-    "PageReader",
-    "clients_of",
-    "known_listing",
-    "read_all",
-    "reading_bar",
-]
 
 MAX_AGE_SECONDS = 900.0
 """A list that was read so long ago at most is used again: a quarter of an hour."""

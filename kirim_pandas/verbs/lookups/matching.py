@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from kirim_pandas.api.models import Contact
     from kirim_pandas.verbs.arguments import Pandas
 
-__all__ = ["MATCHES", "Question", "check_column", "match_contacts"]
 
 MATCHES = ("found", "not_found", "ambiguous", "malformed", "missing")
 

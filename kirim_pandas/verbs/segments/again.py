@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from kirim_pandas.journal.records import Layout, Stayed
     from kirim_pandas.journal.store import RunRecord
 
-__all__ = ["Past", "Shape", "no_frame"]
 
 Arrange = Callable[[pd.DataFrame], pd.DataFrame]
 

@@ -18,17 +18,6 @@ if TYPE_CHECKING:
     from kirim_pandas.journal.records import Stayed
     from kirim_pandas.journal.store import RunRecord
 
-__all__ = [
-    "CHANGE_DTYPE",
-    "ENTERED",
-    "LEFT",
-    "STAYED",
-    "carried",
-    "change_of",
-    "changed",
-    "past_sync",
-    "stayed_of",
-]
 
 ENTERED, STAYED, LEFT = range(3)
 CHANGE_DTYPE: Final = pd.CategoricalDtype(["entered", "stayed", "left"])

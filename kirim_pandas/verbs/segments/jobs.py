@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from kirim_pandas.run.spec import Resolve
     from kirim_pandas.verbs.arguments import Client
 
-__all__ = ["resume_job", "resumed_job", "series_job", "start_series", "undo_job"]
-
 
 def series_job(series: Series) -> LabelJob:
     """Set a series going, and show it."""

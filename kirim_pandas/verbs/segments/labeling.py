@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from kirim_pandas.journal.records import Layout
     from kirim_pandas.verbs.arguments import Client, Pandas, Resolve, SegmentsArguments
 
-__all__ = ["Wanted", "asked_problems", "prepare"]
 
 MOST_CHARACTERS = 50
 """Of the name of a label. [kirim-api: POST /labels]"""

@@ -12,8 +12,6 @@ from kirim_pandas.frames.ids import ContactIds
 from kirim_pandas.frames.packed import Words
 from kirim_pandas.journal.records import Layout
 
-__all__ = ["checksum", "layout_of", "order_of_rows"]
-
 _NO_CODES = np.empty(0, dtype=np.int32)
 
 

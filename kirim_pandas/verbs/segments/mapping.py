@@ -18,8 +18,6 @@ from kirim_pandas.verbs.door import plain, shown
 if TYPE_CHECKING:
     from kirim_pandas.verbs.arguments import Labels, Pandas
 
-__all__ = ["Segments", "members_of", "segments_of"]
-
 
 @dataclass(frozen=True, eq=False)
 class Segments:

@@ -15,8 +15,6 @@ from kirim_pandas.verbs.labeling import pace
 from kirim_pandas.verbs.order import Order
 from kirim_pandas.verbs.segments.prepared import Prepared
 
-__all__ = ["planned"]
-
 
 def planned(prepared: Prepared) -> SegmentsPlan:
     """Reckon what a series would do and cost; documented at ``df.kirim.plan_segments``."""

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from kirim_pandas.journal.records import Layout, Stayed
     from kirim_pandas.verbs.arguments import Client, JournalChoice, ProgressChoice, Resolve
 
-__all__ = ["ABOUT", "Prepared", "frame_of_rows", "nothing_known", "order_of"]
 
 ABOUT = ("label_id", "label", "operation")
 """The columns of a series beside those of a result: what each outcome is an outcome of."""

@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from kirim_pandas.run.spec import Resolve
     from kirim_pandas.verbs.arguments import Client, ProgressChoice
 
-__all__ = ["Series", "facts_of", "known_of", "runs_of", "task_of"]
 
 DOES = {"attach": "attaching it to", "detach": "detaching it from"}
 TO = {"attach": "to", "detach": "from"}

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from kirim_pandas.journal.records import Stayed
     from kirim_pandas.journal.store import Journal, RunRecord
 
-__all__ = ["Standing", "known_of_stayed", "outcomes_of", "standing"]
 
 OUTCOME_OF = {
     "cross_org": Outcome.CROSS_ORG,

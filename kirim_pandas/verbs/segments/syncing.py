@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from kirim_pandas.journal.store import RunRecord
     from kirim_pandas.verbs.arguments import Client, Leavers, Pandas, Resolve, SyncArguments
 
-__all__ = ["Synced", "longer_source", "prepare", "with_more"]
-
 
 @dataclass(frozen=True, eq=False)
 class Synced:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from kirim_pandas.journal.store import Journal, RunRecord
     from kirim_pandas.verbs.arguments import Client, ProgressChoice
 
-__all__ = ["undo", "undoing", "undoing_series"]
 
 OPPOSITE = {"attach": "detach", "detach": "attach"}
 DOES = {"attach": "attaches the label to", "detach": "detaches the label from"}

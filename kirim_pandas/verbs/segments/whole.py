@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from kirim_pandas.run.spec import Resolve
     from kirim_pandas.verbs.arguments import Client, ProgressChoice
 
-__all__ = ["check_whole", "recalled", "result", "resume", "resumed", "unfinished"]
-
 
 def resume(
     run_id: str,
