@@ -35,7 +35,7 @@ def bulk_label_job(order: Order) -> LabelJob:
 def resume_job(asked: Resumption) -> LabelJob:
     """Go on with a run and show it; documented at ``kirim_pandas.resume_job``."""
     notes: list[str] = []
-    job = _set_going(_asked_for(asked, notes.append), notes)
+    job = _set_going(taken_up(asked, notes.append), notes)
     job.announce()
     return job
 
@@ -94,20 +94,11 @@ def _begun(order: Order, warn: Callable[[str], None]) -> Iterator[tuple[Order, R
 
 
 @contextmanager
-def _asked_for(
-    asked: Resumption, warn: Callable[[str], None]
-) -> Iterator[tuple[Order, RunWriter | None]]:
-    with taken_up(asked, warn) as (order, writer):
-        yield replace(order, journal=asked.journal), writer
-
-
-@contextmanager
 def _taken_up(
     first: Order, warn: Callable[[str], None]
 ) -> Iterator[tuple[Order, RunWriter | None]]:
-    journal = first.journal or None
-    asked = Resumption(None, first.run_id, None, None, None, first.client, journal)
+    asked = Resumption(None, first.run_id, client=first.client, journal=first.journal or None)
     with taken_up(asked, warn) as (order, writer):
         # The contacts are the same in the same order, so the rows stand where they stood.
         kept = {"ids": first.ids, "source": first.source, "label_name": first.label_name}
-        yield replace(order, figures=None, journal=first.journal, **kept), writer
+        yield replace(order, figures=None, **kept), writer

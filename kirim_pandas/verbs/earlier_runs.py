@@ -22,12 +22,12 @@ from kirim_pandas.errors import KirimError
 from kirim_pandas.frames.packed import PackedIds
 from kirim_pandas.grouptesting.outcomes import Outcome
 from kirim_pandas.guesses.columns import EARLIER_RUNS, Column
+from kirim_pandas.journal.store import Journal, RunRecord
 from kirim_pandas.verbs.order import Order
 
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
     from kirim_pandas.api.models import Label
-    from kirim_pandas.journal.store import Journal, RunRecord
 
 
 MOST_RUNS = 30
@@ -84,7 +84,6 @@ class _Run(NamedTuple):
 
 def _runs_about(order: Order, client: Client) -> Iterator[_Run]:
     """Go through what runs found of our contacts, the newest first."""
-    from kirim_pandas.journal.store import Journal
 
     ours = pd.Index(order.contact_ids)
     with closing(Journal(order.journal or None)) as journal:

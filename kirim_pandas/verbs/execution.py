@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVarTuple
 
 import pandas as pd
 
+from kirim_pandas.api.models import CheckedIds
 from kirim_pandas.api.secret import warn_unlocated
 from kirim_pandas.frames.packed import PackedIds
 from kirim_pandas.frames.results import contacts_frame, result_frame
@@ -181,7 +182,6 @@ def warn_not_shown(error: Exception) -> None:
 
 def sender(order: Order) -> SendCall:
     """Bind the client to the order: positions become ids, and only here."""
-    from kirim_pandas.api.models import CheckedIds
 
     client, sent_before = order.client, {known.call.key for known in order.past}
     words = PackedIds.of(order.contact_ids).words

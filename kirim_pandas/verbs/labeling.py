@@ -16,6 +16,10 @@ from kirim_pandas.errors import KirimError, RunInterrupted
 from kirim_pandas.frames.plan import Plan, plan_frame
 from kirim_pandas.frames.reports import RunFacts
 from kirim_pandas.grouptesting.attribution import expected_probes_for
+from kirim_pandas.journal.store import RunRecord
+from kirim_pandas.journal.writer import RunWriter
+from kirim_pandas.notebook.progress import ProgressBar, ProgressCallback
+from kirim_pandas.notebook.texts import JobFacts
 from kirim_pandas.run.progress import Tally
 from kirim_pandas.run.stop import StopButton, stop_on_signals
 from kirim_pandas.verbs.door import plain
@@ -24,10 +28,6 @@ from kirim_pandas.verbs.execution import Watcher, execute, warn_not_shown
 from kirim_pandas.verbs.order import Order, ready
 
 if TYPE_CHECKING:
-    from kirim_pandas.journal.store import RunRecord
-    from kirim_pandas.journal.writer import RunWriter
-    from kirim_pandas.notebook.progress import ProgressBar, ProgressCallback
-    from kirim_pandas.notebook.texts import JobFacts
     from kirim_pandas.run.events import Listener
     from kirim_pandas.verbs.arguments import Client, ProgressChoice
 
@@ -77,7 +77,6 @@ def written_down(order: Order, warn: Callable[[str], None]) -> Iterator[RunWrite
         with session.at_work(order.run_id, written_down=False):
             yield None
         return
-    from kirim_pandas.journal.writer import RunWriter
 
     with RunWriter(order.journal, order.run_id, warn=warn) as writer:
         client.remember_replies(writer.answers(client.target))
@@ -88,7 +87,6 @@ def written_down(order: Order, warn: Callable[[str], None]) -> Iterator[RunWrite
 
 def record_of(order: Order, client: Client) -> RunRecord:
     """Say what a new run is going to do, as the journal keeps it."""
-    from kirim_pandas.journal.store import RunRecord
 
     known = client.organization
     return RunRecord(
@@ -161,7 +159,6 @@ def _shows(order: Order, progress: ProgressChoice) -> ProgressBar | ProgressCall
     """Make what shows the run's progress, if anything is to."""
     if progress is False:
         return None
-    from kirim_pandas.notebook.progress import ProgressBar, ProgressCallback
 
     if callable(progress):
         return ProgressCallback(len(order.contact_ids), progress)
@@ -174,7 +171,6 @@ def _shows(order: Order, progress: ProgressChoice) -> ProgressBar | ProgressCall
 
 def facts_of(order: Order) -> JobFacts:
     """Say what a run is about, to whoever shows it."""
-    from kirim_pandas.notebook.texts import JobFacts
 
     return JobFacts(
         run_id=order.run_id,

@@ -27,6 +27,7 @@ from kirim_pandas.verbs.door import (
     shown,
 )
 from kirim_pandas.verbs.lookups.label_names import name_problems, resolved
+from kirim_pandas.verbs.lookups.matching import Found, Question
 
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
         LabelOptions,
         Pandas,
     )
-    from kirim_pandas.verbs.lookups.matching import Found, Question
 
 
 RESOLVE = ("rows", "batches")
@@ -195,7 +195,6 @@ class Rows:
             raise InvalidInputError(
                 "id_column= names contact ids, phone= and email= look them up: give one of them."
             )
-        from kirim_pandas.verbs.lookups.matching import Question
 
         self._question = Question.of(obj, phone=phone, email=email)
         self._ids = self._matched({}, 0)

@@ -11,6 +11,9 @@ import pandas as pd
 
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.results import STATUSES
+from kirim_pandas.journal.locks import RunLock, is_locked
+from kirim_pandas.journal.store import Journal, RunRecord
+from kirim_pandas.journal.writer import lock_path
 from kirim_pandas.verbs.door import (
     ShortTraceback,
     flag_problems,
@@ -22,7 +25,6 @@ from kirim_pandas.verbs.door import (
 )
 
 if TYPE_CHECKING:
-    from kirim_pandas.journal.store import Journal, RunRecord
     from kirim_pandas.run.calls import PastCall
 
 
@@ -68,7 +70,6 @@ def runs(*, split_series: bool = False, journal: str | Path | None = None) -> pd
     with ShortTraceback():
         problems = flag_problems(split_series=split_series)
         refuse([*problems, *journal_problems(journal, needed=True)])
-        from kirim_pandas.journal.store import Journal
 
         with closing(Journal(plain(journal))) as store:
             found = store.runs()
@@ -187,7 +188,6 @@ def keep_history(days: float | None, *, journal: str | Path | None = None) -> No
                 "runs for ever."
             )
         refuse(problems)
-        from kirim_pandas.journal.store import Journal
 
         with closing(Journal(plain(journal))) as store:
             store.keep(None if days is None else days * 24 * 3600.0)
@@ -237,7 +237,6 @@ def calls(run_id: str, *, journal: str | Path | None = None) -> pd.DataFrame:
     """
     with ShortTraceback():
         run_id, journal = past_run(run_id, journal)
-        from kirim_pandas.journal.store import Journal
 
         with closing(Journal(journal)) as store:
             runs = [run.run_id for run in store.named(run_id)] or [run_id]
@@ -301,9 +300,6 @@ def forget(run_id: str, *, journal: str | Path | None = None) -> None:
     """
     with ShortTraceback():
         run_id, journal = past_run(run_id, journal)
-        from kirim_pandas.journal.locks import RunLock
-        from kirim_pandas.journal.store import Journal
-        from kirim_pandas.journal.writer import lock_path
 
         with closing(Journal(journal)) as store, ExitStack() as held:
             runs = [run.run_id for run in store.named(run_id)]
@@ -321,8 +317,6 @@ def _state(store: Journal, record: RunRecord) -> str:
     """Tell a run at work from one whose process died: only the first holds its lock."""
     if record.state != "open":
         return record.state
-    from kirim_pandas.journal.locks import is_locked
-    from kirim_pandas.journal.writer import lock_path
 
     holders = filter(None, (record.run_id, record.series))  # of a series, one run after the other
     at_work = any(is_locked(lock_path(store, holder)) for holder in holders)

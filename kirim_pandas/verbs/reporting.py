@@ -21,6 +21,7 @@ from kirim_pandas.frames.reports import Report, RunFacts
 from kirim_pandas.frames.results import RUN_ID_ATTR, STATUSES
 from kirim_pandas.frames.shapes import expect
 from kirim_pandas.frames.summary import By
+from kirim_pandas.journal.store import Journal
 from kirim_pandas.run.calls import counted_in
 from kirim_pandas.verbs.door import ShortTraceback, flag_problems, refuse
 from kirim_pandas.verbs.segments.prepared import ABOUT
@@ -29,8 +30,6 @@ from kirim_pandas.verbs.segments.whole import recalled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from kirim_pandas.journal.store import Journal
 
 
 Named = TypeVar("Named")
@@ -314,7 +313,6 @@ def known_facts(run_id: str) -> RunFacts:
 @contextmanager
 def _journal() -> Iterator[Journal | None]:
     """Open the usual journal to look something up; None where it cannot be read."""
-    from kirim_pandas.journal.store import Journal
 
     try:
         journal = Journal()

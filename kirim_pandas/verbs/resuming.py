@@ -16,6 +16,7 @@ from kirim_pandas.api.models import Organization
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.ids import ContactIds
 from kirim_pandas.frames.packed import PackedIds
+from kirim_pandas.journal.writer import RunWriter
 from kirim_pandas.run.spec import Job, Resolve
 from kirim_pandas.verbs.door import (
     client_problems,
@@ -30,7 +31,6 @@ from kirim_pandas.verbs.order import Order, Rows, option_problems, ready
 
 if TYPE_CHECKING:
     from kirim_pandas.journal.store import RunRecord
-    from kirim_pandas.journal.writer import RunWriter
     from kirim_pandas.run.calls import PastCall
     from kirim_pandas.verbs.arguments import Client, Pandas, ProgressChoice
 
@@ -68,11 +68,10 @@ class Recalled:
 def recall(run_id: str, journal: str | Path | None) -> Recalled:
     """Read what is known of a run that is not at work; sends nothing."""
     run_id, journal = past_run(run_id, journal)
-    from kirim_pandas.journal.writer import RunWriter
 
     with RunWriter(journal, run_id, warn=warn) as writer:
         record, past = writer.load()
-    order = _order(Resumption(None, run_id, None, None, None, None, journal), record, past)
+    order = _order(Resumption(None, run_id, journal=journal), record, past)
     return Recalled(record, past, frame_of(order, recalled(order).outcomes))
 
 
@@ -89,7 +88,6 @@ def taken_up(asked: Resumption, warn: Callable[[str], None]) -> Iterator[tuple[O
     wanted = "rows" if asked.resolve is None else asked.resolve
     refuse([*option_problems(wanted, asked.max_requests), *client_problems(asked.client)])
     run_id, journal = past_run(asked.run_id, asked.journal)
-    from kirim_pandas.journal.writer import RunWriter
 
     with RunWriter(journal, run_id, warn=warn) as writer:
         record, past = writer.load()
@@ -139,6 +137,7 @@ def _order(asked: Resumption, record: RunRecord, past: list[PastCall]) -> Order:
         figures=figures,
         source=obj,
         client=asked.client,
+        journal=plain(asked.journal),
         past=past,
         label_name=record.label_name,
     )

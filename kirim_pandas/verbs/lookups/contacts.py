@@ -19,7 +19,7 @@ from kirim_pandas.verbs.door import (
     used_client,
 )
 from kirim_pandas.verbs.lookups.contact_frames import Metadata, contacts_table, texts_of
-from kirim_pandas.verbs.lookups.listing import Listing, PageReader, reading_bar
+from kirim_pandas.verbs.lookups.listing import Listing, PageReader, read_all, reading_bar
 
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
@@ -151,19 +151,15 @@ def _read(
     most_pages = None if limit is None else -(-limit // PAGE_LIMIT)
     reader = PageReader(client, search=search, phone=phone, most_pages=most_pages)
     with stop_on_signals(button), reading_bar("contacts", shown=progress) as show:
-        try:
-            for page in reader:
-                if button.presses:
-                    return True
-                if page is not None:
-                    listing.add(page)
-                    show(len(listing.contacts), limit)
-        finally:
-            reader.close()
-    listing.is_complete = not reader.is_cut
-    if search is None and phone is None:
+        stopped = read_all(
+            reader,
+            listing,
+            on_page=lambda now: show(len(now.contacts), limit),
+            is_stopped=button.is_pressed,
+        )
+    if search is None and phone is None and not stopped:
         listing.remember(client)
-    return False
+    return stopped
 
 
 def _problems(search: object, phone: object, limit: object, metadata: object) -> list[str]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kirim_pandas.errors import KirimError
+from kirim_pandas.notebook.reading_bar import ReadingBar
 
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client
@@ -75,7 +76,6 @@ def reading_bar(what: str, *, shown: bool) -> Iterator[Callable[..., None]]:
     if not shown:
         yield lambda *_, **__: None
         return
-    from kirim_pandas.notebook.reading_bar import ReadingBar
 
     with ReadingBar(what) as bar:
         yield bar.show
@@ -192,42 +192,36 @@ class PageReader:
 
 
 def read_all(
-    client: Client,
+    reader: PageReader,
+    listing: Listing,
     *,
-    most_pages: int | None = None,
-    clients: Sequence[Client] | None = None,
-    on_page: Callable[[Listing], object] = lambda _: None,
-    is_stopped: Callable[[], bool] = lambda: False,
-) -> Listing:
-    """Read the whole list, or `most_pages` of it, and remember it.
+    on_page: Callable[[Listing], object],
+    is_stopped: Callable[[], bool],
+) -> bool:
+    """Read pages into a listing; tell whether it was stopped before the end.
 
     Parameters
     ----------
-    client
-        Reads.
-    most_pages
-        Stop after so many.
-    clients
-        As for `PageReader`.
+    reader
+        Gives the pages.
+    listing
+        Takes them.
     on_page
-        Called after each page with what was read so far.
+        Called after each page.
     is_stopped
         Asked between pages.
     """
-    listing = Listing()
-    reader = PageReader(client, most_pages=most_pages, clients=clients)
     try:
         for page in reader:
             if is_stopped():
-                return listing
+                return True
             if page is not None:
                 listing.add(page)
                 on_page(listing)
-        listing.is_complete = not reader.is_cut
     finally:
         reader.close()
-        listing.remember(client)
-    return listing
+    listing.is_complete = not reader.is_cut
+    return False
 
 
 def known_listing(client: Client, max_age_seconds: float = MAX_AGE_SECONDS) -> Listing | None:

@@ -207,13 +207,16 @@ def _look_up(
     with stop_on_signals(button), reading_bar("contacts", shown=progress) as show:
         clients = clients_of(client)
         most_pages = len(wanted) * len(clients) if by == "phone" else None  # no look-up by e-mail
-        listing = read_all(
-            client,
-            most_pages=most_pages,
-            clients=clients,
-            on_page=lambda now: show(len(now.contacts)),
-            is_stopped=button.is_pressed,
-        )
+        listing = Listing()
+        try:
+            read_all(
+                PageReader(client, most_pages=most_pages, clients=clients),
+                listing,
+                on_page=lambda now: show(len(now.contacts)),
+                is_stopped=button.is_pressed,
+            )
+        finally:
+            listing.remember(client)
         found: Found = {}
         requests = listing.pages + client.has_number
         if not listing.is_complete and not button.presses:

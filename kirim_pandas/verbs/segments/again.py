@@ -16,6 +16,7 @@ from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.ids import ContactIds
 from kirim_pandas.frames.packed import PackedIds, Words
 from kirim_pandas.frames.pairing import Kept, keep
+from kirim_pandas.journal.store import Journal, RunRecord
 from kirim_pandas.verbs.door import plain
 from kirim_pandas.verbs.resuming import Resumption
 from kirim_pandas.verbs.segments.changes import change_of, past_sync, stayed_of
@@ -25,29 +26,9 @@ from kirim_pandas.verbs.segments.syncing import Synced, longer_source, with_more
 
 if TYPE_CHECKING:
     from kirim_pandas.journal.records import Layout, Stayed
-    from kirim_pandas.journal.store import RunRecord
 
 
 Arrange = Callable[[pd.DataFrame], pd.DataFrame]
-
-
-@dataclass(frozen=True, eq=False)
-class Shape:
-    """How the result of a series is arranged.
-
-    Attributes
-    ----------
-    arrange : callable
-        Makes it of what is known of all contacts and runs.
-    rows : int
-        Its rows.
-    source : Kept or None
-        The frame, for reports.
-    """
-
-    arrange: Arrange
-    rows: int
-    source: Kept | None = None
 
 
 class Past:
@@ -62,7 +43,6 @@ class Past:
     """
 
     def __init__(self, runs: list[RunRecord], journal: str | Path | None) -> None:
-        from kirim_pandas.journal.store import Journal
 
         self.runs = runs
         self._journal = plain(journal)
@@ -84,8 +64,14 @@ class Past:
         its = known[(known["operation"] == self._layout.operation).to_numpy(bool)]
         return its.reset_index(drop=True)
 
-    def shape(self, asked: Resumption) -> Shape:
+    def shape(self, asked: Resumption) -> tuple[Arrange, int, Kept | None]:
         """Give the shape that the call had, of the same frame.
+
+        Returns
+        -------
+        callable, int, Kept or None
+            What makes the result of what is known of all contacts and runs; its rows; the frame,
+            for reports.
 
         Raises
         ------
@@ -93,7 +79,7 @@ class Past:
             It was made of no frame, or of another one.
         """
         if asked.obj is None:
-            return Shape(self.arrange, sum(record.rows for record in self.runs))
+            return self.arrange, sum(record.rows for record in self.runs), None
         if self._layout is None:
             raise no_frame(asked.run_id)
         ids = asked.contacts()
@@ -102,15 +88,14 @@ class Past:
         source = keep(asked.obj, ids)
         if self.stayed is None:
             wanted = self._wanted(ids, sent, self._layout, asked.run_id)
-            return Shape(wanted.arrange, ids.rows, source)
+            return wanted.arrange, ids.rows, source
         gone = np.array(self.stayed.contact_ids, dtype=object)[self.stayed.absent]
         ids = with_more(ids, gone)
         arrange = _Sync(ids, self.stayed, self.runs).arrange
-        return Shape(arrange, ids.rows, source and longer_source(source, ids))
+        return arrange, ids.rows, source and longer_source(source, ids)
 
     def _sent(self) -> list[PackedIds]:
         """Read the contacts of each run."""
-        from kirim_pandas.journal.store import Journal
 
         with closing(Journal(self._journal)) as store:
             return [PackedIds.of(store.contact_ids(record.run_id)) for record in self.runs]

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kirim_pandas import session
-from kirim_pandas.api.protocol import operation_problems
+from kirim_pandas.api.protocol import MAX_LABEL_CHARACTERS, operation_problems
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.columns import listed
 from kirim_pandas.frames.ids import ContactIds
@@ -30,10 +30,6 @@ from kirim_pandas.verbs.segments.prepared import Prepared, frame_of_rows, order_
 if TYPE_CHECKING:
     from kirim_pandas.journal.records import Layout
     from kirim_pandas.verbs.arguments import Client, Pandas, Resolve, SegmentsArguments
-
-
-MOST_CHARACTERS = 50
-"""Of the name of a label. [kirim-api: POST /labels]"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,8 +188,10 @@ def _names_told(names: Iterable[str]) -> str:
 
 def _length_problems(labels: list[str], asked: SegmentsArguments) -> list[str]:
     """Tell which labels cannot be made."""
-    long = [shown(name) for name in labels if len(name) > MOST_CHARACTERS]
-    told = f"labels: a label has at most {MOST_CHARACTERS} characters, more have {listed(long)}."
+    long = [shown(name) for name in labels if len(name) > MAX_LABEL_CHARACTERS]
+    told = (
+        f"labels: a label has at most {MAX_LABEL_CHARACTERS} characters, more have {listed(long)}."
+    )
     return [told] if asked.create is True and long else []
 
 

@@ -16,6 +16,7 @@ from kirim_pandas.frames.ids import NO_CONTACT, ContactIds
 from kirim_pandas.frames.pairing import Kept
 from kirim_pandas.frames.results import EVIDENCE_DTYPE, STATUS_DTYPE
 from kirim_pandas.journal.files import located
+from kirim_pandas.journal.store import Journal
 from kirim_pandas.run.spec import Column, Job
 from kirim_pandas.verbs.door import plain
 from kirim_pandas.verbs.labeling import record_of, warn
@@ -110,7 +111,6 @@ class Prepared:
 
         Labels that do not exist are made before.
         """
-        from kirim_pandas.journal.store import Journal
 
         client, series_id = self.client, new_run_id()
         assert client is not None  # somebody is to be labeled

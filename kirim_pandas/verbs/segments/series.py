@@ -26,6 +26,11 @@ from kirim_pandas.frames.columns import listed
 from kirim_pandas.frames.reports import RunFacts
 from kirim_pandas.frames.results import RUN_ID_ATTR, STATUSES
 from kirim_pandas.grouptesting.outcomes import MAX_CONTACTS_PER_CALL, Outcome
+from kirim_pandas.journal.locks import RunLock
+from kirim_pandas.journal.store import BROKEN, Journal, RecordState, RunRecord
+from kirim_pandas.journal.writer import RunWriter, lock_path
+from kirim_pandas.notebook.series import SeriesProgress, SeriesTally
+from kirim_pandas.notebook.texts import JobFacts
 from kirim_pandas.run.calls import counted_in
 from kirim_pandas.run.spec import Job
 from kirim_pandas.run.stop import StopButton, stop_on_signals
@@ -40,11 +45,6 @@ if TYPE_CHECKING:
     from tempfile import TemporaryDirectory
 
     from kirim_pandas.frames.pairing import Kept
-    from kirim_pandas.journal.locks import RunLock
-    from kirim_pandas.journal.store import RecordState, RunRecord
-    from kirim_pandas.journal.writer import RunWriter
-    from kirim_pandas.notebook.series import SeriesTally
-    from kirim_pandas.notebook.texts import JobFacts
     from kirim_pandas.run.calls import PastCall
     from kirim_pandas.run.progress import RunState
     from kirim_pandas.run.spec import Resolve
@@ -58,7 +58,6 @@ TO = {"attach": "to", "detach": "from"}
 def runs_of(series_id: object, journal: object) -> list[RunRecord]:
     """List the runs of a series in their order; none where there is no such series."""
     series_id, journal = past_run(series_id, journal)
-    from kirim_pandas.journal.store import Journal
 
     with closing(Journal(journal)) as store:
         return [record for record in store.named(series_id) if record.series == series_id]
@@ -164,9 +163,6 @@ class Series:
             yield
 
     def _lock(self) -> RunLock:
-        from kirim_pandas.journal.locks import RunLock
-        from kirim_pandas.journal.store import Journal
-        from kirim_pandas.journal.writer import lock_path
 
         with closing(Journal(self.journal)) as store:
             return RunLock(lock_path(store, self.series_id), self.series_id)
@@ -214,7 +210,6 @@ class Series:
 
     def _leave(self, left: list[RunRecord], state: RecordState) -> None:
         """Write down why runs that were never begun were not."""
-        from kirim_pandas.journal.store import BROKEN, Journal
 
         # It is only shown; a journal that fails has told so by the run that met it.
         with suppress(JournalError, *BROKEN), closing(Journal(self.journal)) as store:
@@ -330,7 +325,6 @@ class Series:
             )
 
     def _shows(self, progress: ProgressChoice) -> SeriesTally:
-        from kirim_pandas.notebook.series import SeriesProgress, SeriesTally
 
         if progress is False or (callable(progress) and not self.left):
             return SeriesTally(0)  # shows nothing
@@ -339,7 +333,6 @@ class Series:
 
     def facts(self) -> JobFacts:
         """Say what the series is about, to whoever shows it."""
-        from kirim_pandas.notebook.texts import JobFacts
 
         about = self.left or self.runs
         return JobFacts(

@@ -15,6 +15,7 @@ from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.columns import listed
 from kirim_pandas.frames.results import contacts_frame
 from kirim_pandas.grouptesting.outcomes import Outcome, Outcomes
+from kirim_pandas.journal.conflicts import same_label
 from kirim_pandas.verbs.door import shown
 from kirim_pandas.verbs.resuming import recall
 
@@ -178,7 +179,6 @@ def _last_sync(store: Journal, label: RunRecord, ours: list[RunRecord]) -> RunRe
 
 
 def _of_label(store: Journal, label: RunRecord) -> Iterator[RunRecord]:
-    from kirim_pandas.journal.conflicts import same_label
 
     return same_label(store, label)
 

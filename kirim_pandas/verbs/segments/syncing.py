@@ -19,6 +19,7 @@ from kirim_pandas.guesses.columns import Column
 from kirim_pandas.journal import records
 from kirim_pandas.journal.files import located
 from kirim_pandas.journal.records import GONE, KEPT, STAYS, TAKEN, Stayed
+from kirim_pandas.journal.store import Journal, RunRecord
 from kirim_pandas.run.spec import Job
 from kirim_pandas.verbs.door import refuse, shown, used_client
 from kirim_pandas.verbs.labeling import record_of
@@ -40,7 +41,6 @@ from kirim_pandas.verbs.segments.standing import Standing, outcomes_of, standing
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kirim_pandas.journal.store import RunRecord
     from kirim_pandas.verbs.arguments import Client, Leavers, Pandas, Resolve, SyncArguments
 
 
@@ -162,7 +162,6 @@ def _label(label: tuple[str, str | None], client: Client) -> RunRecord:
 def _before(
     label: RunRecord, ids: ContactIds, since: str | None, journal: str | Path | None
 ) -> Standing:
-    from kirim_pandas.journal.store import Journal
 
     with closing(Journal(journal)) as store:
         return standing(store, label, since, pd.Index(ids.ids), journal)

@@ -12,6 +12,8 @@ import pandas as pd
 
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.results import STATUSES
+from kirim_pandas.journal.conflicts import same_label
+from kirim_pandas.journal.store import Journal, RunRecord
 from kirim_pandas.run.spec import Job
 from kirim_pandas.verbs.door import (
     ShortTraceback,
@@ -28,7 +30,6 @@ from kirim_pandas.verbs.segments.prepared import Prepared
 from kirim_pandas.verbs.segments.series import runs_of, task_of
 
 if TYPE_CHECKING:
-    from kirim_pandas.journal.store import Journal, RunRecord
     from kirim_pandas.verbs.arguments import Client, ProgressChoice
 
 
@@ -135,7 +136,6 @@ def undoing_series(
     InvalidInputError, JournalError
         As for :func:`undo`.
     """
-    from kirim_pandas.journal.store import Journal
 
     client, series_id = used_client(client), runs[0].series
     with closing(Journal(journal)) as store:
@@ -177,7 +177,6 @@ def _taken_back(
     done: Recalled, client: Client, journal: str | Path | None, *, only_shown: bool = False
 ) -> _Back:
     """Find whom to send; with `only_shown` those only who are known to have been otherwise."""
-    from kirim_pandas.journal.store import Journal
 
     check_same_place(done.record, client)
     # Who was otherwise before is so again, also where this run may have done nothing.
@@ -214,7 +213,6 @@ def _refuse_later(store: Journal, record: RunRecord, applied: set[str]) -> None:
     InvalidInputError
         There is such a run.
     """
-    from kirim_pandas.journal.conflicts import same_label
 
     taken_back, run_id = _taken_back_since(store, record), _whole(record)
     for other in same_label(store, record):
@@ -264,7 +262,6 @@ def _before(
     store: Journal, record: RunRecord, applied: set[str], journal: str | Path | None
 ) -> tuple[set[str], set[str]]:
     """Find who was so before a run, and who was not, as far as earlier runs show it."""
-    from kirim_pandas.journal.conflicts import same_label
 
     held: set[str] = set()
     was_other: set[str] = set()

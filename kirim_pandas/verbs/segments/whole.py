@@ -166,7 +166,7 @@ def unfinished(asked: Resumption, runs: list[RunRecord]) -> Series:
     """
     refuse(option_problems(asked.resolve or "rows", asked.max_requests))
     past = Past(runs, asked.journal)
-    shape = past.shape(asked)
+    arrange, rows, source = past.shape(asked)
     client, journal = used_client(asked.client), plain(asked.journal)
     check_same_place(runs[0], client)
     return Series(
@@ -174,9 +174,9 @@ def unfinished(asked: Resumption, runs: list[RunRecord]) -> Series:
         runs,
         client,
         journal,
-        shape.arrange,
-        shape.rows,
-        source=shape.source,
+        arrange,
+        rows,
+        source=source,
         max_requests=plain(asked.max_requests),
         resolve=plain(asked.resolve),
         names=any(record.resolve == "rows" for record in runs) or past.is_of_leavers,
