@@ -209,7 +209,7 @@ def test_a_run_killed_anywhere_plans_the_same_probes(exceptions, in_frame):
         if isinstance(event, CallPlanned | CallAnswered | ColumnsLearnt | Waiting)
         and type(event) is not type(after)
     ]
-    for kill_at in places[:: max(1, len(places) // 8)]:
+    for kill_at in places[:: max(1, len(places) // 5)]:
         service = ModelService(truth)
         first = run(service, job, source(), kill_at=kill_at)
         learnt = {e.round: e.columns for e in first if isinstance(e, ColumnsLearnt)}

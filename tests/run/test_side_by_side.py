@@ -119,10 +119,15 @@ def test_the_order_of_the_answers_changes_no_probe():
     assert probes(first) == probes(second)
 
 
+@pytest.fixture(scope="module")
+def whole():
+    """All events of a run that nobody kills."""
+    return go(ModelService(world(2)))
+
+
 @pytest.mark.parametrize("part", range(6))
-def test_a_run_killed_anywhere_plans_the_same_probes(part):
+def test_a_run_killed_anywhere_plans_the_same_probes(whole, part):
     """A resumed run asks only what is missing, however many searches it would choose itself."""
-    whole = go(ModelService(world(2)))
     begun = next(
         number
         for number, event in enumerate(whole)

@@ -79,14 +79,22 @@ class Verbs:
         return self.frame.kirim.resume(run_id, client=self.box.client(), progress=False)
 
 
+@pytest.fixture(scope="module")
+def watched():
+    """What a verb returns and which lines it runs, watched once for all ways of Ctrl-C."""
+    return {}
+
+
 @pytest.mark.parametrize("how", [press, press_thrice, interrupt])
 @pytest.mark.parametrize("verb", ["bulk_label", "with_a_bar", "resume"])
-def test_ctrl_c_at_any_line_of_a_verb(box, verb, how, monkeypatch):
+def test_ctrl_c_at_any_line_of_a_verb(box, watched, verb, how, monkeypatch):
     """Wherever Ctrl-C meets a verb, all that is said is true, and a resume ends the run."""
     verbs = Verbs(box)
     act = getattr(verbs, verb)
-    act()  # what is done once a process is done
-    whole, seen = lines_of(act, leave_out=PURE)
+    if verb not in watched:
+        act()  # what is done once a process is done
+        watched[verb] = lines_of(act, leave_out=PURE)
+    whole, seen = watched[verb]
     # An exception in the code that puts handlers back can only come from a test.
     lines = sorted(line for line in seen if how is not interrupt or "/stop.py" not in line[0])
     assert len(lines) > 1000
