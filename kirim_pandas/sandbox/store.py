@@ -99,6 +99,12 @@ class Store:
         with self._lock:
             return self._database.execute(statement, values).fetchall()
 
+    def table(self, statement: str) -> tuple[list[tuple[Any, ...]], list[str]]:
+        """Run one statement and fetch everything, and the names of its columns."""
+        with self._lock:
+            cursor = self._database.execute(statement)
+            return cursor.fetchall(), [name for name, *_ in cursor.description]
+
     def insert(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for many rows, in one transaction."""
         with self.transaction():

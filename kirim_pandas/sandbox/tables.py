@@ -21,8 +21,6 @@ CONTACT_COLUMNS = [
 METADATA_COLUMNS = ["city", "source"]
 """What a frame says of people, and the service keeps as their metadata."""
 
-LABEL_COLUMNS = ["id", "name", "color", "team_id", "created_at"]
-ACCOUNT_COLUMNS = ["phone_number_id", "phone_number", "name", "team_id", "team"]
 FIRST_ACCOUNT_ID, FIRST_ACCOUNT_NUMBER = 100_000_000_000_001, 62_000_000_000_01
 BORN = pd.Timestamp("2026-01-05T02:00:00Z")
 """When labels were made; contacts came in the days that follow."""
@@ -33,21 +31,6 @@ DAYS = 150
 ELSEWHERE_OF_TEN = {"all": 0, "most": 1}
 """Contacts in ten that are listed under another team's number."""
 
-REQUEST_COLUMNS = [
-    "sequence",
-    "seconds",
-    "method",
-    "path",
-    "idempotency_key",
-    "try_number",
-    "fault",
-    "status",
-    "replayed",
-    "executed",
-    "request_id",
-    "body",
-    "headers",
-]
 REQUEST_DTYPES = {
     "sequence": "int64",
     "seconds": "float64",
@@ -185,19 +168,19 @@ def _written(time: pd.Timestamp) -> str:
 
 def labels(store: Store) -> pd.DataFrame:
     """List the labels."""
-    rows = store.rows(
-        "SELECT label_id, name, color, team_id, created_at FROM label ORDER BY number"
+    rows, columns = store.table(
+        "SELECT label_id AS id, name, color, team_id, created_at FROM label ORDER BY number"
     )
-    frame = pd.DataFrame(rows, columns=LABEL_COLUMNS)
+    frame = pd.DataFrame(rows, columns=columns)
     return frame.assign(created_at=pd.to_datetime(frame["created_at"], format="ISO8601"))
 
 
 def accounts(store: Store) -> pd.DataFrame:
     """List the connected numbers, and the teams they belong to."""
-    rows = store.rows(
+    rows, columns = store.table(
         "SELECT phone_number_id, phone_number, name, team_id, team FROM account ORDER BY number"
     )
-    return pd.DataFrame(rows, columns=ACCOUNT_COLUMNS)
+    return pd.DataFrame(rows, columns=columns)
 
 
 def outcome(store: Store, label: Label) -> pd.Series[str]:
@@ -209,9 +192,9 @@ def outcome(store: Store, label: Label) -> pd.Series[str]:
 
 def requests(store: Store) -> pd.DataFrame:
     """List the requests; bodies and headers are taken apart."""
-    rows = store.rows("SELECT * FROM request ORDER BY sequence")
+    rows, columns = store.table("SELECT * FROM request ORDER BY sequence")
     # As objects: a text that is not there stays None, whatever this pandas makes of text.
-    log = pd.DataFrame(rows, columns=REQUEST_COLUMNS, dtype=object)
+    log = pd.DataFrame(rows, columns=columns, dtype=object)
     bodies = [_object(body) for body in log.pop("body")]
     ids = [body.get("contact_ids") for body in bodies]
     headers = [json.loads(text) for text in log.pop("headers")]
