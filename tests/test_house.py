@@ -256,6 +256,23 @@ def test_modules_are_small():
     assert {name: n for name, path in MODULES.items() if (n := code_lines(path)) > 450} == {}
 
 
+@pytest.mark.parametrize(
+    "name", [name for name in MODULES if "__all__" in MODULES[name].read_text()]
+)
+def test_a_list_of_names_hands_on_those_of_others(name):
+    """What is private says so by an underscore; a list is for names of other modules."""
+    public = {"", "errors", "sandbox"}
+    tree = TREES[name]
+    own = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    own |= {
+        target.id
+        for node in tree.body
+        for target in getattr(node, "targets", [getattr(node, "target", None)])
+        if isinstance(target, ast.Name)
+    }
+    assert name in public or set(import_module(f"kirim_pandas.{name}").__all__) - own
+
+
 def test_public_names():
     """The public face is what is written here, and every name of it exists."""
     assert sorted(kp.__all__) == kp.__all__

@@ -16,15 +16,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = [
-    "DOCUMENTED_READS_PER_MINUTE",
-    "DOCUMENTED_WRITES_PER_MINUTE",
-    "Pacer",
-    "RateHeaders",
-    "Ticket",
-    "read_rate_headers",
-]
-
 DOCUMENTED_WRITES_PER_MINUTE = 60
 DOCUMENTED_READS_PER_MINUTE = 600
 """The free plan's limits: assumed until the service tells."""

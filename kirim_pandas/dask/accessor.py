@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from kirim_pandas.frames.reports import Report
     from kirim_pandas.verbs.arguments import Client, Plan, ProgressChoice, Resolve
 
-__all__ = ["KirimDaskAccessor", "KirimDaskFrameAccessor"]
-
 
 class KirimDaskAccessor:
     """Label the contacts of a Dask DataFrame or Series."""

@@ -17,7 +17,6 @@ from kirim_pandas.frames.summary import Counted, checked_result
 if TYPE_CHECKING:
     import dask.dataframe as dd
 
-__all__ = ["Counts", "counts_of"]
 
 Counts = tuple[pd.DataFrame, list["pd.Series[Any]"], Counted]
 """One row for each combination that occurs, what it is grouped by, and what each row stands for."""

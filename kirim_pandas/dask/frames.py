@@ -20,7 +20,6 @@ from kirim_pandas.verbs.lookups.matching import check_column
 if TYPE_CHECKING:
     import dask.dataframe as dd
 
-__all__ = ["Read", "read"]
 
 AT_ONCE = 8
 """Parts that are put together in one step, so that no worker holds many of them."""

@@ -20,8 +20,6 @@ from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.columns import find_place
 from kirim_pandas.frames.ids import USABLE
 
-__all__ = ["Answers", "answered"]
-
 _SALTS = ("kirim-pandas/000", "kirim-pandas/001", "kirim-pandas/002", "kirim-pandas/003")
 """Keys of the hash: the first under which all contacts differ is taken."""
 

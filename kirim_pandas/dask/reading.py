@@ -32,8 +32,6 @@ from kirim_pandas.frames.phones import MISSING as NOTHING_GIVEN
 from kirim_pandas.frames.shapes import Kind, held_by, kinds_of, shape_of, told_shape
 from kirim_pandas.frames.values import MISSING_CODE, Reading, read_ids
 
-__all__ = ["Once", "Seen", "Sought", "look", "merged", "text_of"]
-
 MOST_KEPT = 200
 """Malformed values that are kept to say what a column holds."""
 

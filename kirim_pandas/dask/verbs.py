@@ -51,16 +51,6 @@ if TYPE_CHECKING:
         SegmentsArguments,
     )
 
-__all__ = [
-    "bulk_label",
-    "label_segments",
-    "match_contacts",
-    "plan",
-    "report",
-    "resume",
-    "summary",
-]
-
 
 def bulk_label(ddf: dd.DataFrame, asked: LabelArguments) -> dd.DataFrame:
     """Label the contacts of a Dask DataFrame; documented at ``ddf.kirim.bulk_label``."""

@@ -24,7 +24,6 @@ from kirim_pandas.frames.summary import By, Counted, customers_by, groupings, st
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["COLOURS", "MAX_BARS", "Bars", "Split", "bars", "check_split", "plot", "svg_chart"]
 
 Split: TypeAlias = Literal["status", "reason"]
 

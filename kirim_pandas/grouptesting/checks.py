@@ -10,8 +10,6 @@ from collections.abc import Sequence
 
 from kirim_pandas.grouptesting.outcomes import SKIPS, Outcome, Positions, cut_to_size
 
-__all__ = ["Checks"]
-
 _Call = tuple[Positions, Outcome]
 
 

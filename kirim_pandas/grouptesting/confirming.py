@@ -20,8 +20,6 @@ from kirim_pandas.grouptesting.found import Found
 from kirim_pandas.grouptesting.late_skips import ReplyLog
 from kirim_pandas.grouptesting.outcomes import SKIPS, Outcome, Positions, cut
 
-__all__ = ["Confirmer", "Impure"]
-
 _MAX_IMPURE_ROUNDS = 8
 """A service whose contacts never stand still, or that miscounts, must not be asked for ever."""
 

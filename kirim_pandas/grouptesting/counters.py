@@ -17,8 +17,6 @@ from operator import attrgetter
 
 from kirim_pandas.grouptesting.outcomes import Counts, Positions
 
-__all__ = ["Batch", "Counters", "Resends", "triple_of"]
-
 _TELLING = 20
 """Contacts that pass. If none of so many is counted again, `applied` counts changes: that all of
 them were deleted in the meantime, while no other contact moved, is not taken for possible."""

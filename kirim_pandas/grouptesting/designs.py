@@ -43,8 +43,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Contradiction", "Design"]
-
 Ints = NDArray[np.int64]
 
 

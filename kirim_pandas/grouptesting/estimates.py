@@ -8,8 +8,6 @@ from math import log2
 from kirim_pandas.grouptesting.clusters import log2_choose
 from kirim_pandas.grouptesting.outcomes import MAX_CONTACTS_PER_CALL
 
-__all__ = ["expected_probes_for", "probes_for_bits", "probes_for_counts"]
-
 _BEST_RATE = 4.2  # bits for a probe that large runs reach
 
 

@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 
 from kirim_pandas.grouptesting.outcomes import Outcome, Positions
 
-__all__ = ["Found", "Mask"]
-
 Mask = NDArray[np.bool_]
 
 

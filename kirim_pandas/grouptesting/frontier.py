@@ -20,8 +20,6 @@ from kirim_pandas.grouptesting.planning import (
     surprise,
 )
 
-__all__ = ["Frontier"]
-
 _KINDS = 3
 
 # "Measured" below: the mean, in units of the floor, of eight runs in memory (50 or 100 of 1000, 5 %

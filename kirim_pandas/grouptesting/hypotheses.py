@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from kirim_pandas.grouptesting.outcomes import MAX_CONTACTS_PER_CALL
 
-__all__ = ["Floats", "Hypotheses", "climb", "log2_choose", "ways"]
-
 Floats: TypeAlias = NDArray[np.float64]
 _Row: TypeAlias = NDArray[np.int16]
 

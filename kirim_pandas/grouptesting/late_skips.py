@@ -32,8 +32,6 @@ from numpy.typing import NDArray
 from kirim_pandas.grouptesting.counters import Counters, triple_of
 from kirim_pandas.grouptesting.outcomes import SKIPS, Counts, Outcome, Positions
 
-__all__ = ["ReplyLog"]
-
 Mask = NDArray[np.bool_]
 
 

@@ -13,19 +13,6 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "MAX_CONTACTS_PER_CALL",
-    "SKIPS",
-    "Counts",
-    "Leaf",
-    "Outcome",
-    "Outcomes",
-    "Positions",
-    "cut",
-    "cut_batches",
-    "cut_to_size",
-]
-
 MAX_CONTACTS_PER_CALL = 1000
 """The service's limit for one ``bulk_label`` call (one transaction)."""
 

@@ -15,8 +15,6 @@ from kirim_pandas.grouptesting.clusters import Cluster, Node, log2_choose
 from kirim_pandas.grouptesting.designs import Design
 from kirim_pandas.grouptesting.outcomes import Positions
 
-__all__ = ["MAX_DESIGN_BITS", "Plan", "Question", "best_plan", "question_of", "surprise"]
-
 MAX_DESIGN_BITS = 7
 """128 probes. Larger designs gain little and postpone what could be learnt meanwhile."""
 

@@ -18,8 +18,6 @@ import numpy as np
 from kirim_pandas.grouptesting.clusters import Node
 from kirim_pandas.grouptesting.outcomes import Positions, cut_to_size
 
-__all__ = ["Recount"]
-
 
 class Recount:
     """Contacts that wait for fresh counts.

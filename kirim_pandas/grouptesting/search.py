@@ -20,8 +20,6 @@ from kirim_pandas.grouptesting.outcomes import SKIPS, Counts, Outcome, Positions
 from kirim_pandas.grouptesting.planning import Plan
 from kirim_pandas.grouptesting.recount import Recount
 
-__all__ = ["Asked", "Replies", "Search", "Take"]
-
 _MAX_RECOUNTS = 30
 """Recounts, besides one for each batch, after which all that is open is given up: a service that
 miscounts at random must not be asked for ever. A mover causes one or two."""

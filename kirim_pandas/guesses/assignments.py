@@ -8,8 +8,6 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EXCEPTIONS", "ROUNDING", "assignments_of", "fit", "subsets"]
-
 Floats = NDArray[np.float64]
 Masks = NDArray[np.bool_]
 

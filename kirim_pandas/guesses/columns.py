@@ -8,8 +8,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CONNECTED_NUMBER", "EARLIER_RUNS", "Column", "pair_of"]
-
 CONNECTED_NUMBER = "the connected number"
 """The name of the column that tells which of the organisation's numbers a contact belongs to."""
 

@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 
 from kirim_pandas.guesses.columns import Column, pair_of
 
-__all__ = ["Family", "Mask", "Sums", "families_of"]
-
 Mask: TypeAlias = NDArray[np.bool_]
 Hashes: TypeAlias = NDArray[np.uint64]
 

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from kirim_pandas.grouptesting.outcomes import Leaf
 
-__all__ = ["Leaves", "information_bits"]
-
 Floats = NDArray[np.float64]
 
 

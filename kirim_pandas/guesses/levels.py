@@ -27,8 +27,6 @@ from kirim_pandas.guesses.columns import Column
 from kirim_pandas.guesses.leaves import Leaves
 from kirim_pandas.guesses.products import are_few, counts_of, masks_of
 
-__all__ = ["ColumnModel", "weigh"]
-
 Floats = NDArray[np.float64]
 
 SPREADS = (0.15, 0.5, 0.9, 0.99)

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from kirim_pandas.guesses.assignments import subsets
 from kirim_pandas.guesses.columns import Column
 
-__all__ = ["are_few", "counts_of", "masks_of"]
-
 MAX_MEMBERS_LOG2 = 14.0
 """Pairs of columns with more ways to choose than this take too long."""
 

@@ -14,8 +14,6 @@ from kirim_pandas.guesses.columns import Column
 from kirim_pandas.guesses.families import Family, Mask, Sums, families_of
 from kirim_pandas.guesses.leaves import Leaves, information_bits
 
-__all__ = ["Rule", "find_rule", "tells_rules"]
-
 MARGIN_BITS = 6.0
 """Counts must be worth so many bits more than there are rules to choose from, and one more for
 each doubling of the families that are simpler: then a rule that fits by chance turns up once in

@@ -22,8 +22,6 @@ from kirim_pandas.guesses.leaves import Leaves
 from kirim_pandas.guesses.levels import ColumnModel, weigh
 from kirim_pandas.guesses.rules import Rule, find_rule, tells_rules
 
-__all__ = ["Finding", "Guesser"]
-
 MAX_WRONG = 2
 """Wrong guesses a run: counts that two rules fitted by chance, or a world that moves."""
 

@@ -8,8 +8,6 @@ from kirim_pandas.grouptesting.outcomes import Outcome
 from kirim_pandas.guesses.columns import CONNECTED_NUMBER, EARLIER_RUNS
 from kirim_pandas.guesses.search import Finding
 
-__all__ = ["findings_text"]
-
 _ARE = {
     Outcome.APPLIED: "of the label's team",
     Outcome.CROSS_ORG: "not in your organisation",

@@ -16,8 +16,6 @@ from typing import Any
 
 from kirim_pandas.journal import records
 
-__all__ = ["beginnings", "mended"]
-
 LOOKED_AT = 50
 """Rows of a run that are compared; two suffice, but some may be damaged as well."""
 
