@@ -64,6 +64,10 @@ class Node:
         return self.positions
 
 
+_ONE = Hypotheses(np.zeros((0, 1), dtype=np.int16), np.ones(1))
+"""Of a kind that is not counted: there is one way to have none."""
+
+
 class Cluster:
     """Cells, and all hypotheses of how the counts fall on them.
 
@@ -106,7 +110,7 @@ class Cluster:
         return [self._hypotheses(kind) for kind in range(len(self._totals))]
 
     def _hypotheses(self, kind: int) -> int:
-        return len(self._kinds[kind]) if kind in self._kinds else 1
+        return len(self._kinds.get(kind, _ONE))
 
     def _count(self, counts: Sequence[int]) -> None:
         """Make a list of hypotheses for each kind that is counted from now on."""
@@ -197,10 +201,13 @@ class Cluster:
 
     def _has_room(self, node: Node, max_hypotheses: int, max_size: int) -> bool:
         """Whether a node may be taken in and halved; an empty cluster takes any."""
-        pairs = zip(self.hypothesis_counts, node.hypotheses_if_halved, strict=True)
-        return not self.cells or (
-            self.size + node.size <= max_size
-            and all(count * more <= max_hypotheses for count, more in pairs)
+        if not self.cells:
+            return True
+        if self.size + node.size > max_size:
+            return False
+        more = node.hypotheses_if_halved
+        return all(
+            more[kind] * len(self._kinds.get(kind, _ONE)) <= max_hypotheses for kind in node.kinds
         )
 
     def choose(self, rng: np.random.Generator, probe_size: int, tries: int) -> None:

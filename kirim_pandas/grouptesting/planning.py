@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from math import log2
 from typing import TypeAlias
 
@@ -262,10 +263,20 @@ class _Offer:
         present = {kind for kinds in {node.kinds for node, _ in nodes} for kind in kinds}
         self._counted = np.isin(np.arange(kind_count), list(present))
         self._probe_size = probe_size
+        told = sorted((q.information for _, q in (*self._clusters, *self._nodes)), reverse=True)
+        self._most_told = list(accumulate(told, initial=0.0))
+
+    def _most_bits(self, bits: int) -> float:
+        """Return more bits than a design of ``2^bits`` probes can bring, without filling it."""
+        last = self._most_told[1 << bits]
+        room = _places(bits) * int(self._counted.sum()) if bits else 0.0
+        return min(last + room, self._most_told[-1]) + _ROUNDING
 
     def fill(self, bits: int, rate: float) -> Plan | None:
         """Return a design of ``2^bits`` probes; None if it cannot bring `rate` bits a probe."""
         if len(self._nodes) + len(self._clusters) < 1 << bits:
+            return None
+        if self._most_bits(bits) < (rate - _ROUNDING) * (1 << bits):
             return None
         last, held = self._last_places(bits)
         digits = self._digits(bits, {id(item) for item, _ in last}) if bits else []
@@ -305,7 +316,7 @@ class _Offer:
 
     def _digits(self, bits: int, taken: set[int]) -> list[_Asked]:
         """Choose what takes the places below, while blocks have bits left for it."""
-        places = bits * (1 << bits) / 2 + 2
+        places = _places(bits)
         room = [places if counted else 0.0 for counted in self._counted]
         digits: list[_Asked] = []
         for node, question in self._by_thrift:
@@ -336,6 +347,11 @@ def _add(
         else:
             spare -= question.information
     return spare
+
+
+def _places(bits: int) -> float:
+    """Return the bits of a kind that the places below the last may take, and a little more."""
+    return bits * (1 << bits) / 2 + 2
 
 
 def _by_information(pairs: Iterable[tuple[Node | Cluster, Question]]) -> list[_Asked]:
