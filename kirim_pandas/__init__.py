@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from kirim_pandas.verbs.past_runs import calls, forget, keep_history, runs
     from kirim_pandas.verbs.reporting import compare
     from kirim_pandas.verbs.segments.jobs import resume_job, undo_job
+    from kirim_pandas.verbs.segments.resume_and_result import result, resume
     from kirim_pandas.verbs.segments.undoing import undo
-    from kirim_pandas.verbs.segments.whole import result, resume
 
     __version__: str
 
@@ -95,8 +95,8 @@ _LAZY = {
     "keep_history": "verbs.past_runs",
     "labels": "verbs.lookups.labels",
     "last_result": "session",
-    "result": "verbs.segments.whole",
-    "resume": "verbs.segments.whole",
+    "result": "verbs.segments.resume_and_result",
+    "resume": "verbs.segments.resume_and_result",
     "resume_job": "verbs.segments.jobs",
     "runs": "verbs.past_runs",
     "spreadsheet_safe": "frames.exports",

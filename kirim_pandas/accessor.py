@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from kirim_pandas.verbs.door import ShortTraceback
+from kirim_pandas.verbs.argument_checks import ShortTraceback
 
 # Everything else is imported where it is used, so that importing this package stays cheap.
 if TYPE_CHECKING:
@@ -722,7 +722,7 @@ class KirimAccessor:
         [500, 0]
         """
         from kirim_pandas.verbs.resuming import Resumption
-        from kirim_pandas.verbs.segments.whole import resumed
+        from kirim_pandas.verbs.segments.resume_and_result import resumed
 
         with ShortTraceback():
             asked = Resumption(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from kirim_pandas.accessor import KirimAccessor
-from kirim_pandas.verbs.door import ShortTraceback, plain
+from kirim_pandas.verbs.argument_checks import ShortTraceback, plain
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

@@ -17,7 +17,7 @@ SHOWN_ONLY = {
     *("__init__", "__main__", "sandbox", "grouptesting", "guesses"),
     *("frames.reasons", "frames.plan", "frames.features"),
     *("notebook.job_view", "notebook.texts", "notebook.progress"),
-    *("notebook.panel_view", "notebook.panel_steps", "notebook.panel_picks"),
+    *("notebook.panel_view", "notebook.panel_page_view", "notebook.panel_controls"),
     *(
         "verbs.arguments",
         "notebook.bar_place",

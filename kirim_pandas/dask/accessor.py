@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kirim_pandas.accessor import KirimAccessor, with_signature_of
-from kirim_pandas.verbs.door import ShortTraceback
+from kirim_pandas.verbs.argument_checks import ShortTraceback
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

@@ -32,14 +32,14 @@ from kirim_pandas.frames.results import RUN_ID_ATTR
 from kirim_pandas.frames.shapes import expect
 from kirim_pandas.frames.summary import is_outcome
 from kirim_pandas.verbs import labeling, order
-from kirim_pandas.verbs.door import past_run, plain, refuse
+from kirim_pandas.verbs.argument_checks import past_run, plain, refuse
 from kirim_pandas.verbs.lookups import matching
 from kirim_pandas.verbs.reporting import known_facts
 from kirim_pandas.verbs.resuming import Resumption
 from kirim_pandas.verbs.segments import labeling as segments
 from kirim_pandas.verbs.segments.labeling import asked_problems
 from kirim_pandas.verbs.segments.prepared import nothing_known
-from kirim_pandas.verbs.segments.whole import check_whole, resumed
+from kirim_pandas.verbs.segments.resume_and_result import check_whole, resumed
 
 if TYPE_CHECKING:
     import dask.dataframe as dd

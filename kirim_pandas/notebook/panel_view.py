@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from kirim_pandas.notebook.kernel import Front, front_end, publish
 from kirim_pandas.notebook.panel import HOW_TO_USE, Panel
-from kirim_pandas.notebook.panel_picks import LabelPicks, SegmentPicks
-from kirim_pandas.notebook.panel_steps import Attempts, StepsWidgets, layout, titled
+from kirim_pandas.notebook.panel_controls import LabelPicks, SegmentPicks
+from kirim_pandas.notebook.panel_page_view import Attempts, StepsWidgets, layout, titled
 from kirim_pandas.notebook.texts import LIVE_CLASS, framed, many
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import pandas as pd
 
-from kirim_pandas.verbs.door import plain
+from kirim_pandas.verbs.argument_checks import plain
 
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client

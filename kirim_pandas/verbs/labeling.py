@@ -22,7 +22,7 @@ from kirim_pandas.notebook.progress import ProgressBar, ProgressCallback
 from kirim_pandas.notebook.texts import JobFacts
 from kirim_pandas.run.progress import Tally
 from kirim_pandas.run.stop import StopButton, stop_on_signals
-from kirim_pandas.verbs.door import plain
+from kirim_pandas.verbs.argument_checks import plain
 from kirim_pandas.verbs.earlier_runs import with_earlier_runs
 from kirim_pandas.verbs.execution import Watcher, execute, warn_not_shown
 from kirim_pandas.verbs.order import Order, ready

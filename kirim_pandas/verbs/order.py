@@ -17,7 +17,7 @@ from kirim_pandas.frames.pairing import keep
 from kirim_pandas.guesses.columns import Column
 from kirim_pandas.journal.files import located
 from kirim_pandas.run.spec import Job
-from kirim_pandas.verbs.door import (
+from kirim_pandas.verbs.argument_checks import (
     client_problems,
     flag_problems,
     journal_problems,

@@ -21,8 +21,8 @@ from kirim_pandas.notebook.panel import Choices, Panel
 from kirim_pandas.notebook.panel_segments import SegmentChoices
 from kirim_pandas.notebook.panel_view import PanelWidgets
 from kirim_pandas.verbs import background, labeling, reporting
+from kirim_pandas.verbs.argument_checks import client_problems, journal_problems, plain, refuse
 from kirim_pandas.verbs.arguments import LabelArguments, SegmentsArguments
-from kirim_pandas.verbs.door import client_problems, journal_problems, plain, refuse
 from kirim_pandas.verbs.order import Order, prepare
 from kirim_pandas.verbs.segments import jobs
 from kirim_pandas.verbs.segments import labeling as segments

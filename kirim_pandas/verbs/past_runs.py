@@ -14,7 +14,7 @@ from kirim_pandas.frames.results import STATUSES
 from kirim_pandas.journal.locks import RunLock, is_locked
 from kirim_pandas.journal.store import Journal, RunRecord
 from kirim_pandas.journal.writer import lock_path
-from kirim_pandas.verbs.door import (
+from kirim_pandas.verbs.argument_checks import (
     ShortTraceback,
     flag_problems,
     journal_problems,

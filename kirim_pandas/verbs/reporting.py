@@ -23,10 +23,10 @@ from kirim_pandas.frames.shapes import expect
 from kirim_pandas.frames.summary import By
 from kirim_pandas.journal.store import Journal
 from kirim_pandas.run.calls import counted_in
-from kirim_pandas.verbs.door import ShortTraceback, flag_problems, refuse
+from kirim_pandas.verbs.argument_checks import ShortTraceback, flag_problems, refuse
 from kirim_pandas.verbs.segments.prepared import ABOUT
+from kirim_pandas.verbs.segments.resume_and_result import recalled
 from kirim_pandas.verbs.segments.series import facts_of, runs_of
-from kirim_pandas.verbs.segments.whole import recalled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,7 +18,7 @@ from kirim_pandas.frames.ids import ContactIds
 from kirim_pandas.frames.packed import PackedIds
 from kirim_pandas.journal.writer import RunWriter
 from kirim_pandas.run.spec import Job, Resolve
-from kirim_pandas.verbs.door import (
+from kirim_pandas.verbs.argument_checks import (
     client_problems,
     past_run,
     plain,

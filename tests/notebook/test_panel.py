@@ -194,7 +194,7 @@ def test_columns_to_choose_from():
 @pytest.fixture
 def view(panel, monkeypatch):
     """The panel's widgets; what would be published is kept."""
-    from kirim_pandas.notebook.panel_steps import StepsWidgets
+    from kirim_pandas.notebook.panel_page_view import StepsWidgets
     from kirim_pandas.notebook.panel_view import PanelWidgets
 
     kept = []
@@ -250,7 +250,7 @@ def test_clicks_lead_to_the_report(panel, view):
 def test_values_are_escaped(box):
     """Names of labels and columns never become markup."""
     from kirim_pandas.api.models import Label
-    from kirim_pandas.notebook.panel_picks import label_html
+    from kirim_pandas.notebook.panel_controls import label_html
     from kirim_pandas.notebook.panel_view import PanelWidgets
 
     assert "<b>" not in label_html(Label("<b>", "<b>", "<b>", "<b>"))

@@ -19,7 +19,7 @@ from kirim_pandas.api.client import PAGE_LIMIT
 from kirim_pandas.api.protocol import label_problems
 from kirim_pandas.errors import ApiError, InvalidInputError, KirimError
 from kirim_pandas.frames.shapes import CONTACT_ID
-from kirim_pandas.verbs.door import ShortTraceback, plain, refuse, shown, used_client
+from kirim_pandas.verbs.argument_checks import ShortTraceback, plain, refuse, shown, used_client
 
 if TYPE_CHECKING:
     from kirim_pandas.api.client import Client

@@ -10,7 +10,7 @@ from kirim_pandas.api.client import PAGE_LIMIT
 from kirim_pandas.api.secret import warn_unlocated
 from kirim_pandas.errors import KirimError, RunInterrupted
 from kirim_pandas.run.stop import StopButton, stop_on_signals
-from kirim_pandas.verbs.door import (
+from kirim_pandas.verbs.argument_checks import (
     ShortTraceback,
     flag_problems,
     plain,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from kirim_pandas import session
 from kirim_pandas.api.protocol import label_problems
 from kirim_pandas.errors import InvalidInputError
-from kirim_pandas.verbs.door import shown
+from kirim_pandas.verbs.argument_checks import shown
 from kirim_pandas.verbs.lookups.listing import Listing, known_listing
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from kirim_pandas import session
 from kirim_pandas.errors import InvalidRequestError
-from kirim_pandas.verbs.door import ShortTraceback, plain, used_client
+from kirim_pandas.verbs.argument_checks import ShortTraceback, plain, used_client
 from kirim_pandas.verbs.lookups.contact_frames import texts_of, times
 
 if TYPE_CHECKING:

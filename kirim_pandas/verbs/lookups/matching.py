@@ -19,7 +19,7 @@ from kirim_pandas.frames.columns import find_place
 from kirim_pandas.frames.phones import GIVEN, MISSING, check_country, read_emails, read_phones
 from kirim_pandas.frames.shapes import CONTACT_ID
 from kirim_pandas.run.stop import StopButton, stop_on_signals
-from kirim_pandas.verbs.door import (
+from kirim_pandas.verbs.argument_checks import (
     ShortTraceback,
     client_problems,
     flag_problems,

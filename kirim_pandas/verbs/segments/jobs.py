@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from kirim_pandas.notebook.job import LabelJob
 from kirim_pandas.notebook.series import SeriesTally
 from kirim_pandas.verbs import background
-from kirim_pandas.verbs.door import ShortTraceback
+from kirim_pandas.verbs.argument_checks import ShortTraceback
 from kirim_pandas.verbs.resuming import Resumption
+from kirim_pandas.verbs.segments.resume_and_result import unfinished
 from kirim_pandas.verbs.segments.series import Series, runs_of
 from kirim_pandas.verbs.segments.undoing import undoing, undoing_series
-from kirim_pandas.verbs.segments.whole import unfinished
 
 if TYPE_CHECKING:
     from kirim_pandas.run.spec import Resolve

@@ -19,7 +19,7 @@ from kirim_pandas.frames.columns import listed
 from kirim_pandas.frames.ids import ContactIds
 from kirim_pandas.frames.pairing import keep
 from kirim_pandas.frames.shapes import hidden
-from kirim_pandas.verbs.door import refuse, shown, used_client
+from kirim_pandas.verbs.argument_checks import refuse, shown, used_client
 from kirim_pandas.verbs.earlier_runs import labels_known
 from kirim_pandas.verbs.lookups.label_names import absent, folded, name_problems, resolved
 from kirim_pandas.verbs.order import Order, Rows, columns_of, usual_problems

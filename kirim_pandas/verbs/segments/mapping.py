@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kirim_pandas.errors import InvalidInputError
 from kirim_pandas.frames.columns import MAX_SEGMENTS, find_place, listed, told_values
 from kirim_pandas.frames.shapes import described
-from kirim_pandas.verbs.door import plain, shown
+from kirim_pandas.verbs.argument_checks import plain, shown
 
 if TYPE_CHECKING:
     from kirim_pandas.verbs.arguments import Labels, Pandas

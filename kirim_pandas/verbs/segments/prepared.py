@@ -18,7 +18,7 @@ from kirim_pandas.frames.results import EVIDENCE_DTYPE, STATUS_DTYPE
 from kirim_pandas.journal.files import located
 from kirim_pandas.journal.store import Journal
 from kirim_pandas.run.spec import Column, Job
-from kirim_pandas.verbs.door import plain
+from kirim_pandas.verbs.argument_checks import plain
 from kirim_pandas.verbs.labeling import record_of, warn
 from kirim_pandas.verbs.lookups.labels import create_label
 from kirim_pandas.verbs.order import Order, new_run_id

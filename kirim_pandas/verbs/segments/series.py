@@ -34,7 +34,7 @@ from kirim_pandas.notebook.texts import JobFacts
 from kirim_pandas.run.calls import counted_in
 from kirim_pandas.run.spec import Job
 from kirim_pandas.run.stop import StopButton, stop_on_signals
-from kirim_pandas.verbs.door import past_run
+from kirim_pandas.verbs.argument_checks import past_run
 from kirim_pandas.verbs.earlier_runs import guessed, with_earlier_runs
 from kirim_pandas.verbs.execution import Watcher
 from kirim_pandas.verbs.labeling import carry_out, pace, record_of, warn, warn_of_nothing

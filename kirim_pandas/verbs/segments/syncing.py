@@ -21,11 +21,15 @@ from kirim_pandas.journal.files import located
 from kirim_pandas.journal.records import GONE, KEPT, STAYS, TAKEN, Stayed
 from kirim_pandas.journal.store import Journal, RunRecord
 from kirim_pandas.run.spec import Job
-from kirim_pandas.verbs.door import refuse, shown, used_client
+from kirim_pandas.verbs.argument_checks import refuse, shown, used_client
 from kirim_pandas.verbs.labeling import record_of
 from kirim_pandas.verbs.lookups.label_names import name_problems, resolved
 from kirim_pandas.verbs.order import Order, Rows, columns_of, new_run_id, usual_problems
-from kirim_pandas.verbs.segments.changes import (
+from kirim_pandas.verbs.segments.label_holders import Standing, outcomes_of, standing
+from kirim_pandas.verbs.segments.layouts import layout_of
+from kirim_pandas.verbs.segments.mapping import members_of
+from kirim_pandas.verbs.segments.prepared import Prepared, frame_of_rows, order_of
+from kirim_pandas.verbs.segments.sync_changes import (
     CHANGE_DTYPE,
     ENTERED,
     LEFT,
@@ -33,10 +37,6 @@ from kirim_pandas.verbs.segments.changes import (
     carried,
     changed,
 )
-from kirim_pandas.verbs.segments.layouts import layout_of
-from kirim_pandas.verbs.segments.mapping import members_of
-from kirim_pandas.verbs.segments.prepared import Prepared, frame_of_rows, order_of
-from kirim_pandas.verbs.segments.standing import Standing, outcomes_of, standing
 
 if TYPE_CHECKING:
     from pathlib import Path

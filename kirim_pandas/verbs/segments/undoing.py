@@ -15,7 +15,7 @@ from kirim_pandas.frames.results import STATUSES
 from kirim_pandas.journal.conflicts import same_label
 from kirim_pandas.journal.store import Journal, RunRecord
 from kirim_pandas.run.spec import Job
-from kirim_pandas.verbs.door import (
+from kirim_pandas.verbs.argument_checks import (
     ShortTraceback,
     past_run,
     plain,

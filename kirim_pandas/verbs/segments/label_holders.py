@@ -16,7 +16,7 @@ from kirim_pandas.frames.columns import listed
 from kirim_pandas.frames.results import contacts_frame
 from kirim_pandas.grouptesting.outcomes import Outcome, Outcomes
 from kirim_pandas.journal.conflicts import same_label
-from kirim_pandas.verbs.door import shown
+from kirim_pandas.verbs.argument_checks import shown
 from kirim_pandas.verbs.resuming import recall
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
-"""The door of the public verbs: what comes in is made plain, what goes out as an error is short.
+"""The arguments of the public verbs: made plain and checked; errors leave the verbs short.
 
 An almost-string (``numpy.str_``, a member of a ``StrEnum``) or an almost-number (``numpy.int64``)
 is equal to a plain one, but is written differently into a journal, a checksum or a message.  So
-everything behind this door works with ``str`` and ``int`` alone.
+everything behind these checks works with ``str`` and ``int`` alone.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kirim_pandas.verbs.door import (
+from kirim_pandas.verbs.argument_checks import (
     ShortTraceback,
     flag_problems,
     plain,
@@ -17,7 +17,7 @@ from kirim_pandas.verbs.door import (
 )
 from kirim_pandas.verbs.order import option_problems
 from kirim_pandas.verbs.resuming import Resumption, check_same_place, go_on, recall
-from kirim_pandas.verbs.segments.again import Past, no_frame
+from kirim_pandas.verbs.segments.past_series import Past, no_frame
 from kirim_pandas.verbs.segments.series import Series, known_of, runs_of
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from kirim_pandas.notebook.panel import Panel
 from kirim_pandas.notebook.panel_labels import PanelLabel
+from kirim_pandas.notebook.panel_page_view import Attempts, button, layout, soft, titled
 from kirim_pandas.notebook.panel_segments import SegmentsPage
-from kirim_pandas.notebook.panel_steps import Attempts, button, layout, soft, titled
 from kirim_pandas.notebook.texts import EMPTY, framed, many, team_shown
 
 COLOURS: Final = {

@@ -17,11 +17,11 @@ from kirim_pandas.frames.ids import ContactIds
 from kirim_pandas.frames.packed import PackedIds, Words
 from kirim_pandas.frames.pairing import Kept, keep
 from kirim_pandas.journal.store import Journal, RunRecord
-from kirim_pandas.verbs.door import plain
+from kirim_pandas.verbs.argument_checks import plain
 from kirim_pandas.verbs.resuming import Resumption
-from kirim_pandas.verbs.segments.changes import change_of, past_sync, stayed_of
 from kirim_pandas.verbs.segments.labeling import Wanted
 from kirim_pandas.verbs.segments.layouts import checksum, order_of_rows
+from kirim_pandas.verbs.segments.sync_changes import change_of, past_sync, stayed_of
 from kirim_pandas.verbs.segments.syncing import Synced, longer_source, with_more
 
 if TYPE_CHECKING:

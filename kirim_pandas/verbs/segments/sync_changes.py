@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from kirim_pandas.journal import records
 from kirim_pandas.journal.records import GONE, KEPT, STAYS, TAKEN
+from kirim_pandas.verbs.segments.label_holders import known_of_stayed
 from kirim_pandas.verbs.segments.prepared import ABOUT
-from kirim_pandas.verbs.segments.standing import known_of_stayed
 
 if TYPE_CHECKING:
     from kirim_pandas.journal.records import Stayed

@@ -11,7 +11,7 @@ import pytest
 
 import kirim_pandas as kp
 from kirim_pandas import frame_accessor
-from kirim_pandas.verbs.door import plain, shown
+from kirim_pandas.verbs.argument_checks import plain, shown
 
 SECRET = "Budi Santoso"
 
@@ -48,7 +48,7 @@ def test_almost_strings_and_numbers_become_plain(value, expected):
 
 
 def test_what_is_no_text_and_no_number_stays():
-    """A path, a float, a frame and nothing pass the door as they are."""
+    """A path, a float, a frame and nothing stay as they are."""
     for value in (Path("x"), 1.5, pd.DataFrame(), None, pd.NA):
         assert plain(value) is value
 
