@@ -110,6 +110,7 @@ _MEANINGS: dict[int, tuple[type[ApiError], str, str]] = {
 _REFUSED = (ApiError, "the service refused the request", "refused the request")
 _FAILED = (ServerError, "the service failed", "could not pass on the request, or its reply")
 
+_CREATED = {"POST /labels": 201}
 _KEY_REUSED = ("idempotency_key_reuse", "idempotency_conflict")
 _IN_PROGRESS = "idempotency_in_progress"
 _OF_THE_KEY = {
@@ -365,6 +366,7 @@ def read_reply(reply: Reply, request: Request, secret: Secret) -> Answer:
     body = _decoded(reply)
     parsed = _json_object(body)
     if parsed is not None:
+        _check_own_status(reply, request)
         _check_fresh(reply)
         request_id = _request_id(parsed, reply, secret)
         names = frozenset(reply.headers)
@@ -378,6 +380,15 @@ def read_reply(reply: Reply, request: Request, secret: Secret) -> Answer:
         f"the reply (HTTP {reply.status}, {len(body):,} bytes) is not the JSON object expected; "
         "it may have been cut on the way"
     )
+
+
+def _check_own_status(reply: Reply, request: Request) -> None:
+    """Refuse a success that the service does not know: queues and partial copies answer so."""
+    if reply.status not in (200, _CREATED.get(request.call)):
+        raise not_understood(
+            f"the answer has HTTP {reply.status}, with which Kirim does not answer: {_BETWEEN} "
+            "(or another service at this address) does, so nothing is concluded from it"
+        )
 
 
 def from_a_cache(mark: str) -> ProtocolError:
