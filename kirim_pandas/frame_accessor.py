@@ -127,7 +127,8 @@ class KirimFrameAccessor(KirimAccessor):
         Parameters
         ----------
         status, reason
-            One, or a list of them; by default all.
+            One, or a list of them; by default all.  Rows of which nothing was wanted (``no_label``)
+            are left out by a status; ``reason="no_label"`` lists them.
         columns
             Names of your columns, such as ``["name", "phone", "city"]``; by default all of the
             frame that the run was made from.

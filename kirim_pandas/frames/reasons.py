@@ -91,8 +91,8 @@ REASONS: Final = {
     ),
     NO_LABEL: Reason(
         "not_sent",
-        "The row is in no segment that has a label: its value is missing, or was left out.",
-        "Nothing, or give its value a label.",
+        "Nothing was wanted of the row: it is in no segment that has a label, or is no member.",
+        "Nothing, unless it should have been in one.",
     ),
     "not_in_frame": Reason(
         "not_sent",

@@ -442,6 +442,8 @@ def people(
     statuses = pd.Series(np.array(STATUSES, dtype=object)[statuses_of(result)])
     reasons = result_column(result, "reason").astype("string").reset_index(drop=True)
     wanted = _is_one_of(statuses, status, "status", [*STATUSES])
+    if status is not None and reason is None:  # of these nothing was wanted
+        wanted = wanted & reasons.ne(NO_LABEL).fillna(value=True).to_numpy(dtype=bool)
     right = _is_one_of(reasons, reason, "reason", sorted(reasons.dropna().unique()))
     rows = np.flatnonzero(wanted & right)
     frame = pd.DataFrame(index=result.index[rows])

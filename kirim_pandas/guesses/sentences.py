@@ -19,7 +19,7 @@ _NOT_LISTED = (CONNECTED_NUMBER, Outcome.CROSS_ORG)
 """Contacts that the list does not show are of no number."""
 
 
-def findings_text(findings: Sequence[Finding], requests: int) -> str:
+def findings_text(findings: Sequence[Finding], requests: int, *, is_resumed: bool = False) -> str:
     """Say what skips follow and what it took to confirm it; nothing where nothing was found.
 
     Parameters
@@ -28,6 +28,8 @@ def findings_text(findings: Sequence[Finding], requests: int) -> str:
         What was found, the first first.
     requests
         Requests that it took to name all skipped contacts.
+    is_resumed
+        Whether some of them were made before the run was gone on with.
 
     Examples
     --------
@@ -41,7 +43,8 @@ def findings_text(findings: Sequence[Finding], requests: int) -> str:
         by_column.setdefault(finding.column, []).append(finding)
     told = [f"Skips follow {_what(column, found)}." for column, found in by_column.items()]
     if told:
-        told.append(f"Confirmed with {_many(requests, 'request')}.")
+        when = ", those before the resume included" if is_resumed else ""
+        told.append(f"Confirmed with {_many(requests, 'request')}{when}.")
     return " ".join(told)
 
 

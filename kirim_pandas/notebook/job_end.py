@@ -77,6 +77,7 @@ class Ending:
         else:
             counts = contacts_by_status(self.frame)
             shown = ", ".join(f"{number:,} {_shown(status)}" for status, number in counts.items())
+            shown = f"{of_whom}: {shown}" if (of_whom := self._of_whom(counts)) else shown
             told.append(f"{shown}." if shown else "There was no contact to send.")
             told += [f"The frame has {rows}."] if (rows := self._rows()) else []
         return "\n".join([*told, f"{self.cost} Run {self.facts.run_id}.", *self._messages()])
@@ -94,8 +95,8 @@ class Ending:
             return framed(said.format(self.state.capitalize(), "There is no result frame."))
         counts, rows = contacts_by_status(self.frame), self._rows()
         total = sum(counts.values())
-        among = f"{many(total, 'contact')}{f' in {rows}' if rows else ''}."
-        said = said.format(self.state.capitalize(), among)
+        among = self._of_whom(counts) or f"{many(total, 'contact')}{f' in {rows}' if rows else ''}"
+        said = said.format(self.state.capitalize(), f"{among}.")
         if total:
             bar = bar_html({status: number / total for status, number in counts.items()})
             dots = EMPTY.join(
@@ -130,6 +131,13 @@ class Ending:
             return f"Nothing was {'left to send' if self.facts.contacts else 'sent'}."
         seconds = (self.at - self.facts.started).total_seconds()
         return f"{many(self.progress.requests, 'request')} in {duration_text(seconds)}."
+
+    def _of_whom(self, counts: dict[str, int]) -> str:
+        """Say whom a sync's counts are of, where they are of more than it was sent for."""
+        total = sum(counts.values())
+        if self.frame is None or "change" not in self.frame or total == self.facts.contacts:
+            return ""
+        return f"All {many(total, 'contact')} of the frame, those left as they were included"
 
     def _rows(self) -> str:
         """Count the rows where they are not as many as the contacts."""

@@ -420,7 +420,8 @@ class Run:
 
     def _found(self) -> str:
         findings = self._advice.borne_out(self._attribution.confirmed())
-        return findings_text(findings, self._probes)
+        is_resumed = self._requests_before > 0
+        return findings_text(findings, self._probes, is_resumed=is_resumed)
 
     def _open_again(self) -> Positions:
         return self._refused.open(self._ledger.undetermined(self._attribution.outcomes))

@@ -206,12 +206,18 @@ def _as_told(facts: RunFacts, result: pd.DataFrame) -> RunFacts:
     if not set(ABOUT) <= set(result.columns):
         return facts
     label_id, label, operation = (_of_all(result, column) for column in ABOUT)
+    if result_column(result, "operation").isna()[_is_applied(result)].any():
+        operation = None  # some are as they are by earlier runs, of either operation
     return replace(
         facts,
         label_id=facts.label_id or label_id,
         label_name=facts.label_name or (None if label == label_id else label),
         operation=facts.operation or operation,
     )
+
+
+def _is_applied(result: pd.DataFrame) -> pd.Series[bool]:
+    return result_column(result, "status").eq("applied").fillna(value=False).astype(bool)
 
 
 def _of_all(result: pd.DataFrame, column: str) -> str | None:

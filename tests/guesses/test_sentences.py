@@ -92,3 +92,9 @@ def test_nothing_is_said_where_nothing_was_found():
         runs = kp.runs()
         assert runs["state"].tolist() == ["capped", "finished"]
         assert runs["found"].isna().all()
+
+
+def test_requests_before_a_resume_are_said_to_be_counted():
+    """A run that was gone on with tells more requests than its last session made, and says why."""
+    told = findings_text([TEAM], 205, is_resumed=True)
+    assert told.endswith(" Confirmed with 205 requests, those before the resume included.")

@@ -76,6 +76,26 @@ def test_a_month_sends_only_what_changed(box, label):
     assert told.tolist() == truth.tolist()
 
 
+def test_words_after_a_month_are_of_whom_they_say(box, label, capsys):
+    """After a sync that only detaches nobody is said to be without the label who has it.
+
+    Its last line says that the counts are of the frame, and who is no member is not missed.
+    """
+    df = spread(box).head(60)
+    synced(box, df, label, df["spend"] > 60)
+    result = synced(box, df, label, df["spend"] > 70, since="last", progress=True)
+    assert set(result["operation"].dropna()) == {"detach"}
+    told = result.kirim.report()
+    assert "are without the label" not in told.headline
+    assert "detached" not in told.title
+    last = " ".join(capsys.readouterr().out.split())
+    assert "All 60 contacts of the frame, those left as they were included: " in last
+    nobody = (result["reason"] == "no_label").fillna(False)
+    assert nobody.any()
+    assert "no_label" not in set(result.kirim.people(status=["skipped", "not_sent"])["reason"])
+    assert len(result.kirim.people(reason="no_label")) == nobody.sum()
+
+
 def test_leavers_that_are_in_no_row_are_shown_first(box, label):
     """Who is no longer in the frame keeps the label and has a row, until the caller asks."""
     df = spread(box).reset_index(drop=True)
