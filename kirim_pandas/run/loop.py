@@ -130,7 +130,7 @@ class Run:
         self._width: int | None = None
         self._under_way: Counter[int] = Counter()  # calls by planner
         self._probes = 0
-        self._asks_again = False
+        self._asked_again = math.inf  # contacts, when refused probes were last asked again
         self._announced = False
         self._proven = False
         self._heard_at = clock()
@@ -299,14 +299,18 @@ class Run:
             yield RoundEnded(asked.number, self._attribution.undetermined, left)
 
     def _ask_again(self, budget: int | None) -> list[Positions]:
-        """Return probes of what is open only because probes were refused; once in a session."""
+        """Return probes of what is open because probes were refused.
+
+        Once in a session where they are refused again, else as long as it settles a half.
+        """
         again = self._open_again()
         if not len(again) or self._attribution.next_round():  # it is the budget that ends it
             return []
-        if self._asks_again and self._handler.refused_probe is not None:
-            explain_refused_probes(self._handler.refused_probe)
-            raise Halt(self._handler.refused_probe)
-        self._asks_again, self._handler.refused_probe = True, None
+        refusal = self._handler.refused_probe
+        if self._asked_again < math.inf and refusal is not None and self._refused.were_last(again):
+            explain_refused_probes(refusal)
+            raise Halt(refusal)
+        self._asked_again, self._handler.refused_probe = len(again), None
         self._attribution.count_again(again)
         return self._attribution.next_round(budget)
 
@@ -424,7 +428,9 @@ class Run:
         return findings_text(findings, self._probes, is_resumed=is_resumed)
 
     def _open_again(self) -> Positions:
-        return self._refused.open(self._ledger.undetermined(self._attribution.outcomes))
+        again = self._refused.open(self._ledger.undetermined(self._attribution.outcomes))
+        is_worth_it = 2 * len(again) <= self._asked_again or self._refused.were_last(again)
+        return again if is_worth_it else again[:0]
 
     def _outcomes(self) -> Outcomes:
         outcome, probed = self._attribution.confirmed(), self._attribution.probed

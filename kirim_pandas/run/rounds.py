@@ -104,6 +104,13 @@ class RefusedProbes:
                 self._first_alone[call.positions] = np.where(first == 0, number, first)
 
     def open(self, undetermined: NDArray[np.bool_]) -> Positions:
-        """Return the contacts among the `undetermined` that are worth asking about again."""
-        refused_last = (self._refused > 0) & (self._refused >= self._answered)
-        return np.flatnonzero(undetermined & refused_last & ~self._is_gone)
+        """Return the contacts among the `undetermined` that may be worth asking about again.
+
+        Where probes are refused, a search may give up others that were to be told apart by them.
+        """
+        return np.flatnonzero(undetermined & ~self._is_gone & self._refused.any())
+
+    def were_last(self, positions: Positions) -> bool:
+        """Whether any of these contacts was refused, and not answered since."""
+        refused = self._refused[positions]
+        return bool(((refused > 0) & (refused >= self._answered[positions])).any())

@@ -304,6 +304,21 @@ def test_contacts_that_were_taken_before_are_asked_again(refused):
     assert len(service.calls) == before
 
 
+def test_who_is_given_up_while_long_bodies_are_cut_is_asked_again():
+    """Probes are refused for so long that the search gives up; a resume on a good way ends it."""
+    service = ModelService(world(2300, share=0.012))
+    service.fault = lambda number, call: (
+        cut_body(number, call) if len(call.positions) > 240 else None
+    )
+    ended, journal = session(service)
+    assert ended.state == "failed"
+    assert "had taken every contact in them before" in str(ended.error)
+    service.fault = lambda number, call: None
+    ended, _ = session(service, past=journal)
+    assert ended.state == "finished"
+    assert (ended.outcomes.outcome == service.world).all()
+
+
 def test_a_run_that_refusals_left_open_is_not_finished():
     """As long as all probes are refused a session ends bounded and failed; at last it ends well."""
     service = ModelService(world())
