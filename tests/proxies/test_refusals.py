@@ -4,9 +4,10 @@ import pytest
 from support.scenes import counts
 
 import kirim_pandas as kp
+from kirim_pandas.api import retry
 from kirim_pandas.sandbox import Faults
 
-from .scenes import Behind, sandbox
+from .scenes import FAST, Behind, sandbox
 
 PAGE = 'content-type text/html string "<html><title>Blocked</title>Blocked by policy.</html>"'
 LAST = 500
@@ -39,16 +40,29 @@ SIZE_RULE = """
 """
 
 
+@pytest.fixture(autouse=True)
+def _quick_tries(monkeypatch):
+    """As many tries as else, with hardly a wait between them."""
+    monkeypatch.setattr(retry, "FIRST_SECONDS", 0.02)
+    monkeypatch.setattr(retry, "SHORTEST_SECONDS", 0.01)
+
+
 @pytest.fixture(scope="module")
 def box():
     with sandbox(2000 + LAST) as box:
         yield box
 
 
+def at_full_pace(scene):
+    """Let it know the sandbox's limit, of which replies that are replaced do not tell."""
+    scene.client._gate.writes.set_limit(FAST)
+    return scene
+
+
 @pytest.fixture
 def behind(box, gateway):
     def start(name, op="attach", **settings):
-        scene = Behind(gateway(name, box, **settings), box)
+        scene = at_full_pace(Behind(gateway(name, box, **settings), box))
         everybody = box.contacts["contact_id"].tolist()
         box.set_members(scene.label, everybody if op == "detach" else [])
         return scene
@@ -99,7 +113,7 @@ def test_a_refused_reply_to_a_probe(gateway, rule):
     refused = DENIED_REPLIES[rule] + " if { method POST } { var(txn.size) -m int lt 20000 }"
     size = "http-request set-var(txn.size) req.hdr(content-length)\n  "
     with sandbox(1000, skipped_share=0.01) as box:
-        scene = Behind(gateway("haproxy", box, rules=size + refused), box)
+        scene = at_full_pace(Behind(gateway("haproxy", box, rules=size + refused), box))
         scene.run()
         assert scene.error is not None
         assert kp.runs()["state"].iloc[0] != "finished"
