@@ -34,6 +34,10 @@ WORTH_PROBES = 6.0
 SPLIT_SHARE, LEAST_SPLITS, MOST_SPLITS = 0.06, 3, 40
 """Halves that are explored: a share of the probes expected, within bounds."""
 
+SMALL_SHARE, ENOUGH_SPLITS = 0.1, 10
+"""Of a small search a larger share, up to what tells a few of 30 values that one contact in ten
+has. Measured with 100 and 50 of 1000 skipped for no reason: less than one probe more."""
+
 SURE_WEIGHT = 0.98
 SURE_LEVEL = 0.95
 """A column is believed to matter from this weight on, a value's level from this probability on."""
@@ -321,7 +325,8 @@ def _splits_worth(expected_probes: float) -> int:
     """Return how many halvings it is worth to learn from."""
     if expected_probes <= WORTH_PROBES:
         return 0
-    return int(np.clip(SPLIT_SHARE * expected_probes, LEAST_SPLITS, MOST_SPLITS))
+    most = max(SPLIT_SHARE * expected_probes, min(SMALL_SHARE * expected_probes, ENOUGH_SPLITS))
+    return int(np.clip(most, LEAST_SPLITS, MOST_SPLITS))
 
 
 def _is_mixed(leaf: Leaf) -> bool:

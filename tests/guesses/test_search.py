@@ -120,6 +120,17 @@ def test_structure_that_nobody_named_costs_next_to_nothing(world, most):
     assert all(f.exact for f in findings)
 
 
+def test_three_of_thirty_values_are_found_in_one_batch():
+    """A column that one contact in ten follows is told by the first halves, not searched."""
+    columns = frame(1000, 13)
+    city = np.random.default_rng(13).integers(0, 30, 1000).astype(np.int32)
+    truth = outcomes(np.isin(city, [3, 17, 22]))
+    found, probes, findings = search(truth, [*columns.values(), Column("area", city)])
+    assert (found == truth).all()
+    assert probes <= 15
+    assert [(f.column, f.chosen, f.of) for f in findings] == [("area", 3, 30)]
+
+
 def test_without_structure_nothing_is_lost():
     """Columns that explain nothing cost, on average, next to nothing."""
     costs = []
