@@ -1,4 +1,4 @@
-"""How a Dask DataFrame comes by its accessor: in any order of imports, and without importing it."""
+"""How frames of Dask and polars come by an accessor: in any order of imports, without importing."""
 
 import subprocess
 import sys
@@ -31,11 +31,11 @@ def test_order_of_imports_does_not_matter(lines):
     """Whichever is imported first, Dask has the accessor, its own loader, and nothing watches."""
     told = run(
         f"{lines}; {HAS}; assert hasattr(dd.Series, 'kirim');"
-        "print(*[type(one).__module__ for one in sys.meta_path if hasattr(one, '__dict__')]);"
+        "print(*[one.watched for one in sys.meta_path if hasattr(one, 'watched')]);"
         "print(type(dd.__loader__).__name__, dd.__spec__.loader is dd.__loader__)"
     )
-    *watching, loader = told.splitlines()
-    assert "kirim_pandas" not in " ".join(watching)
+    watching, loader = told.splitlines()
+    assert watching == "polars"
     assert loader.split() == ["SourceFileLoader", "True"]
 
 
@@ -52,3 +52,50 @@ def test_a_dask_that_cannot_be_imported_fails_as_it_would(tmp_path):
         f"{HAS}"
     )
     assert told.strip() == "too old a pandas"
+
+
+@pytest.mark.parametrize("lines", ["import kirim_pandas, frames", "import frames, kirim_pandas"])
+@pytest.mark.parametrize(
+    ("library", "told"),
+    [
+        ("dask", "ConfigurationError Dask 2024.1.0 is too old"),
+        ("polars", "InvalidInputError Kirim's verbs take frames of pandas and Dask"),
+    ],
+)
+def test_frames_without_verbs_say_what_to_write(tmp_path, lines, library, told):
+    """Each verb is refused with words, whichever is imported first; nothing else is in the way."""
+    kinds = "class DataFrame: ...\nclass LazyFrame: ...\nclass Series: ..."
+    for module, text in {
+        "dask/__init__": "__version__ = '2024.1.0'",
+        "dask/dataframe": kinds,
+        "polars/__init__": f"{kinds}\nfrom polars import api",
+        "polars/api": REGISTERS,
+        "frames": f"import polars, dask.dataframe\nimport {library} as library\n"
+        "library = getattr(library, 'dataframe', library)",
+    }.items():
+        (tmp_path / module).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{module}.py").write_text(text)
+    said = run(
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {lines}\n"
+        "frame = frames.library.DataFrame()\n"
+        "assert not hasattr(frame.kirim, '_repr_html_')\n"
+        "try:\n    frame.kirim.bulk_label('Newsletter', 'attach')\n"
+        "except kirim_pandas.KirimError as error:\n    print(type(error).__name__, error)\n"
+        "assert not [one for one in sys.meta_path if hasattr(one, 'watched')]"
+    )
+    assert said.startswith(told)
+
+
+REGISTERS = """
+def into(kind):
+    def register(name):
+        def keep(accessor):
+            import polars
+            setattr(getattr(polars, kind), name, property(accessor))
+        return keep
+    return register
+
+register_dataframe_namespace, register_lazyframe_namespace, register_series_namespace = map(
+    into, ["DataFrame", "LazyFrame", "Series"]
+)
+"""
