@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from kirim_pandas.frames.reports import Report
-    from kirim_pandas.verbs.arguments import Client, Plan, ProgressChoice, Resolve
+    from kirim_pandas.verbs.arguments import Client, Plan, ProgressChoice, Resolve, SegmentsPlan
 
 
 class KirimDaskAccessor:
@@ -153,6 +153,44 @@ class KirimDaskAccessor:
 
         with ShortTraceback():
             return verbs.plan(self._frame, LabelArguments(*arguments, **options))
+
+    @with_signature_of(KirimAccessor.plan_segments)
+    def plan_segments(self, *arguments: Any, **options: Any) -> SegmentsPlan:
+        """Tell what :meth:`label_segments` would do and cost; labels nobody, and makes no label.
+
+        Parameters
+        ----------
+        by, labels, op, exclusive, create, id_column, phone, email, team_id, hint, reads, resolve, \
+        max_requests, client, progress, journal
+            As for :meth:`label_segments`.
+
+        Returns
+        -------
+        SegmentsPlan
+            As of :meth:`df.kirim.plan_segments`; rows are those of all partitions.
+
+        Raises
+        ------
+        InvalidInputError, ConfigurationError, KirimError
+            As for :meth:`label_segments`.
+
+        Examples
+        --------
+        >>> import dask.dataframe as dd, kirim_pandas as kp
+        >>> with kp.sandbox.start(contacts=60, seed=1) as sandbox:
+        ...     ddf = dd.from_pandas(sandbox.contacts, npartitions=3)
+        ...     plan = ddf.kirim.plan_segments(
+        ...         ddf["spend"] > 500_000, dict(zip([True, False], sandbox.labels["id"])),
+        ...         client=sandbox.client(),
+        ...     )
+        >>> plan.rows, int(plan.labels["contacts"].sum())
+        (60, 60)
+        """
+        from kirim_pandas.dask import verbs
+        from kirim_pandas.verbs.arguments import SegmentsArguments
+
+        with ShortTraceback():
+            return verbs.plan_segments(self._frame, SegmentsArguments(*arguments, **options))
 
     @with_signature_of(KirimAccessor.match_contacts)
     def match_contacts(

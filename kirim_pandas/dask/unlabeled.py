@@ -6,8 +6,6 @@ from typing import Any
 
 from kirim_pandas.errors import ConfigurationError, InvalidInputError, KirimError
 
-__all__ = ["OldDask", "Polars", "is_too_old"]
-
 LEAST_DASK = (2025, 5)
 """The lowest version of Dask that the extra takes."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -26,8 +26,9 @@ from kirim_pandas.frames.ids import (
     NOT_FOUND,
     UNMATCHED,
     USABLE,
+    ContactIds,
 )
-from kirim_pandas.frames.plan import Plan
+from kirim_pandas.frames.plan import Plan, SegmentsPlan
 from kirim_pandas.frames.results import RUN_ID_ATTR
 from kirim_pandas.frames.shapes import expect
 from kirim_pandas.frames.summary import is_outcome
@@ -38,7 +39,8 @@ from kirim_pandas.verbs.reporting import known_facts
 from kirim_pandas.verbs.resuming import Resumption
 from kirim_pandas.verbs.segments import labeling as segments
 from kirim_pandas.verbs.segments.labeling import asked_problems
-from kirim_pandas.verbs.segments.prepared import nothing_known
+from kirim_pandas.verbs.segments.planning import planned
+from kirim_pandas.verbs.segments.prepared import Prepared, nothing_known
 from kirim_pandas.verbs.segments.resume_and_result import check_whole, resumed
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
         ProgressChoice,
         SegmentsArguments,
     )
+
+_Plan = TypeVar("_Plan", bound=Plan)
 
 
 def bulk_label(ddf: dd.DataFrame, asked: LabelArguments) -> dd.DataFrame:
@@ -63,11 +67,23 @@ def bulk_label(ddf: dd.DataFrame, asked: LabelArguments) -> dd.DataFrame:
 def plan(ddf: dd.DataFrame, asked: LabelArguments) -> Plan:
     """Reckon what a run would cost; documented at ``ddf.kirim.plan``."""
     contacts, ordered = _prepared(ddf, asked)
-    assert ordered.ids is not None  # an order made from a frame
-    seen, found = contacts.seen, labeling.plan(ordered)
-    told = ordered.ids.unusable  # of contacts, and where they were looked up of what for
+    return _of_all_rows(labeling.plan(ordered), contacts, ordered.ids)
+
+
+def plan_segments(ddf: dd.DataFrame, asked: SegmentsArguments) -> SegmentsPlan:
+    """Reckon what a series would cost; documented at ``ddf.kirim.plan_segments``."""
+    contacts, known = _segments(ddf, asked)
+    return _of_all_rows(planned(known), contacts, known.ids)
+
+
+def _of_all_rows(found: _Plan, contacts: Read, ids: ContactIds | None) -> _Plan:
+    """Let a plan of each contact once tell the rows of all partitions."""
+    assert ids is not None  # what is planned was made from a frame
+    seen, told = contacts.seen, ids.unusable  # of contacts; where they were looked up of what for
     rows = np.bincount(told, contacts.once.rows, minlength=len(seen.kinds)).astype(np.int64)
-    usable, rows[USABLE] = int(rows[USABLE]), 0
+    usable = int(rows[USABLE])
+    # What the workers could not use is counted by them; a row of it may stand for its segment.
+    rows[[USABLE, MISSING, MALFORMED, MALFORMED_PHONE, MALFORMED_EMAIL]] = 0
     rows[USABLE + 1 :] += seen.kinds[USABLE + 1 :]
     return replace(
         found,
@@ -85,6 +101,14 @@ def plan(ddf: dd.DataFrame, asked: LabelArguments) -> Plan:
 
 def label_segments(ddf: dd.DataFrame, asked: SegmentsArguments) -> dd.DataFrame:
     """Give each segment its label; documented at ``ddf.kirim.label_segments``."""
+    contacts, known = _segments(ddf, asked)
+    return contacts.carried_out(
+        lambda: known.carry_out(asked.progress), _nobody(), own=contacts.own
+    )
+
+
+def _segments(ddf: dd.DataFrame, asked: SegmentsArguments) -> tuple[Read, Prepared]:
+    """Check all arguments, let the workers read, and prepare the series of what they have read."""
     ddf, by = _with_segment(ddf, asked.by)
     problems = asked_problems(replace(asked, by=by))
     try:
@@ -97,10 +121,7 @@ def label_segments(ddf: dd.DataFrame, asked: SegmentsArguments) -> dd.DataFrame:
     beside = None if beside is None else tuple(dict.fromkeys([*beside, by]))
     contacts = read(ddf, replace(_sought(*asked.columns, beside), segment=by))
     asked = replace(asked, by=by, **contacts.named)
-    known = segments.prepare(contacts.once.frame, asked)
-    return contacts.carried_out(
-        lambda: known.carry_out(asked.progress), _nobody(), own=contacts.own
-    )
+    return contacts, segments.prepare(contacts.once.frame, asked)
 
 
 def match_contacts(

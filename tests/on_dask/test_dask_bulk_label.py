@@ -123,6 +123,11 @@ def test_segments_are_those_of_pandas(box, messy, by):
         labels = vip
     by = masks if by == "mask" else [by, by]
     wanted = messy.kirim.label_segments(by[0], labels, **settings)
+    plans = [
+        frame.kirim.plan_segments(one, labels, **settings)
+        for frame, one in zip((messy, ddf), by, strict=True)
+    ]
+    assert repr(plans[0]) == repr(plans[1])
     result = ddf.kirim.label_segments(by[1], labels, **settings)
     pd.testing.assert_frame_equal(result.compute(), wanted)
     assert result.divisions == ddf.divisions
