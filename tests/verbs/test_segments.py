@@ -743,3 +743,14 @@ def test_no_rows_are_no_mistake():
     df = kp.sandbox.sample_contacts(5, seed=1).assign(tier="gold").iloc[:0]
     with pytest.warns(UserWarning, match="The segment is empty"):
         assert df.kirim.label_segments("tier", {"gold": "A"}, exclusive=True, progress=False).empty
+
+
+@pytest.mark.parametrize("create", [False, True])
+@pytest.mark.parametrize("rows", [3, 20])
+def test_names_of_customers_are_no_labels(box, create, rows):
+    """A column of persons is refused as names of labels; none of them is shown or becomes one."""
+    df, before = box.contacts.drop_duplicates("name").head(rows), len(box.labels)
+    with pytest.raises(kp.InvalidInputError, match="stand in one row alone") as told:
+        df.kirim.label_segments("name", create=create, client=box.client(), progress=False)
+    assert not [name for name in df["name"] if name in str(told.value)]
+    assert len(box.labels) == before

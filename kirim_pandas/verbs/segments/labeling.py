@@ -80,8 +80,8 @@ def prepare(obj: Pandas, asked: SegmentsArguments) -> Prepared:
         nobody = Wanted(ids, np.full(ids.rows, -1), [], asked.op)
         return Prepared([], nobody.arrange, ids.rows, asked.journal, ids=ids)
     client = used_client(asked.client)
-    new = _new(found.labels, asked, client) if asked.create else {}
-    named = _named(found.labels, new, contacts, asked, client)
+    new = _new(found, asked, client) if asked.create else {}
+    named = _named(found, new, contacts, asked, client)
     ids = contacts.ids(client, progress=asked.progress is True)
     rows = _wanted(ids, found, named, asked)
     _refuse_several(rows, asked)
@@ -112,7 +112,7 @@ def _layout(rows: Wanted, asked: SegmentsArguments) -> Layout:
     return layout_of(rows.ids, unsent, rows.op, rows.label_ids, rows.codes)
 
 
-def _new(labels: list[str], asked: SegmentsArguments, client: Client) -> dict[str, str]:
+def _new(found: Segments, asked: SegmentsArguments, client: Client) -> dict[str, str]:
     """Find the labels that are to be made, by what they were called; one a name, however written.
 
     Raises
@@ -120,8 +120,11 @@ def _new(labels: list[str], asked: SegmentsArguments, client: Client) -> dict[st
     InvalidInputError
         It is not said for which of several teams.
     """
-    missing = absent(labels, asked.team_id, client)
+    missing = absent(found.labels, asked.team_id, client)
     teams = {label.team_id for label in session.remembered_labels(client)}
+    is_shown = asked.team_id is None and len(teams) > 1
+    if missing and (is_shown or len(missing) > _FEW):
+        _refuse_persons(found, asked)
     if missing and asked.team_id is None and len(teams) > 1:
         raise InvalidInputError(
             f"The labels {_names_told(missing)} do not exist, and the organisation has "
@@ -135,11 +138,11 @@ def _new(labels: list[str], asked: SegmentsArguments, client: Client) -> dict[st
 
 
 def _named(
-    labels: list[str], new: dict[str, str], contacts: Rows, asked: SegmentsArguments, client: Client
+    found: Segments, new: dict[str, str], contacts: Rows, asked: SegmentsArguments, client: Client
 ) -> dict[str, tuple[str, str | None]]:
     """Find the id and the name of each label; one that is still to be made has its name as id."""
     known, problems = {}, []
-    for label in labels:
+    for label in found.labels:
         try:
             made = new.get(label)
             known[label] = (
@@ -147,8 +150,26 @@ def _named(
             )
         except InvalidInputError as error:
             problems.append(str(error))
+    if problems:
+        _refuse_persons(found, asked)
     refuse(problems)
     return known
+
+
+_FEW = 5
+"""Labels that may be made of values which stand in one row each, as in a frame to try it on."""
+
+
+def _refuse_persons(found: Segments, asked: SegmentsArguments) -> None:
+    """Refuse, without showing them, values of which most stand in one row: names of customers."""
+    rows = np.bincount(found.codes[found.codes >= 0], minlength=len(found.labels))
+    alone = int((rows == 1).sum())
+    if asked.labels is None and 2 * alone > len(rows):
+        raise InvalidInputError(
+            f"by: of {len(rows):,} values {alone:,} stand in one row alone, and some are no label. "
+            "They are not shown here, for they may be names of customers. Expected values that "
+            "several rows share; or say which are to have a label, with labels={value: label}."
+        )
 
 
 # -- checks --------------------------------------------------------------------------------
