@@ -463,10 +463,11 @@ def _strange(names: list[Any], known: list[str]) -> list[str]:
 def _is_one_of(values: pd.Series[Any], wanted: Any, argument: str, known: list[str]) -> Any:
     if wanted is None:
         return np.ones(len(values), dtype=bool)
-    names = wanted if isinstance(wanted, list) else [wanted]
+    names = list(wanted) if isinstance(wanted, (list, tuple)) else [wanted]
     strange = _strange(names, known)
     if strange:  # of a list only how many: it may be a column's values
-        told = strange[0] if len(names) == 1 else f"{len(strange)} of {len(names)} values"
+        is_one = not isinstance(wanted, (list, tuple))
+        told = strange[0] if is_one else f"{len(strange)} of {len(names)} values"
         raise InvalidInputError(
             f"{argument}={told} does not occur, expected one of "
             f"{listed([repr(name) for name in known]) or 'none at all'}, or a list of these."

@@ -107,6 +107,18 @@ def test_mistakes_are_named(
         people(result, **({"data": frame} | options))
 
 
+def test_lists_and_tuples_of_outcomes_are_taken_and_not_shown(
+    frame: pd.DataFrame, result: pd.DataFrame
+) -> None:
+    """A tuple is a list; what does not occur in one is counted, for it may be a column's values."""
+    some = people(result, status=("applied", "skipped"), data=frame)
+    assert some.equals(people(result, status=["applied", "skipped"], data=frame))
+    for wrong in (["Budi Santoso"], ("Budi Santoso",)):
+        with pytest.raises(InvalidInputError, match="1 of 1 values does not occur") as told:
+            people(result, status=wrong, data=frame)
+        assert "Budi" not in str(told.value)
+
+
 def test_rows_without_a_label_are_not_missed(frame: pd.DataFrame, result: pd.DataFrame) -> None:
     """A row of no segment is neither counted among the customers nor listed as not applied."""
     result.loc["y", ["status", "reason"]] = ["not_sent", "no_label"]
