@@ -19,8 +19,9 @@ from kirim_pandas.journal.store import Journal, RunRecord
 DOING = {"attach": "attaching this label to", "detach": "detaching this label from"}
 DOES = {"attach": "attaches this label", "detach": "detaches this label"}
 HAS_DONE = {"attach": "attached it to", "detach": "detached it from"}
-LOOPBACK = re.compile(r"(127\.|localhost|\[::1\])", re.IGNORECASE)
-"""Servers of this computer: each has labels of its own, though their ids may be alike."""
+LOOPBACK = re.compile(r"^(127(\.\d+){3}|localhost|\[::1\])(?=:|$)", re.IGNORECASE)
+"""Servers of this computer: each port has labels of its own, though their ids may be alike."""
+THIS_COMPUTER = "(here)"
 
 AGAIN = {"attach": "attach it to them", "detach": "detach it from them"}
 
@@ -90,8 +91,8 @@ def _opposites(journal: Journal, record: RunRecord) -> Iterator[RunRecord]:
 
 def _may_be_one_place(one: RunRecord, other: RunRecord) -> bool:
     """Tell whether two runs may have met the same label: one service has several addresses."""
-    hosts = [urlsplit(record.target).netloc for record in (one, other)]
-    if hosts[0] != hosts[1] and any(LOOPBACK.match(host) for host in hosts):
+    hosts = {LOOPBACK.sub(THIS_COMPUTER, urlsplit(r.target).netloc, count=1) for r in (one, other)}
+    if len(hosts) > 1 and any(host.startswith(THIS_COMPUTER) for host in hosts):
         return False  # a rehearsal, or a test
     known = [record.organization[0] for record in (one, other) if record.organization]
     return len(set(known)) <= 1

@@ -46,6 +46,16 @@ def test_an_old_run_does_not_undo_a_later_one(box, label, op, other, words):
     assert (go_on(box, old)["status"] != "unknown").all()
 
 
+def test_another_name_of_the_same_computer_is_no_other_place(box, label):
+    """An address with localhost in it and one with 127.0.0.1 lead to the same labels."""
+    old = send(box, box.contacts, label, "attach", max_requests=2)
+    address = box.base_url.replace("127.0.0.1", "LocalHost")
+    assert address != box.base_url
+    send(box, box.contacts, label, "detach", client=box.client(base_url=address))
+    with pytest.raises(kp.InvalidInputError, match="has since detached it from"):
+        go_on(box, old)
+
+
 def test_a_run_with_nothing_to_send_gives_its_result(box, label):
     """A run that is over gives its result again, whatever was done after it."""
     old = send(box, box.contacts, label, "attach")
