@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from kirim_pandas.verbs.argument_checks import ShortTraceback
@@ -36,16 +37,25 @@ Given = TypeVar("Given")
 def with_signature_of(
     documented: Callable[Concatenate[Any, Taken], Any], *, but: str = ""
 ) -> Callable[[Callable[..., Given]], Callable[Concatenate[Any, Taken], Given]]:
-    """Let help, completion and type checkers know the arguments of another verb as this one's."""
+    """Give a verb the arguments of another, in help and completion, for types and in errors."""
 
     def shown(verb: Callable[..., Given]) -> Callable[Concatenate[Any, Taken], Given]:
         told = inspect.signature(documented)
         kept = [argument for name, argument in told.parameters.items() if name != but]
         returned = inspect.signature(verb).return_annotation
-        verb.__signature__ = told.replace(  # type: ignore[attr-defined]
-            parameters=kept, return_annotation=returned
-        )
-        return verb
+        told = told.replace(parameters=kept, return_annotation=returned)
+
+        @wraps(verb)
+        def checked(*arguments: Any, **options: Any) -> Given:
+            try:
+                told.bind(*arguments, **options)
+            except TypeError as error:  # Python's words, of the verb that was called
+                raise TypeError(f"{verb.__name__}() {error}") from None
+            with ShortTraceback():
+                return verb(*arguments, **options)
+
+        checked.__signature__ = told  # type: ignore[attr-defined]
+        return checked
 
     return shown
 

@@ -131,7 +131,7 @@ class Plan:
     reached: int = 0
 
     @property
-    def least_minutes(self) -> float:
+    def minutes(self) -> float:
         """Minutes the pace holds the batches back, 0 if not at all; `table` has probes as well."""
         return minutes_for(self.batches, self.write_per_minute)
 
@@ -175,7 +175,7 @@ class Plan:
                 "its limit yet"
             )
         lines.append(
-            f"{_cost(self.batches, self.least_minutes)} at least. {limit}; after a quiet minute "
+            f"{_cost(self.batches, self.minutes)} at least. {limit}; after a quiet minute "
             f"{_burst(self.write_per_minute):,.0f} go at once."
         )
         if self.max_requests is not None:

@@ -28,7 +28,7 @@ def test_least_requests_are_the_batches(size: int, batches: int) -> None:
     """The least number of requests is the contacts by thousands, rounded up."""
     plan = make([contact(i) for i in range(size)])
     assert plan.batches == batches
-    assert plan.least_minutes == 0  # a full bucket lets so few go at once
+    assert plan.minutes == 0  # a full bucket lets so few go at once
     nothing_skipped = plan.table[plan.table["skipped_share"] == 0]
     assert nothing_skipped["requests"].tolist() == [batches, batches]
 

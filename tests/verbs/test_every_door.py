@@ -1,5 +1,6 @@
 """Every public verb and method refuses what it cannot use, before it sends anything."""
 
+import re
 from decimal import Decimal
 from itertools import product
 
@@ -260,3 +261,27 @@ def test_a_column_in_place_of_names_is_not_read_aloud(world, verb):
     with pytest.raises(kp.InvalidInputError, match="30") as told:
         calls[verb]()
     assert not [name for name in customers if name in str(told.value)]
+
+
+@pytest.mark.parametrize(
+    ("verb", "given", "options", "told"),
+    [
+        ("bulk_label_job", ["lbl"], {}, "bulk_label_job() missing a required argument: 'op'"),
+        (
+            "bulk_label_job",
+            ["lbl", "attach"],
+            {"progress": True},
+            "bulk_label_job() got an unexpected keyword argument 'progress'",
+        ),
+        ("plan", ["lbl", "attach", "tag"], {}, "plan() too many positional arguments"),
+        ("plan_sync", ["lbl"], {}, "plan_sync() missing a required argument: 'members'"),
+        ("sync_label_job", [], {}, "sync_label_job() missing a required argument: 'label'"),
+        ("plan_segments", [], {"label": 1}, "plan_segments() missing a required argument: 'by'"),
+    ],
+)
+def test_wrong_arguments_are_told_of_the_verb_that_was_called(verb, given, options, told):
+    """Not of a class in which the verb keeps them, and one call deep."""
+    frame = pd.DataFrame({"contact_id": ["ctc_01HXYZABCDEFGHJKMNPQRSTVWX"]})
+    with pytest.raises(TypeError, match="^" + re.escape(told)) as caught:
+        getattr(frame.kirim, verb)(*given, **options)
+    assert len(caught.traceback) == 2
