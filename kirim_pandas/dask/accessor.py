@@ -247,6 +247,8 @@ class KirimDaskAccessor:
         run_id: str,
         *,
         id_column: Hashable | None = None,
+        phone: Hashable | None = None,
+        email: Hashable | None = None,
         resolve: Resolve | None = None,
         max_requests: int | None = None,
         client: Client | None = None,
@@ -257,7 +259,7 @@ class KirimDaskAccessor:
 
         Parameters
         ----------
-        run_id, id_column, resolve, max_requests, client, progress, journal
+        run_id, id_column, phone, email, resolve, max_requests, client, progress, journal
             As for :meth:`df.kirim.resume`.
 
         Returns
@@ -287,7 +289,9 @@ class KirimDaskAccessor:
         from kirim_pandas.verbs.resuming import Resumption
 
         with ShortTraceback():
-            asked = Resumption(None, run_id, id_column, resolve, max_requests, client, journal)
+            asked = Resumption(
+                None, run_id, id_column, resolve, max_requests, client, journal, phone, email
+            )
             return verbs.resume(self._frame, asked, progress)
 
 

@@ -146,8 +146,9 @@ def resume(ddf: dd.DataFrame, asked: Resumption, progress: ProgressChoice) -> dd
     """Go on with a run; documented at ``ddf.kirim.resume``."""
     past_run(asked.run_id, asked.journal)
     check_whole(asked)
-    order.Rows(ddf._meta, column := plain(asked.id_column), None, None, hint=None)
-    contacts = read(ddf, Sought(column=column))
+    columns = plain(asked.id_column), plain(asked.phone), plain(asked.email)
+    order.Rows(ddf._meta, *columns, hint=None)
+    contacts = read(ddf, _sought(*columns, ()))
     asked = replace(asked, obj=contacts.once.frame, **contacts.named)
     return contacts.carried_out(lambda: resumed(asked, progress), _nobody(), own=contacts.own)
 

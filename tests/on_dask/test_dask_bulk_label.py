@@ -242,10 +242,12 @@ def test_a_contact_that_comes_later_is_not_sent(box, messy, tmp_path):
     assert len(box.requests()) == before
 
 
-def test_what_ends_a_run_carries_the_rows(box, messy):
+@pytest.mark.parametrize("columns", [{}, {"phone": "phone_number"}, {"email": "email"}])
+def test_what_ends_a_run_carries_the_rows(box, messy, columns):
     """The result of an error is a Dask DataFrame, too, and the run goes on from there."""
+    messy = messy.drop(columns="contact_id") if columns else messy
     ddf = dd.from_pandas(messy, npartitions=4)
-    settings = {"client": box.client(), "progress": False}
+    settings = {"client": box.client(), "progress": False} | columns
 
     def stop(progress):
         raise KeyboardInterrupt
