@@ -424,7 +424,8 @@ class Run:
 
     def _found(self) -> str:
         findings = self._advice.borne_out(self._attribution.confirmed())
-        is_resumed = self._requests_before > 0
+        # A resume that makes no call says what the run has said.
+        is_resumed = 0 < self._requests_before < self._outbox.requests
         return findings_text(findings, self._probes, is_resumed=is_resumed)
 
     def _open_again(self) -> Positions:
