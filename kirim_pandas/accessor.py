@@ -37,7 +37,7 @@ Given = TypeVar("Given")
 def with_signature_of(
     documented: Callable[Concatenate[Any, Taken], Any], *, but: str = ""
 ) -> Callable[[Callable[..., Given]], Callable[Concatenate[Any, Taken], Given]]:
-    """Give a verb the arguments of another, in help and completion, for types and in errors."""
+    """Give a verb the arguments of another: in help, for types, in errors, which it keeps short."""
 
     def shown(verb: Callable[..., Given]) -> Callable[Concatenate[Any, Taken], Given]:
         told = inspect.signature(documented)
@@ -381,9 +381,8 @@ class KirimAccessor:
         from kirim_pandas.verbs.segments.jobs import series_job
         from kirim_pandas.verbs.segments.labeling import prepare
 
-        with ShortTraceback():
-            asked = SegmentsArguments(*arguments, **options)
-            return series_job(prepare(self._obj, asked).begun())
+        asked = SegmentsArguments(*arguments, **options)
+        return series_job(prepare(self._obj, asked).begun())
 
     @with_signature_of(sync_label, but="progress")
     def sync_label_job(self, *arguments: Any, **options: Any) -> LabelJob:
@@ -419,9 +418,8 @@ class KirimAccessor:
         from kirim_pandas.verbs.segments.jobs import series_job
         from kirim_pandas.verbs.segments.syncing import prepare
 
-        with ShortTraceback():
-            asked = SyncArguments(*arguments, **options)
-            return series_job(prepare(self._obj, asked).begun())
+        asked = SyncArguments(*arguments, **options)
+        return series_job(prepare(self._obj, asked).begun())
 
     @with_signature_of(bulk_label, but="progress")
     def bulk_label_job(self, *arguments: Any, **options: Any) -> LabelJob:
@@ -473,9 +471,8 @@ class KirimAccessor:
         from kirim_pandas.verbs import background, order
         from kirim_pandas.verbs.arguments import LabelArguments
 
-        with ShortTraceback():
-            asked = LabelArguments(*arguments, **options)
-            return background.bulk_label_job(order.prepare(self._obj, asked))
+        asked = LabelArguments(*arguments, **options)
+        return background.bulk_label_job(order.prepare(self._obj, asked))
 
     @with_signature_of(bulk_label)
     def plan(self, *arguments: Any, **options: Any) -> Plan:
@@ -515,9 +512,8 @@ class KirimAccessor:
         from kirim_pandas.verbs import labeling, order
         from kirim_pandas.verbs.arguments import LabelArguments
 
-        with ShortTraceback():
-            asked = LabelArguments(*arguments, **options)
-            return labeling.plan(order.prepare(self._obj, asked))
+        asked = LabelArguments(*arguments, **options)
+        return labeling.plan(order.prepare(self._obj, asked))
 
     @with_signature_of(label_segments)
     def plan_segments(self, *arguments: Any, **options: Any) -> SegmentsPlan:
@@ -558,8 +554,7 @@ class KirimAccessor:
         from kirim_pandas.verbs.segments.labeling import prepare
         from kirim_pandas.verbs.segments.planning import planned
 
-        with ShortTraceback():
-            return planned(prepare(self._obj, SegmentsArguments(*arguments, **options)))
+        return planned(prepare(self._obj, SegmentsArguments(*arguments, **options)))
 
     @with_signature_of(sync_label)
     def plan_sync(self, *arguments: Any, **options: Any) -> SegmentsPlan:
@@ -598,8 +593,7 @@ class KirimAccessor:
         from kirim_pandas.verbs.segments.planning import planned
         from kirim_pandas.verbs.segments.syncing import prepare
 
-        with ShortTraceback():
-            return planned(prepare(self._obj, SyncArguments(*arguments, **options)))
+        return planned(prepare(self._obj, SyncArguments(*arguments, **options)))
 
     @ShortTraceback()
     def match_contacts(
@@ -775,5 +769,4 @@ class KirimAccessor:
         from kirim_pandas.verbs.resuming import Resumption
         from kirim_pandas.verbs.segments.jobs import resumed_job
 
-        with ShortTraceback():
-            return resumed_job(Resumption(self._obj, *arguments, **options))
+        return resumed_job(Resumption(self._obj, *arguments, **options))

@@ -76,8 +76,7 @@ class KirimDaskAccessor:
         from kirim_pandas.dask import verbs
         from kirim_pandas.verbs.arguments import LabelArguments
 
-        with ShortTraceback():
-            return verbs.bulk_label(self._frame, LabelArguments(*arguments, **options))
+        return verbs.bulk_label(self._frame, LabelArguments(*arguments, **options))
 
     @with_signature_of(KirimAccessor.label_segments)
     def label_segments(self, *arguments: Any, **options: Any) -> dd.DataFrame:
@@ -117,8 +116,7 @@ class KirimDaskAccessor:
         from kirim_pandas.dask import verbs
         from kirim_pandas.verbs.arguments import SegmentsArguments
 
-        with ShortTraceback():
-            return verbs.label_segments(self._frame, SegmentsArguments(*arguments, **options))
+        return verbs.label_segments(self._frame, SegmentsArguments(*arguments, **options))
 
     @with_signature_of(KirimAccessor.plan)
     def plan(self, *arguments: Any, **options: Any) -> Plan:
@@ -151,8 +149,7 @@ class KirimDaskAccessor:
         from kirim_pandas.dask import verbs
         from kirim_pandas.verbs.arguments import LabelArguments
 
-        with ShortTraceback():
-            return verbs.plan(self._frame, LabelArguments(*arguments, **options))
+        return verbs.plan(self._frame, LabelArguments(*arguments, **options))
 
     @with_signature_of(KirimAccessor.plan_segments)
     def plan_segments(self, *arguments: Any, **options: Any) -> SegmentsPlan:
@@ -189,8 +186,7 @@ class KirimDaskAccessor:
         from kirim_pandas.dask import verbs
         from kirim_pandas.verbs.arguments import SegmentsArguments
 
-        with ShortTraceback():
-            return verbs.plan_segments(self._frame, SegmentsArguments(*arguments, **options))
+        return verbs.plan_segments(self._frame, SegmentsArguments(*arguments, **options))
 
     @with_signature_of(KirimAccessor.match_contacts)
     def match_contacts(
@@ -234,12 +230,11 @@ class KirimDaskAccessor:
         """
         from kirim_pandas.dask import verbs
 
-        with ShortTraceback():
-            if self._obj.ndim == 1 and phone is None and email is None:
-                phone = self._frame.columns[0]
-            return verbs.match_contacts(
-                self._frame, phone=phone, email=email, country=country, **options
-            )
+        if self._obj.ndim == 1 and phone is None and email is None:
+            phone = self._frame.columns[0]
+        return verbs.match_contacts(
+            self._frame, phone=phone, email=email, country=country, **options
+        )
 
     @with_signature_of(KirimAccessor.resume)
     def resume(
@@ -288,11 +283,10 @@ class KirimDaskAccessor:
         from kirim_pandas.dask import verbs
         from kirim_pandas.verbs.resuming import Resumption
 
-        with ShortTraceback():
-            asked = Resumption(
-                None, run_id, id_column, resolve, max_requests, client, journal, phone, email
-            )
-            return verbs.resume(self._frame, asked, progress)
+        asked = Resumption(
+            None, run_id, id_column, resolve, max_requests, client, journal, phone, email
+        )
+        return verbs.resume(self._frame, asked, progress)
 
 
 class KirimDaskFrameAccessor(KirimDaskAccessor):
